@@ -1,0 +1,227 @@
+"""The contract that every backend fulfils. The tests in ``tests/contract`` hold each of them to it.
+
+Steps and operations
+    A verb of a backend is a *generator function*. It yields :class:`Op` objects, each of them already started, is
+    sent that operation's result (or has its exception thrown in), and returns the verb's result. So what a verb
+    consists of (a first range, then the rest; create, parts, complete; write, then rename) is written once, and a
+    driver decides how to wait: :func:`run` blocks the calling thread, :func:`arun` awaits. Drivers live in
+    ``objectfs.backends.drive``; nothing else touches a generator.
+
+    A verb checks its arguments before its first yield. It may yield again while an exception passes through it, to
+    clean up (abort an upload, remove a temporary file). What it opened it closes on every way out.
+
+Ownership of memory
+    A buffer given to ``get_into`` is exported (in the sense of the buffer protocol) from the start of the operation
+    until the backend is done with it, also after a cancel or a timeout: until then the owner cannot resize it.
+    After a failure its contents are undefined; no byte outside of ``buffer[:n]`` is touched on success, where n is
+    the count that is returned.
+    Data given to ``put`` is borrowed, not copied, where the backend can: do not modify it until the call returns.
+
+Order, threads, fork
+    Operations of one client run concurrently and in no particular order. All methods may be called from any thread.
+    After a fork the child's first use of a backend raises :class:`~objectfs.errors.ClosedError` or works on a rebuilt
+    backend; it never hangs. Operations do not survive a fork.
+
+Errors
+    All verbs raise subclasses of :class:`~objectfs.errors.ObjectFSError` with operation, bucket and key filled in, and
+    TypeError/ValueError for arguments of a wrong type. The same failure raises the same class on every backend:
+    ``NotFoundError``/``BucketNotFoundError``, ``AccessDeniedError``/``CredentialsError``, ``PreconditionFailedError``
+    (412, 304), ``InvalidRangeError`` (416), ``ThrottledError`` and ``ServerError`` after the last attempt,
+    ``ConnectionFailedError``/``NameResolutionError``/``TLSError``, ``TimeoutError``, ``TruncatedError``,
+    ``ChecksumError``, ``LocalFileError``, ``BufferTooSmallError``, ``ObjectChangedError``.
+    A failed download leaves no file under its name; a failed upload leaves no object and no pending multipart upload
+    (as far as the server can be reached).
+
+Ranges
+    ``start`` and ``end`` are half-open, in bytes. ``start`` < 0 with ``end`` None is the last ``-start`` bytes. An
+    ``end`` beyond the object is cut to its size. A ``start`` at or beyond the end of the object raises
+    InvalidRangeError, except that ``start`` 0 (or None) of an empty object is its empty content, and so is a suffix
+    of it. ``start`` == ``end`` is empty and raises nothing of its own. ``end`` < ``start`` is a ValueError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+
+from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, PutResult
+
+__all__ = ["Attempt", "Backend", "BackendInfo", "GetOptions", "Op", "PutOptions", "ReadableBuffer", "Steps"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+ReadableBuffer = Any
+"""An object with a C-contiguous buffer (bytes, bytearray, memoryview, mmap, numpy array, array.array …)."""
+
+
+@runtime_checkable
+class Op(Protocol[T_co]):
+    """A started operation."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until done or until ``timeout`` seconds passed; True when done.
+
+        The GIL is released meanwhile; a signal's handler (Ctrl-C) runs within 100 ms, and what it raises comes out.
+        """
+
+    def done(self) -> bool:
+        """Whether :meth:`result` would answer at once."""
+
+    def result(self) -> T_co:
+        """The result of a done operation, or its exception raised. RuntimeError if it is not done."""
+
+    def cancel(self) -> None:
+        """Ask to stop. Returns at once; the operation is then soon done, with CancelledError unless it had ended."""
+
+    def future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """A future of that loop, resolved with None when the operation is done (whatever its outcome)."""
+
+    @property
+    def transferred(self) -> int:
+        """Bytes of content moved so far; grows only, in steps of a part or more."""
+
+
+Steps = Generator[Op[Any], Any, T]
+"""What a verb returns: see the module's docstring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetOptions:
+    """What GetObject and HeadObject can be asked for, by the names of the public interface."""
+
+    start: int | None = None
+    end: int | None = None
+    version_id: str | None = None
+    if_match: str | None = None
+    if_none_match: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further request headers, sent as they are (``x-amz-request-payer``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutOptions:
+    """What PutObject can be asked for, by the names of the public interface."""
+
+    content_type: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    storage_class: str | None = None
+    if_match: str | None = None
+    if_none_match: Literal["*"] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further request headers, sent as they are (``cache-control``, ``x-amz-tagging`` …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at getting a backend, for ``client.backend.attempts`` and ``objectfs doctor``."""
+
+    name: str
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """``client.backend``."""
+
+    name: str
+    """``crt`` or ``sdk``."""
+    attempts: tuple[Attempt, ...]
+    capabilities: frozenset[str]
+    """Declared differences between backends, by name. The names in use: ``zero-copy`` (bytes land in the caller's
+    memory without an intermediate Python object)."""
+
+
+class Backend(Protocol):
+    """What a backend does. All verbs below return :data:`Steps`; see the module's docstring."""
+
+    name: str
+    capabilities: frozenset[str]
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
+        """GetObject into new memory. One request where the object fits into one part; no HEAD before it."""
+
+    def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
+        """GetObject into ``buffer`` (writable, C-contiguous); the number of bytes written to its start.
+
+        TypeError if it is no buffer, ValueError if read-only or not contiguous, BufferTooSmallError if the content
+        does not fit.
+        """
+
+    def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
+        """GetObject into a file, which appears under ``path`` only when complete, and then replaces what was there.
+
+        The temporary file lies in the same folder. LocalFileError if the file cannot be written.
+        """
+
+    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
+        """Many whole objects, results in the order of ``keys``. ``on_error="return"``: an exception stands in its
+        key's place; ``"raise"``: the first failure cancels the rest and is raised."""
+
+    def get_ranges(
+        self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
+    ) -> Steps[list[Buffer]]:
+        """Many half-open ranges of one object, in the order given. All are of the same object: if it is replaced
+        meanwhile, ObjectChangedError."""
+
+    def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
+        """HeadObject."""
+
+    def list_page(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+        max_keys: int | None = None,
+    ) -> Steps[ListPage]:
+        """One request of ListObjectsV2."""
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+    def put(self, bucket: str, key: str, data: ReadableBuffer, options: PutOptions) -> Steps[PutResult]:
+        """PutObject of memory; a multipart upload where it is large. ``data`` is borrowed."""
+
+    def put_file(self, bucket: str, key: str, path: str, options: PutOptions) -> Steps[PutResult]:
+        """PutObject of a file. ObjectChangedError if its size or time changes while it is sent; nothing is then
+        visible. LocalFileError if it cannot be read."""
+
+    def put_stream(
+        self, bucket: str, key: str, read: Callable[[int], ReadableBuffer], options: PutOptions
+    ) -> Steps[PutResult]:
+        """PutObject of a stream of unknown length.
+
+        ``read(n)`` is called on the driver's thread (the caller's thread or loop) and returns at most n bytes, and
+        empty only at the end. Memory in use is bounded by a few parts. A stream shorter than a part is one PUT.
+        Whatever ``read`` raises aborts the upload and comes out unchanged.
+        """
+
+    def put_many(self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions) -> Steps[dict[str, PutResult]]:
+        """Many PutObject, each in one request where it fits. The first failure cancels the rest and is raised."""
+
+    def delete(self, bucket: str, key: str, version_id: str | None = None) -> Steps[None]:
+        """DeleteObject. Deleting a key that does not exist is no error (as S3 has it)."""
+
+    def delete_many(self, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
+        """DeleteObjects, 1,000 keys a request. The failures by key; empty if all went well."""
+
+    # -- everything else ---------------------------------------------------------------------------------------------
+    def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+        """Any operation of botocore's S3 model, with its parameter names and its result's shape.
+
+        ValueError for an unknown operation or parameter.
+        """
+
+    def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
+        """A presigned URL for ``get``, ``put``, ``head`` or ``delete``. No request is made."""
+
+    def stats(self) -> dict[str, Any]:
+        """Counters and settings in force: for people and for tests."""
+
+    def close(self) -> None:
+        """Cancel what runs, wait for it to end, free everything. Idempotent; later use raises ClosedError."""

@@ -1,0 +1,132 @@
+"""The two drivers of a verb's steps: one blocks, one awaits. See ``backends/base.py`` for what steps are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from objectfs import errors
+from objectfs.backends.base import Op, Steps
+
+__all__ = ["arun", "run"]
+
+T = TypeVar("T")
+Progress = Callable[[int], None]
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between two calls of a progress callback: often enough for a bar, too seldom to cost anything."""
+
+STOP_GRACE = 0.1
+"""Seconds that an interrupted call waits for the engine to let go. Then the operation ends in the background; its
+memory stays pinned until it has. Ctrl-C must be answered within 200 ms."""
+
+CLEANUP_GRACE = 30.0
+"""Seconds for clean-up requests (AbortMultipartUpload) after an error other than Ctrl-C."""
+
+
+def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None = None) -> T:
+    """Run a verb to its end on the calling thread.
+
+    Args:
+        timeout: seconds for the whole verb; TimeoutError after it, when what ran has been cancelled.
+        progress: called on this thread with the bytes moved so far, at most each 100 ms and once at the end.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    moved = 0
+    try:
+        op = next(steps)
+        while True:
+            try:
+                _wait(op, deadline, progress, moved)
+                value = op.result()
+            except BaseException as error:
+                if not op.done():
+                    _stop(op)
+                if not isinstance(error, Exception):  # Ctrl-C: the clean-up gets what is left of the 200 ms
+                    deadline, progress = time.monotonic() + STOP_GRACE, None
+                elif deadline is not None and time.monotonic() >= deadline:
+                    deadline, progress = time.monotonic() + CLEANUP_GRACE, None
+                op = steps.throw(error)
+            else:
+                moved += op.transferred
+                op = steps.send(value)
+    except StopIteration as stop:
+        if progress is not None:
+            progress(moved)
+        result: T = stop.value
+        return result
+
+
+def _wait(op: Op[Any], deadline: float | None, progress: Progress | None, moved: int) -> None:
+    if deadline is None and progress is None:
+        op.wait()
+        return
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        step = left if progress is None else PROGRESS_INTERVAL if left is None else min(left, PROGRESS_INTERVAL)
+        if op.wait(step):
+            return
+        if progress is not None:
+            progress(moved + op.transferred)
+        if deadline is not None and time.monotonic() >= deadline:
+            raise errors.TimeoutError("timeout= ran out before the operation was done")
+
+
+def _stop(op: Op[Any]) -> None:
+    op.cancel()
+    op.wait(STOP_GRACE)
+
+
+async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress | None = None) -> T:
+    """Run a verb to its end on the running asyncio loop. Cancelling the task cancels the transfer.
+
+    Args: as for :func:`run`; ``progress`` is called on the loop.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
+    moved = 0
+    try:
+        op = next(steps)
+        while True:
+            try:
+                await _await(loop, op, deadline, progress, moved)
+                value = op.result()
+            except BaseException as error:
+                if not op.done():
+                    op.cancel()
+                    # not awaited by task: a second cancel must not cut the clean-up short
+                    await asyncio.wait({op.future(loop)}, timeout=STOP_GRACE)
+                if deadline is not None and loop.time() >= deadline:
+                    deadline, progress = loop.time() + CLEANUP_GRACE, None
+                op = steps.throw(error)
+            else:
+                moved += op.transferred
+                op = steps.send(value)
+    except StopIteration as stop:
+        if progress is not None:
+            progress(moved)
+        result: T = stop.value
+        return result
+
+
+async def _await(
+    loop: asyncio.AbstractEventLoop, op: Op[Any], deadline: float | None, progress: Progress | None, moved: int
+) -> None:
+    if op.done():
+        return
+    future = op.future(loop)
+    if deadline is None and progress is None:
+        await future
+        return
+    while True:
+        left = None if deadline is None else max(0.0, deadline - loop.time())
+        step = left if progress is None else PROGRESS_INTERVAL if left is None else min(left, PROGRESS_INTERVAL)
+        done, _ = await asyncio.wait({future}, timeout=step)
+        if done:
+            return
+        if progress is not None:
+            progress(moved + op.transferred)
+        if deadline is not None and loop.time() >= deadline:
+            raise errors.TimeoutError("timeout= ran out before the operation was done")

@@ -1,0 +1,98 @@
+"""Errors that S3 answers with: one exception, one table of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# code: (HTTP status, message), worded as the S3 API reference words them.
+CODES: dict[str, tuple[int, str]] = {
+    "AccessDenied": (403, "Access Denied"),
+    "AuthorizationHeaderMalformed": (400, "The authorization header that you provided is not valid."),
+    "AuthorizationQueryParametersError": (400, "The authorization query parameters are not valid."),
+    "BadDigest": (400, "The Content-MD5 or checksum value that you specified did not match what the server "
+                       "received."),
+    "BadRequest": (400, "An error occurred when parsing the HTTP request."),
+    "BucketAlreadyExists": (409, "The requested bucket name is not available."),
+    "BucketAlreadyOwnedByYou": (409, "The bucket that you tried to create already exists, and you own it."),
+    "BucketNotEmpty": (409, "The bucket that you tried to delete is not empty."),
+    "ConditionalRequestConflict": (409, "The conditional request cannot succeed due to a conflicting operation "
+                                        "against this resource."),
+    "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed object size."),
+    "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
+    "IncompleteBody": (400, "You did not provide the number of bytes specified by the Content-Length HTTP header."),
+    "InternalError": (500, "We encountered an internal error. Please try again."),
+    "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
+    "InvalidArgument": (400, "Invalid Argument"),
+    "InvalidBucketName": (400, "The specified bucket is not valid."),
+    "InvalidChunkSizeError": (403, "Only the last chunk is allowed to have a size less than 8192 bytes"),
+    "InvalidDigest": (400, "The Content-MD5 you specified was invalid."),
+    "InvalidPart": (400, "One or more of the specified parts could not be found. The part may not have been "
+                         "uploaded, or the specified entity tag may not match the part's entity tag."),
+    "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),
+    "InvalidPartOrder": (400, "The list of parts was not in ascending order. Parts must be ordered by part number."),
+    "InvalidRange": (416, "The requested range is not satisfiable"),
+    "InvalidRequest": (400, "Invalid Request"),
+    "InvalidTag": (400, "The tag provided was not a valid tag."),
+    "InvalidURI": (400, "Couldn't parse the specified URI."),
+    "KeyTooLongError": (400, "Your key is too long"),
+    "MalformedXML": (400, "The XML you provided was not well-formed or did not validate against our published "
+                          "schema"),
+    "MalformedTrailerError": (400, "The request contained trailing data that was not well-formed or did not "
+                                   "conform to our published schema."),
+    "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
+    "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
+    "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),
+    "NoSuchBucket": (404, "The specified bucket does not exist"),
+    "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
+    "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
+    "NoSuchKey": (404, "The specified key does not exist."),
+    "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist"),
+    "NoSuchTagSet": (404, "The TagSet does not exist"),
+    "NoSuchUpload": (404, "The specified upload does not exist. The upload ID may be invalid, or the upload may "
+                          "have been aborted or completed."),
+    "NoSuchVersion": (404, "The specified version does not exist."),
+    "NotImplemented": (501, "A header you provided implies functionality that is not implemented"),
+    "NotModified": (304, "Not Modified"),
+    "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
+    "RequestHeaderSectionTooLarge": (400, "Your request header and query parameters exceed the maximum allowed "
+                                          "size."),
+    "RequestTimeTooSkewed": (403, "The difference between the request time and the current time is too large."),
+    "SignatureDoesNotMatch": (403, "The request signature we calculated does not match the signature you provided. "
+                                   "Check your key and signing method."),
+    "SlowDown": (503, "Please reduce your request rate."),
+    "ServiceUnavailable": (503, "Service is unable to handle request."),
+    "UnsupportedMediaType": (415, "Unsupported media type"),
+    "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was "
+                                       "computed."),
+}
+
+
+class S3Error(Exception):
+    """An error response: code, HTTP status, message, extra headers and extra XML elements."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
+        known_status, known_message = CODES.get(code, (400, code))
+        self.code = code
+        self.message = known_message if message is None else message
+        self.status = known_status if status is None else status
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+        super().__init__(f"{code}: {self.message}")
+
+
+class ProtocolError(Exception):
+    """The bytes on the wire are not HTTP; answered with ``status`` and a closed connection."""
+
+    def __init__(self, message: str, *, status: int = 400, code: str = "BadRequest") -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        super().__init__(message)

@@ -1,0 +1,83 @@
+"""Values that cross the public interface. They import nothing of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol, SupportsBytes, SupportsIndex, overload, runtime_checkable
+
+__all__ = ["Buffer", "ListPage", "ObjectInfo", "Prefix", "PutResult"]
+
+
+@runtime_checkable
+class Buffer(SupportsBytes, Protocol):
+    """An owned block of memory that holds downloaded bytes.
+
+    It has Python's buffer protocol: ``memoryview(b)``, ``numpy.frombuffer(b, "u1")`` and ``torch.frombuffer`` see the
+    bytes without a copy. The memory is freed with the last view of it.
+    """
+
+    info: ObjectInfo | None
+    """What the response said of the object; None where the backend had no reason to ask."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> int: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> memoryview | bytearray: ...
+    def __iter__(self) -> Iterator[int]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """An object as HeadObject, GetObject or ListObjectsV2 describes it. Fields that the answer lacks are None."""
+
+    bucket: str
+    key: str
+    size: int
+    """In bytes, of the whole object (also in the answer to a range)."""
+    etag: str | None = None
+    """With its quotes, as HTTP has it."""
+    last_modified: datetime | None = None
+    storage_class: str | None = None
+    version_id: str | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """User metadata (``x-amz-meta-``), names in lower case."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """All headers of the answer, names in lower case; empty for listed objects."""
+    checksum_validated: str | None = None
+    """The algorithm of the checksum that the body was validated against (``CRC64NVME``), or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A common prefix of a listing with a delimiter: what looks like a folder."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutResult:
+    """The answer to an upload."""
+
+    etag: str | None
+    version_id: str | None = None
+    checksum: tuple[str, str] | None = None
+    """Algorithm and base64 value that the server confirmed, e.g. ``("CRC64NVME", "…")``."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One answer of ListObjectsV2."""
+
+    entries: list[ObjectInfo | Prefix]
+    """Objects and prefixes, merged in the order of their UTF-8 bytes."""
+    next_token: str | None
+    """The continuation token, or None on the last page."""
+
+
+ChecksumMode = Literal["auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"]
+OnError = Literal["raise", "return"]
