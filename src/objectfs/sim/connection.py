@@ -1,0 +1,253 @@
+"""One HTTP connection without its socket: bytes in, chunks out, and what the socket's owner must wait for.
+
+The owner reads into ``get_buffer()`` and calls ``received(n)``; it sends ``out``, calling ``refill()`` when
+that is empty. One request is answered at a time; pipelined ones wait in ``pending``.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+from objectfs.sim.errors import ProtocolError, S3Error
+from objectfs.sim.faults import spoil
+from objectfs.sim.http import MAX_HEAD, Chunk, Head, chunk_length, http_date, limit_chunks, parse_head, render_head
+from objectfs.sim.service import Exchange, Service, error_document
+
+_REQUEST_LINE = re.compile(rb"[A-Z]{1,32} [!-~\x80-\xff]+ HTTP/1\.[01]\r?")
+
+
+class Close(Enum):
+    """How the connection ends once ``out`` is sent."""
+
+    NO = 0
+    FIN = 1
+    RESET = 2
+
+
+class Connection:
+    """The state machine of a connection."""
+
+    def __init__(self, service: Service, number: int, scratch: memoryview) -> None:
+        self.service = service
+        self.number = number
+        self.out: deque[Chunk] = deque()
+        self.source: Iterator[Chunk] | None = None
+        self.pending = bytearray()
+        self.close = Close.NO
+        self.eof = False
+        # Set while an answer waits for a time or an event: the owner calls ``resume`` then.
+        self.waiting: tuple[float, threading.Event | None] | None = None
+        self.stalled = False
+        self._resume: Callable[[], None] | None = None
+        self._exchange: Exchange | None = None
+        self._scratch = scratch
+        self._direct: memoryview | None = None
+
+    @property
+    def idle(self) -> bool:
+        """No request is being received or answered."""
+        return self._exchange is None and not self.out and self.source is None
+
+    @property
+    def wants_read(self) -> bool:
+        return not self.eof and len(self.pending) <= MAX_HEAD
+
+    def get_buffer(self) -> memoryview:
+        """Memory for the next read: the body's destination where it can go there directly."""
+        self._direct = None
+        if self._exchange is not None and self._resume is None and not self.pending:
+            self._direct = self._exchange.receiver.direct()
+        return self._scratch if self._direct is None else self._direct
+
+    def received(self, count: int) -> None:
+        """``count`` bytes are in the buffer that ``get_buffer`` returned last."""
+        direct, self._direct = self._direct, None
+        if self.close is not Close.NO:
+            return
+        exchange = self._exchange
+        if direct is not None and exchange is not None:
+            try:
+                exchange.receiver.passed(direct[:count])
+            except S3Error as error:
+                self.service.fail(exchange, error)
+                self._answer(exchange)
+                return
+            except ProtocolError as error:
+                self._refuse(error)
+                return
+            if exchange.receiver.done:
+                self._answer(exchange)
+            return
+        data = self._scratch[:count]
+        if exchange is not None and self._resume is None and not self.stalled and not self.pending:
+            used = self._feed(exchange, data)
+            data = data[used:]
+        self.pending += data
+        self.advance()
+
+    def received_eof(self) -> None:
+        """The client will send nothing more. A body cut short is abandoned; answers are still sent."""
+        self.eof = True
+        if self._exchange is not None and not self._exchange.finished:
+            self.service.abandon(self._exchange)
+            self._exchange = None
+            self.close = Close.FIN
+        elif self.stalled or self.idle:
+            self.close = Close.FIN
+
+    def abandon(self) -> None:
+        """The socket is gone."""
+        if self._exchange is not None:
+            self.service.abandon(self._exchange)
+            self._exchange = None
+        self.out.clear()
+        self.source = None
+
+    def advance(self) -> None:
+        """Go on with what is pending, as long as no answer is in the way."""
+        while self.pending and self.close is Close.NO and not self.stalled and self._resume is None:
+            if self._exchange is not None:
+                with memoryview(self.pending) as view:
+                    used = self._feed(self._exchange, view)
+                del self.pending[:used]
+                if used == 0 and self._exchange is not None:
+                    return
+            elif self.out or self.source is not None or not self._next_head():
+                return
+
+    def _feed(self, exchange: Exchange, data: memoryview) -> int:
+        try:
+            used = exchange.receiver.feed(data)
+        except S3Error as error:
+            self.service.fail(exchange, error)
+            self._answer(exchange)
+            return len(data)
+        except ProtocolError as error:
+            self._refuse(error)
+            return len(data)
+        if exchange.receiver.done:
+            self._answer(exchange)
+        return used
+
+    def _next_head(self) -> bool:
+        pending = self.pending
+        while pending.startswith(b"\r\n"):
+            del pending[:2]
+        try:
+            end = pending.find(b"\r\n\r\n", 0, MAX_HEAD + 4)
+            if end < 0:
+                line_end = pending.find(b"\n")
+                if pending and not 65 <= pending[0] <= 90:
+                    raise ProtocolError("not an HTTP request")
+                if line_end >= 0 and not _REQUEST_LINE.fullmatch(pending[:line_end]):
+                    raise ProtocolError("malformed request line")
+                if len(pending) > MAX_HEAD:
+                    raise ProtocolError("request head too large", code="RequestHeaderSectionTooLarge")
+                return False
+            head = parse_head(bytes(pending[: end + 4]))
+            del pending[: end + 4]
+            self._begin(head)
+        except ProtocolError as error:
+            self._refuse(error)
+            return False
+        return True
+
+    def _begin(self, head: Head) -> None:
+        exchange = self.service.begin(head, self.number)
+        self._exchange = exchange
+        fault = exchange.fault
+        if fault is not None and fault.reset and fault.close_at is None:
+            self.service.abandon(exchange)
+            self._exchange = None
+            self.close = Close.RESET
+            return
+        if exchange.receiver.done:
+            self._answer(exchange)
+        elif "expect" in head.headers and head.version:
+            if exchange.error is not None:
+                # The client has not sent the body and will not: this connection cannot go on.
+                exchange.close = True
+                self._answer(exchange)
+            elif head.headers["expect"].lower() == "100-continue" and not self.pending:
+                self.out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _answer(self, exchange: Exchange) -> None:
+        fault = exchange.fault
+        if fault is not None and fault.stall:
+            self.stalled = True
+            if self.eof:
+                self.close = Close.FIN
+            return
+        response = self.service.finish(exchange)
+
+        def send() -> None:
+            self._resume = None
+            self.waiting = None
+            self._exchange = None
+            if fault is not None:
+                _, body = spoil(fault, response)
+                chunks: Iterator[Chunk] = iter(body)
+            else:
+                chunks = iter((response.body,) if isinstance(response.body, bytes) else response.body)
+            keep = exchange.head.keep_alive and not response.close
+            head = self.service.render(exchange, response, keep)
+            if not keep:
+                self.close = Close.FIN
+            self.out.append(head)
+            if exchange.head.method != "HEAD" and response.status not in (204, 304):
+                self.source = chunks
+            if fault is not None and fault.close_at is not None:
+                self._cut(fault.close_at, Close.RESET if fault.reset else Close.FIN)
+            self.refill()
+
+        if fault is not None and (fault.delay or fault.hold is not None):
+            self._resume = send
+            self.waiting = (fault.delay, fault.hold)
+        else:
+            send()
+
+    def _cut(self, count: int, close: Close) -> None:
+        """Send no more than the first ``count`` bytes of the answer, then close."""
+        chunks: list[Chunk] = [self.out.pop()]
+        source = self.source
+        self.source = None
+
+        def all_chunks() -> Iterator[Chunk]:
+            yield from chunks
+            if source is not None:
+                yield from source
+
+        self.source = limit_chunks(all_chunks(), count)
+        self.close = close
+
+    def resume(self) -> None:
+        """What was waited for has happened."""
+        if self._resume is not None:
+            self._resume()
+            self.advance()
+
+    def refill(self) -> None:
+        """Move the next chunk of the answer to ``out``."""
+        while self.source is not None:
+            chunk = next(self.source, None)
+            if chunk is None:
+                self.source = None
+            elif chunk_length(chunk):
+                self.out.append(chunk)
+                return
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Answer what is no HTTP, and close."""
+        if self._exchange is not None:
+            self.service.abandon(self._exchange)
+            self._exchange = None
+        body = error_document(error.code, error.message, {}, 0)
+        self.out.append(render_head(error.status, [
+            ("Date", http_date()), ("Content-Type", "application/xml"), ("Content-Length", str(len(body))),
+            ("Connection", "close"), ("Server", "AmazonS3")]) + body)
+        self.pending.clear()
+        self.close = Close.FIN

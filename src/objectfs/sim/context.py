@@ -1,0 +1,129 @@
+"""What a handler is given, and small helpers that all handlers share."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from objectfs.sim.blobs import Blob
+from objectfs.sim.errors import S3Error
+from objectfs.sim.http import Head, Response
+
+if TYPE_CHECKING:
+    from objectfs.sim.store import Bucket, Store
+
+XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
+OWNER_ID = "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a"
+OWNER_NAME = "objectfs"
+
+
+@dataclass(slots=True)
+class Context:
+    """One request with its body received and verified."""
+
+    head: Head
+    operation: str
+    bucket_name: str
+    key: str
+    query: dict[str, str]
+    store: Store
+    region: str
+    document: bytes = b""
+    blob: Blob | None = None
+    etag: str = ""
+    checksums: dict[str, str] = field(default_factory=dict)
+    unverified: str | None = None
+    base_url: str = ""
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.store.bucket(self.bucket_name)
+
+    def header(self, name: str, default: str = "") -> str:
+        return self.head.headers.get(name, default)
+
+    def integer(self, name: str, default: int, maximum: int) -> int:
+        """A numeric query parameter, capped as S3 caps it."""
+        value = self.query.get(name)
+        if value is None or value == "":
+            return default
+        if not value.isascii() or not value.isdigit() or len(value) > 10 or int(value) > 2**31 - 1:
+            raise S3Error("InvalidArgument", f"Provided {name} not an integer or within integer range",
+                          extra={"ArgumentName": name, "ArgumentValue": value})
+        return min(int(value), maximum)
+
+
+_counter = itertools.count(int(time.time() * 1000) << 20)
+
+
+def new_etag() -> str:
+    """An ETag that is no MD5, as S3 gives for SSE-KMS objects."""
+    return hashlib.blake2b(next(_counter).to_bytes(16, "big"), digest_size=16).hexdigest()
+
+
+def etag_of(blob: Blob, limit: int) -> str:
+    """The MD5 of a small blob, else an ETag that is none: hashing GiBs would stall the server."""
+    if blob.size > limit:
+        return new_etag()
+    digest = hashlib.md5(usedforsecurity=False)
+    for piece in blob_bytes(blob):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def blob_bytes(blob: Blob) -> list[bytes | memoryview]:
+    """A small blob's content; file chunks are read."""
+    import os
+
+    pieces: list[bytes | memoryview] = []
+    for chunk in blob.chunks(0, blob.size):
+        if isinstance(chunk, bytes | memoryview):
+            pieces.append(chunk)
+        else:
+            pieces.append(os.pread(chunk.file.fd, chunk.length, chunk.offset))
+    return pieces
+
+
+def iso_date(timestamp: float) -> str:
+    """A timestamp as S3 writes it in XML: milliseconds, always zero."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(timestamp))
+
+
+def text_element(name: str, value: str) -> str:
+    return f"<{name}>{escape_xml(value)}</{name}>"
+
+
+def escape_xml(value: str) -> str:
+    """Escape for XML 1.0. Control characters become references; only encoding-type=url is safe for them."""
+    value = escape(value)
+    if value.isprintable():
+        return value
+    return "".join(c if c.isprintable() or c == " " else f"&#{ord(c)};" for c in value)
+
+
+def xml_response(root: str, content: str, *, status: int = 200,
+                 headers: list[tuple[str, str]] | None = None) -> Response:
+    body = (f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{XMLNS}">{content}</{root}>')
+    return Response(status, [("Content-Type", "application/xml"), *(headers or [])],
+                    body.encode("utf-8", "surrogatepass"))
+
+
+def parse_xml(document: bytes, root: str) -> ElementTree.Element:
+    """The root element without namespaces. No DOCTYPE: entities could expand without bound."""
+    if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
+        raise S3Error("MalformedXML")
+    try:
+        element = ElementTree.fromstring(document)
+    except (ElementTree.ParseError, ValueError, LookupError):
+        raise S3Error("MalformedXML") from None
+    for node in element.iter():
+        if "}" in node.tag:
+            node.tag = node.tag.partition("}")[2]
+    if element.tag != root:
+        raise S3Error("MalformedXML")
+    return element

@@ -1,0 +1,342 @@
+"""The socket side: one thread, one selector, non-blocking sockets.
+
+One thread and readiness beat a thread per connection here: a blocking thread must win the GIL back after
+every call, and with many small requests the threads queue for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import os
+import selectors
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from objectfs.sim.connection import Close, Connection
+from objectfs.sim.http import FileSlice
+from objectfs.sim.service import Service, logger
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+SCRATCH = 256 * 1024
+FILE_READ = 256 * 1024
+LINGER = 2.0
+_RETRY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Peer:
+    """A socket and its connection."""
+
+    def __init__(self, loop: Loop, sock: socket.socket, connection: Connection) -> None:
+        self.loop = loop
+        self.sock = sock
+        self.connection = connection
+        self.secure = isinstance(sock, ssl.SSLSocket)
+        self.handshaking = self.secure
+        self.events = READ
+        self.lingering = False
+        self.closed = False
+        self.blocked = False
+
+    def ready(self, mask: int) -> None:
+        """The selector reports the socket."""
+        try:
+            if self.handshaking:
+                self._handshake()
+            elif self.lingering:
+                self._drain()
+            else:
+                if mask & READ or self.secure:
+                    self._read()
+                if not self.closed and not self.lingering:
+                    self.flush()
+        except (OSError, ValueError):
+            self.drop()
+
+    def _handshake(self) -> None:
+        assert isinstance(self.sock, ssl.SSLSocket)
+        try:
+            self.sock.do_handshake()
+        except ssl.SSLWantReadError:
+            self._watch(READ)
+        except ssl.SSLWantWriteError:
+            self._watch(WRITE)
+        else:
+            self.handshaking = False
+            self._watch(READ)
+            self._read()
+            if not self.closed:
+                self.flush()
+
+    def _read(self) -> None:
+        connection = self.connection
+        # TLS hands out one record a call and may hold more that the selector cannot see.
+        for _ in range(64 if self.secure else 1):
+            if not connection.wants_read:
+                return
+            try:
+                count = self.sock.recv_into(connection.get_buffer())
+            except _RETRY:
+                return
+            if not count:
+                connection.received_eof()
+                return
+            connection.received(count)
+            if connection.waiting is not None:
+                self.loop.wait(self)
+            if connection.close is not Close.NO:
+                return
+
+    def flush(self) -> None:
+        """Send until the socket is full or nothing is left; then go on with pipelined requests."""
+        connection = self.connection
+        out = connection.out
+        self.blocked = False
+        while True:
+            if not out:
+                connection.refill()
+                if not out:
+                    if connection.close is not Close.NO:
+                        self._finish()
+                        return
+                    if connection.eof and connection.waiting is None:
+                        self.drop()
+                        return
+                    if connection.pending:
+                        connection.advance()
+                        if connection.waiting is not None:
+                            self.loop.wait(self)
+                    if not out and connection.source is None and connection.close is Close.NO:
+                        break
+                    continue
+            try:
+                if not self._send(out):
+                    self.blocked = True
+                    break
+            except _RETRY:
+                self.blocked = True
+                break
+        self._watch((READ if connection.wants_read else 0) | (WRITE if self.blocked else 0))
+        if self.secure and not self.blocked and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            self.loop.soon(self)
+
+    def _send(self, out: deque[bytes | memoryview | FileSlice]) -> bool:
+        """One system call; False when the socket took less than it was offered."""
+        first = out[0]
+        if isinstance(first, FileSlice):
+            return self._send_file(out, first)
+        if self.secure or len(out) == 1:
+            sent = self.sock.send(first)
+        else:
+            sent = self.sock.sendmsg([c for c in itertools.islice(out, 8) if not isinstance(c, FileSlice)])
+        while out and sent:
+            first = out[0]
+            assert not isinstance(first, FileSlice)
+            if sent < len(first):
+                out[0] = memoryview(first)[sent:]
+                return self.secure
+            sent -= len(first)
+            out.popleft()
+        return True
+
+    def _send_file(self, out: deque[bytes | memoryview | FileSlice], part: FileSlice) -> bool:
+        if self.secure:
+            out.popleft()
+            data = os.pread(part.file.fd, min(part.length, FILE_READ), part.offset)
+            if not data:
+                raise OSError("file shorter than recorded")
+            if len(data) < part.length:
+                out.appendleft(FileSlice(part.file, part.offset + len(data), part.length - len(data)))
+            out.appendleft(memoryview(data))
+            return True
+        sent = os.sendfile(self.sock.fileno(), part.file.fd, part.offset, part.length)
+        if not sent:
+            raise OSError("file shorter than recorded")
+        if sent == part.length:
+            out.popleft()
+            return True
+        out[0] = FileSlice(part.file, part.offset + sent, part.length - sent)
+        return False
+
+    def _finish(self) -> None:
+        """All is sent: close. FIN goes first and the client's remaining bytes are read away, because closing
+        a socket with unread data makes the kernel reset it, and the answer could be lost."""
+        if self.connection.close is Close.RESET:
+            with contextlib.suppress(OSError):
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.drop()
+            return
+        if self.connection.eof:
+            self.drop()
+            return
+        self.lingering = True
+        if isinstance(self.sock, ssl.SSLSocket):
+            with contextlib.suppress(OSError):
+                self.sock.unwrap()
+        self.sock.shutdown(socket.SHUT_WR)
+        self._watch(READ)
+        self.loop.later(LINGER, self.drop)
+
+    def _drain(self) -> None:
+        try:
+            while self.sock.recv_into(self.loop.scratch):
+                pass
+        except _RETRY:
+            return
+        self.drop()
+
+    def _watch(self, events: int) -> None:
+        if events != self.events and not self.closed:
+            self.loop.change(self, events)
+
+    def drop(self) -> None:
+        """Close the socket now."""
+        if not self.closed:
+            self.closed = True
+            self.loop.forget(self)
+            self.connection.abandon()
+            self.sock.close()
+
+
+class Loop:
+    """Accepts and serves connections in the thread that calls ``run``, until ``stop``."""
+
+    def __init__(self, service: Service, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        self.service = service
+        self.scratch = memoryview(bytearray(SCRATCH))
+        self._listener = listener
+        self._context = context
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._counter = itertools.count(1)
+        self._peers: set[Peer] = set()
+        self._stopping = False
+        for sock in (listener, self._wake_read, self._wake_write):
+            sock.setblocking(False)
+        self._selector.register(listener, READ, self._accept)
+        self._selector.register(self._wake_read, READ, self._woken)
+
+    def run(self) -> None:
+        try:
+            while not self._stopping:
+                timeout = None
+                if self._timers:
+                    timeout = max(0.0, self._timers[0][0] - time.monotonic())
+                if self._calls:
+                    timeout = 0.0
+                for key, mask in self._selector.select(timeout):
+                    data = key.data
+                    if isinstance(data, Peer):
+                        if not data.closed:
+                            self._guard(data, mask)
+                    else:
+                        data()
+                while self._timers and self._timers[0][0] <= time.monotonic():
+                    heapq.heappop(self._timers)[2]()
+                for _ in range(len(self._calls)):
+                    self._calls.popleft()()
+        finally:
+            for peer in list(self._peers):
+                peer.drop()
+            self._selector.close()
+            for sock in (self._listener, self._wake_read, self._wake_write):
+                sock.close()
+
+    def _guard(self, peer: Peer, mask: int) -> None:
+        try:
+            peer.ready(mask)
+        except Exception:
+            logger.exception("unexpected error on connection %d", peer.connection.number)
+            peer.drop()
+
+    def stop(self) -> None:
+        """End ``run``; from any thread."""
+        self._stopping = True
+        self.call(lambda: None)
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Run a function in the loop's thread; from any thread."""
+        self._calls.append(function)
+        with contextlib.suppress(OSError):
+            self._wake_write.send(b"\0")
+
+    def later(self, seconds: float, function: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._counter), function))
+
+    def soon(self, peer: Peer) -> None:
+        """Serve a peer again before waiting: it holds data that the selector cannot see."""
+        self._calls.append(lambda: None if peer.closed else self._guard(peer, READ))
+
+    def wait(self, peer: Peer) -> None:
+        """Resume the connection when its time has come and its event is set."""
+        waiting, peer.connection.waiting = peer.connection.waiting, None
+        assert waiting is not None
+        seconds, event = waiting
+
+        def resume() -> None:
+            if not peer.closed and not peer.lingering:
+                try:
+                    peer.connection.resume()
+                    if peer.connection.waiting is not None:
+                        self.wait(peer)
+                    peer.flush()
+                except OSError:
+                    peer.drop()
+
+        def watch(event: threading.Event) -> None:
+            while not event.wait(0.5):
+                if self._stopping or peer.closed:
+                    return
+            self.call(resume)
+
+        if event is not None:
+            held = event
+            self.later(seconds, lambda: threading.Thread(target=watch, args=(held,), daemon=True).start())
+        else:
+            self.later(seconds, resume)
+
+    def change(self, peer: Peer, events: int) -> None:
+        if not peer.events:
+            self._selector.register(peer.sock, events, peer)
+        elif not events:
+            self._selector.unregister(peer.sock)
+        else:
+            self._selector.modify(peer.sock, events, peer)
+        peer.events = events
+
+    def forget(self, peer: Peer) -> None:
+        self._peers.discard(peer)
+        if peer.events:
+            peer.events = 0
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(peer.sock)
+
+    def _woken(self) -> None:
+        with contextlib.suppress(OSError):
+            self._wake_read.recv(4096)
+
+    def _accept(self) -> None:
+        for _ in range(64):
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                try:
+                    sock = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                except OSError:
+                    sock.close()
+                    continue
+            peer = Peer(self, sock, Connection(self.service, next(self._counter), self.scratch))
+            self._peers.add(peer)
+            self._selector.register(sock, READ, peer)

@@ -1,0 +1,143 @@
+"""``S3Server``: an S3 endpoint on a local socket, served by a background thread."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from objectfs.sim.faults import Faults
+from objectfs.sim.loop import Loop
+from objectfs.sim.objects import MD5_LIMIT
+from objectfs.sim.record import Request
+from objectfs.sim.route import check_bucket_name
+from objectfs.sim.service import Service
+from objectfs.sim.sigv4 import Verifier
+from objectfs.sim.store import Store
+
+
+class S3Server:
+    """An S3 server for tests and benchmarks.
+
+    ``store`` is None or "memory", or a directory that keeps the objects. ``discard`` keeps only size and
+    checksums of what is put (so does a bucket named "sink"); such objects read as ``synthetic_bytes``.
+    ``domains`` are names for virtual-host style besides ``localhost``. ETags of single puts are the MD5 up to
+    ``md5_limit`` bytes, and arbitrary above, as with SSE-KMS: raise it where a test compares ETags with MD5s.
+    ``check_region`` refuses signatures for other regions; ``anonymous`` lets unsigned requests in.
+    """
+
+    def __init__(
+        self,
+        store: str | Path | Store | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool = False,
+        access_key: str = "test",
+        secret_key: str = "testtest",
+        buckets: Iterable[str] = ("bucket",),
+        verify_signatures: bool = True,
+        region: str = "us-east-1",
+        *,
+        anonymous: bool = False,
+        discard: bool = False,
+        domains: Iterable[str] = (),
+        check_region: bool = False,
+        md5_limit: int = MD5_LIMIT,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.tls = tls
+        self.region = region
+        self.access_key = access_key
+        self.secret_key = secret_key
+        self.faults = Faults()
+        self.store = _make_store(store, discard)
+        for name in buckets:
+            check_bucket_name(name)
+            self.store.create_bucket(name)
+        verifier = Verifier(access_key, secret_key, region, verify_signatures, anonymous, check_region)
+        self._service = Service(self.store, verifier, self.faults, domains=tuple(domains), md5_limit=md5_limit,
+                                secure=tls)
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._loop: Loop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests so far, oldest first (the newest 100,000 to 200,000 are kept)."""
+        return self._service.requests
+
+    def clear_requests(self) -> None:
+        self._service.requests.clear()
+
+    @property
+    def endpoint_url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+    @property
+    def ca_file(self) -> str | None:
+        """The self-signed certificate, to be trusted by clients; exists while the server runs with ``tls``."""
+        return str(Path(self._directory.name) / "cert.pem") if self._directory else None
+
+    def start(self) -> None:
+        """Listen and serve. The endpoint is reachable when this returns."""
+        if self._loop is not None:
+            raise RuntimeError("the server is running")
+        context = self._tls_context() if self.tls else None
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.create_server((self.host, self.port), family=family, backlog=1024)
+        self.port = listener.getsockname()[1]
+        self._loop = Loop(self._service, listener, context)
+        self._thread = threading.Thread(target=self._loop.run, name="objectfs-sim", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close all connections and end the thread. The store stays; ``start`` serves it again."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        loop.stop()
+        thread.join()
+        self._loop = self._thread = None
+        self.store.close()
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None
+
+    def _tls_context(self) -> ssl.SSLContext:
+        from objectfs.sim.tls import make_certificate
+
+        self._directory = tempfile.TemporaryDirectory(prefix="objectfs-sim-")
+        try:
+            certificate, key = make_certificate(Path(self._directory.name), self.host)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+        except BaseException:
+            self._directory.cleanup()
+            self._directory = None
+            raise
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    def __enter__(self) -> S3Server:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def _make_store(store: str | Path | Store | None, discard: bool) -> Store:
+    if isinstance(store, Store):
+        return store
+    if store is None or store == "memory":
+        return Store(discard=discard)
+    from objectfs.sim.directory import DirectoryStore
+
+    return DirectoryStore(Path(store), discard=discard)

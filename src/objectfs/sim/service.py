@@ -1,0 +1,313 @@
+"""The S3 service without sockets: a request head in, a response out, and the body in between."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from objectfs.sim import buckets, listing, multipart, objects
+from objectfs.sim.blobs import DiscardSink, DocumentSink, Sink
+from objectfs.sim.body import Receiver, make_receiver
+from objectfs.sim.checksums import HEADERS, Digest, decode, encode, new_digest
+from objectfs.sim.context import Context, etag_of, new_etag, text_element
+from objectfs.sim.errors import ProtocolError, S3Error
+from objectfs.sim.faults import Fault, Faults
+from objectfs.sim.http import Head, Response, http_date, render_head
+from objectfs.sim.record import Request
+from objectfs.sim.route import Target, check_key, operation_name, parse_target
+from objectfs.sim.sigv4 import STREAMING, Auth, Verifier
+from objectfs.sim.store import Store
+
+logger = logging.getLogger("objectfs.sim")
+
+MAX_DOCUMENT = 16 * 1024 * 1024
+MAX_RECORDS = 200_000
+UNVERIFIED_HEADER = "x-objectfs-sim-unverified"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_OBJECT_BODIES = frozenset(("PutObject", "UploadPart"))
+_HANDLERS: dict[str, Callable[[Context], Response]] = {
+    "ListBuckets": buckets.list_buckets, "CreateBucket": buckets.create_bucket,
+    "HeadBucket": buckets.head_bucket, "DeleteBucket": buckets.delete_bucket,
+    "GetBucketLocation": buckets.get_location, "DeleteObjects": buckets.delete_objects,
+    "ListObjectsV2": listing.list_objects_v2, "ListObjects": listing.list_objects,
+    "ListObjectVersions": listing.list_object_versions, "PutObject": objects.put_object,
+    "GetObject": objects.get_object, "HeadObject": objects.get_object, "DeleteObject": objects.delete_object,
+    "CopyObject": objects.copy_object, "GetObjectAttributes": objects.get_attributes,
+    "GetObjectTagging": objects.tagging, "PutObjectTagging": objects.tagging,
+    "DeleteObjectTagging": objects.tagging, "CreateMultipartUpload": multipart.create,
+    "UploadPart": multipart.upload_part, "UploadPartCopy": multipart.upload_part_copy,
+    "CompleteMultipartUpload": multipart.complete, "AbortMultipartUpload": multipart.abort,
+    "ListParts": multipart.list_parts, "ListMultipartUploads": multipart.list_uploads,
+}
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer."""
+
+    head: Head
+    record: Request
+    target: Target | None
+    receiver: Receiver
+    number: int
+    fault: Fault | None = None
+    error: S3Error | None = None
+    auth: Auth | None = None
+    digests: dict[str, Digest] = field(default_factory=dict)
+    announced: int | None = None
+    finished: bool = False
+    close: bool = False
+
+
+class Service:
+    """Binds the store, the verifier and the faults to the handlers. One thread calls it."""
+
+    def __init__(self, store: Store, verifier: Verifier, faults: Faults, *, domains: tuple[str, ...] = (),
+                 md5_limit: int = objects.MD5_LIMIT, secure: bool = False) -> None:
+        self.store = store
+        self.verifier = verifier
+        self.faults = faults
+        self.requests: list[Request] = []
+        self.domains = tuple(domain.lower().strip(".") for domain in ("localhost", *domains))
+        self.md5_limit = md5_limit
+        self.scheme = "https" if secure else "http"
+        self._numbers = itertools.count(1)
+        self._null = store.scratch
+
+    def begin(self, head: Head, connection: int) -> Exchange:
+        """Identify, authenticate and prepare to receive the body. S3 errors are kept for ``finish``;
+        ProtocolError is raised when the body's length cannot be told."""
+        length = head.content_length()
+        coding = head.headers.get("transfer-encoding")
+        if coding is not None and coding.lower() != "chunked":
+            raise ProtocolError("unknown transfer coding", status=501, code="NotImplemented")
+        record = Request(head.method, "", "", "", head.headers, range=head.headers.get("range"),
+                         connection=connection)
+        target: Target | None = None
+        auth: Auth | None = None
+        error: S3Error | None = None
+        sink: Sink = DiscardSink(self._null)
+        digests: dict[str, Digest] = {}
+        announced: int | None = None
+        fault: Fault | None = None
+        try:
+            target = parse_target(head, self.domains)
+            record.bucket, record.key, record.query = target.bucket, target.key, target.query
+            operation = record.operation = operation_name(head, target)
+            fault = self.faults.match(operation, target.bucket, target.key, target.query)
+            auth = self.verifier.authenticate(head, target.path, target.raw_query, target.query)
+            if fault is not None and fault.status is not None:
+                raise S3Error(fault.code, fault.message, status=fault.status, headers=fault.headers)
+            if target.key:
+                check_key(target.key)
+                self.store.bucket(target.bucket)
+            announced = self._announced(head, length, operation, auth)
+            digests = self._digests(head, operation, announced, auth)
+            sink = self.store.new_sink(target.bucket, announced) if operation in _OBJECT_BODIES else DocumentSink()
+        except S3Error as caught:
+            error = caught
+        record.error = error.code if error else None
+        if len(self.requests) >= MAX_RECORDS:
+            del self.requests[: MAX_RECORDS // 2]
+        self.requests.append(record)
+        # After an error nothing is decoded: the body is only counted away.
+        streaming = error is None and auth is not None and auth.payload in STREAMING
+        receiver = make_receiver(
+            sink, list(digests.values()), length=None if coding is not None else length or 0,
+            auth=auth if streaming and (length is not None or coding is not None) else None,
+            declared_trailers=head.headers.get("x-amz-trailer", ""))
+        if isinstance(sink, DocumentSink):
+            receiver.destination.limit = MAX_DOCUMENT
+        return Exchange(head, record, target, receiver, next(self._numbers), fault, error, auth, digests, announced)
+
+    def _announced(self, head: Head, length: int | None, operation: str, auth: Auth) -> int | None:
+        """The size that the body will have, if the client says. Bodies need a length or a chunked coding."""
+        chunked = "transfer-encoding" in head.headers
+        if length is None and not chunked:
+            if operation in _OBJECT_BODIES:
+                raise S3Error("MissingContentLength")
+            return 0
+        decoded = head.headers.get("x-amz-decoded-content-length")
+        if auth.payload in STREAMING:
+            if decoded is None or not decoded.isascii() or not decoded.isdigit() or len(decoded) > 18:
+                raise S3Error("MissingContentLength", "You must provide the x-amz-decoded-content-length header.")
+            size: int | None = int(decoded)
+        else:
+            size = length
+        if size is not None and size > objects.MAX_PUT:
+            raise S3Error("EntityTooLarge", extra={"ProposedSize": str(size),
+                                                   "MaxSizeAllowed": str(objects.MAX_PUT)})
+        return size
+
+    def _digests(self, head: Head, operation: str, announced: int | None, auth: Auth) -> dict[str, Digest]:
+        """The digests to compute while the body arrives, by algorithm."""
+        headers = head.headers
+        names: set[str] = set()
+        if operation not in ("CompleteMultipartUpload", "CreateMultipartUpload"):
+            given = [HEADERS[name] for name in headers if name in HEADERS]
+            trailers = [part.strip().lower() for part in headers.get("x-amz-trailer", "").split(",") if part.strip()]
+            given += [HEADERS[name] for name in trailers if name in HEADERS]
+            if len(given) > 1:
+                raise S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types "
+                                                "are not allowed.")
+            declared = headers.get("x-amz-sdk-checksum-algorithm", "").upper()
+            if declared and operation in _OBJECT_BODIES and declared not in given:
+                raise S3Error("InvalidRequest", "x-amz-sdk-checksum-algorithm specified, but no corresponding "
+                                                "x-amz-checksum-* or x-amz-trailer headers were found.")
+            names.update(given)
+        if "content-md5" in headers:
+            names.add("MD5")
+        if operation in _OBJECT_BODIES and announced is not None and announced <= self.md5_limit:
+            names.add("MD5")
+        digests = {name: new_digest(name) for name in names}
+        if _SHA256.fullmatch(auth.payload):
+            digests["payload"] = new_digest("SHA256")
+        return digests
+
+    def fail(self, exchange: Exchange, error: S3Error) -> None:
+        """The body could not be decoded: answer with the error, then close."""
+        exchange.receiver.destination.sink.abort()
+        exchange.error = error
+        exchange.record.error = error.code
+        exchange.close = True
+
+    def abandon(self, exchange: Exchange) -> None:
+        """The connection is gone before the body was complete."""
+        if not exchange.finished:
+            exchange.finished = True
+            exchange.receiver.destination.sink.abort()
+
+    def finish(self, exchange: Exchange) -> Response:
+        """The body is complete: do the operation. Never raises."""
+        exchange.finished = True
+        exchange.record.body_size = exchange.receiver.destination.size
+        try:
+            if exchange.error is not None:
+                raise exchange.error
+            response = self._operate(exchange)
+        except S3Error as error:
+            response = self._error(exchange, error)
+        except Exception:
+            logger.exception("unexpected error in %s", exchange.record.operation)
+            response = self._error(exchange, S3Error("InternalError"))
+        if exchange.close:
+            response.close = True
+        exchange.record.status = response.status
+        return response
+
+    def _operate(self, exchange: Exchange) -> Response:
+        target, record = exchange.target, exchange.record
+        assert target is not None
+        context = Context(exchange.head, record.operation, target.bucket, target.key, target.query, self.store,
+                          self.verifier.region, base_url=f"{self.scheme}://{target.host}")
+        sink = exchange.receiver.destination.sink
+        try:
+            self._verify(exchange, context)
+            if record.operation in _OBJECT_BODIES:
+                context.blob = sink.finish()
+                md5 = exchange.digests.get("MD5")
+                if md5 is not None:
+                    digest = md5.digest()
+                    context.etag = digest.hex() if digest is not None else new_etag()
+                else:
+                    context.etag = etag_of(context.blob, self.md5_limit)
+            elif isinstance(sink, DocumentSink):
+                context.document = sink.getvalue()
+            response = _HANDLERS.get(record.operation, buckets.document)(context)
+        except S3Error:
+            if context.blob is not None:
+                self.store.drop(context.blob)
+            else:
+                sink.abort()
+            raise
+        if context.unverified:
+            record.unverified = context.unverified
+            response.headers.append((UNVERIFIED_HEADER, context.unverified))
+        return response
+
+    def _verify(self, exchange: Exchange, context: Context) -> None:
+        """Compare what arrived with every digest that the client gave."""
+        headers, receiver = exchange.head.headers, exchange.receiver
+        if exchange.announced is not None and receiver.destination.size != exchange.announced:
+            raise S3Error("IncompleteBody")
+        for algorithm, running in exchange.digests.items():
+            digest = running.digest()
+            if algorithm == "payload":
+                assert exchange.auth is not None and digest is not None
+                if digest.hex() != exchange.auth.payload:
+                    raise S3Error("XAmzContentSHA256Mismatch", extra={
+                        "ClientComputedContentSHA256": exchange.auth.payload,
+                        "S3ComputedContentSHA256": digest.hex()})
+            elif algorithm == "MD5":
+                given = headers.get("content-md5")
+                if given is not None and digest is not None:
+                    _check_md5(given, digest)
+            else:
+                name = f"x-amz-checksum-{algorithm.lower()}"
+                value = headers.get(name) or receiver.trailers.get(name, "")
+                expected = decode(algorithm, value)
+                if expected is None:
+                    raise S3Error("InvalidRequest", f"Value for {name} header is invalid.")
+                if digest is None:
+                    context.unverified = algorithm
+                elif digest != expected:
+                    raise S3Error("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
+                context.checksums[algorithm] = encode(expected)
+
+    def _error(self, exchange: Exchange, error: S3Error) -> Response:
+        exchange.record.error = error.code
+        headers = list(error.headers.items())
+        if error.status in (204, 304):
+            return Response(error.status, headers)
+        headers.append(("Content-Type", "application/xml"))
+        if exchange.head.method == "HEAD":
+            return Response(error.status, headers)
+        extra = dict(error.extra)
+        if exchange.record.key:
+            extra.setdefault("Key", exchange.record.key)
+        if exchange.record.bucket:
+            extra.setdefault("BucketName", exchange.record.bucket)
+        extra["Resource"] = exchange.target.path if exchange.target else exchange.head.target
+        return Response(error.status, headers, error_document(error.code, error.message, extra, exchange.number))
+
+    def render(self, exchange: Exchange, response: Response, keep_alive: bool) -> bytes:
+        """The response head, with the headers that every response has."""
+        number = exchange.number
+        headers = [("x-amz-id-2", f"c2ltdWxhdG9y{number:012x}"), ("x-amz-request-id", f"{number:016X}"),
+                   ("Date", http_date()), *response.headers]
+        if exchange.record.bucket and (not exchange.record.key or response.status >= 400):
+            headers.append(("x-amz-bucket-region", self.verifier.region))
+        if response.status != 204 and response.status != 304:
+            headers.append(("Content-Length", str(response.content_length())))
+        headers.append(("Server", "AmazonS3"))
+        if not keep_alive:
+            headers.append(("Connection", "close"))
+        elif not exchange.head.version:
+            headers.append(("Connection", "keep-alive"))
+        if exchange.fault is not None and exchange.fault.drop_headers:
+            dropped = {name.lower() for name in exchange.fault.drop_headers}
+            headers = [(name, value) for name, value in headers if name.lower() not in dropped]
+        return render_head(response.status, headers)
+
+
+def _check_md5(given: str, digest: bytes) -> None:
+    try:
+        expected = base64.b64decode(given, validate=True)
+    except ValueError:
+        expected = b""
+    if len(expected) != 16:
+        raise S3Error("InvalidDigest", extra={"Content-MD5": given})
+    if expected != digest:
+        raise S3Error("BadDigest", extra={"ExpectedDigest": given, "CalculatedDigest": encode(digest)})
+
+
+def error_document(code: str, message: str, extra: dict[str, str], number: int) -> bytes:
+    content = "".join(text_element(name, value) for name, value in extra.items())
+    text = (f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code>{text_element("Message", message)}'
+            f"{content}<RequestId>{number:016X}</RequestId><HostId>c2ltdWxhdG9y{number:012x}</HostId></Error>")
+    return text.encode("utf-8", "replace")
