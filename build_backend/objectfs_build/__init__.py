@@ -1,7 +1,7 @@
-"""Build backend of ObjectFS: scikit-build-core, with the C libraries provided first and a fallback to pure Python.
+"""Build backend of ObjectFS: scikit-build-core, with the C libraries first and a fallback to pure Python.
 
-docs/design/0002-build.md says why there is one. PEP 517/660 hooks are in `hooks`; the rest of the package makes the prefix
-that the extension module links against, and scripts/build-crt uses the same code.
+docs/design/0002-build.md says why there is one. PEP 517/660 hooks are in `hooks`; the rest of the package
+makes the prefix that the extension module links against, and scripts/build-crt uses the same code.
 """
 
 from .hooks import (

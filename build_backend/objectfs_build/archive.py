@@ -1,8 +1,8 @@
 """The source archive: from OBJECTFS_CRT_ARCHIVE, from the cache, or from the package index through pip.
 
-pip is used through its command line only, so that the index, proxies and certificates a person configured are the ones
-used. `--require-hashes` makes pip check the pinned hash before anything in the archive is looked at, and it is
-checked here again before a file of it is compiled.
+pip is used through its command line only, so that the index, proxies and certificates a person configured are
+the ones used. `--require-hashes` makes pip check the pinned hash before anything in the archive is looked at,
+and it is checked here again before a file of it is compiled.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from .report import Report, StepFailed
 
 __all__ = ["has_archive", "obtain", "unpack"]
 
-_OFFLINE = "or set OBJECTFS_CRT_ARCHIVE to a copy of it, or OBJECTFS_NATIVE=OFF to install without the native engine"
+_OFFLINE = (
+    "or set OBJECTFS_CRT_ARCHIVE to a copy of it, or OBJECTFS_NATIVE=OFF to install without the native engine"
+)
 
 
 def has_archive(lock: Lock, cache: Path) -> bool:
@@ -32,7 +34,9 @@ def obtain(lock: Lock, cache: Path, report: Report) -> Path:
     if given := os.environ.get("OBJECTFS_CRT_ARCHIVE"):
         path = Path(given).expanduser()
         if not path.is_file():
-            raise BuildError(f"OBJECTFS_CRT_ARCHIVE names {path}, which is not a file: give the path of {lock.filename}")
+            raise BuildError(
+                f"OBJECTFS_CRT_ARCHIVE names {path}, which is not a file: give the path of {lock.filename}"
+            )
         _check(path, lock)
         return path
     kept = cache / "archives" / lock.filename
@@ -52,28 +56,40 @@ def _download(lock: Lock, directory: Path, report: Report) -> Path:
     requirements = directory / "requirements.txt"
     requirements.write_text(f"{lock.name}=={lock.version} --hash=sha256:{lock.sha256}\n", encoding="utf-8")
     argv = [
-        sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", lock.name, "--require-hashes",
-        "--progress-bar", "off", "--disable-pip-version-check", "--dest", str(directory), "-r", str(requirements),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--no-binary",
+        lock.name,
+        "--require-hashes",
+    ]
+    argv += ["--progress-bar", "off", "--disable-pip-version-check", "--dest", str(directory)]
     try:
-        report.run("download", argv)
+        report.run("download", [*argv, "-r", str(requirements)])
     except StepFailed as failed:
-        if any("DO NOT MATCH THE HASHES" in line for line in failed.tail):
-            got = next((line.split()[-1] for line in failed.tail if line.strip().startswith("Got")), "another value")
-            raise _mismatch(f"what your package index serves as {lock.archive}", got, lock) from failed
-        if any("No module named pip" in line for line in failed.tail):
-            raise BuildError(
-                f"the sources of {lock.archive} have to be fetched and this Python has no pip: install pip, {_OFFLINE}"
-            ) from failed
-        why = next((line.removeprefix("ERROR: ") for line in reversed(failed.tail) if line.startswith("ERROR")), str(failed))
-        raise BuildError(
-            f"the sources of {lock.archive} could not be fetched from your package index ({why}): "
-            f"check the network and pip's configuration, {_OFFLINE}"
-        ) from failed
+        raise _not_fetched(failed, lock) from failed
     path = directory / lock.filename
     if not path.is_file():
-        raise BuildError(f"pip did not deliver {lock.filename}: download it by hand and set OBJECTFS_CRT_ARCHIVE")
+        raise BuildError(f"pip did not deliver {lock.filename}: get it by hand and set OBJECTFS_CRT_ARCHIVE")
     return path
+
+
+def _not_fetched(failed: StepFailed, lock: Lock) -> BuildError:
+    """One sentence out of what pip printed."""
+    if any("DO NOT MATCH THE HASHES" in line for line in failed.tail):
+        got = next((line.split()[-1] for line in failed.tail if line.strip().startswith("Got")), "another")
+        return _mismatch(f"what your package index serves as {lock.archive}", got, lock)
+    if any("No module named pip" in line for line in failed.tail):
+        return BuildError(
+            f"{lock.archive} has to be fetched and this Python has no pip: install it, {_OFFLINE}"
+        )
+    errors = [line.removeprefix("ERROR: ") for line in failed.tail if line.startswith("ERROR")]
+    return BuildError(
+        f"the sources of {lock.archive} could not be fetched from your package index "
+        f"({errors[-1] if errors else failed}): check the network and pip's configuration, {_OFFLINE}"
+    )
 
 
 def _check(path: Path, lock: Lock) -> None:

@@ -1,4 +1,4 @@
-"""Where built prefixes are kept between builds, and how several builds at once stay out of each other's way."""
+"""Where built prefixes are kept between builds, and how builds at once stay out of each other's way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def cache_dir() -> Path:
     if given := os.environ.get("OBJECTFS_CACHE"):
         return Path(given).expanduser().absolute()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "objectfs" / "Cache"
+        return (
+            Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "objectfs" / "Cache"
+        )
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "objectfs"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "objectfs"
@@ -28,8 +30,8 @@ def cache_dir() -> Path:
 def exclusive(path: Path) -> Iterator[float]:
     """Hold the lock file `path`; yields the seconds spent waiting for it.
 
-    The operating system lets go of it when the process ends, however it ends. It saves a second build the work;
-    correctness rests on prefixes being renamed into place complete.
+    The operating system lets go of it when the process ends, however it ends. It saves a second build the
+    work; correctness rests on prefixes being renamed into place complete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()

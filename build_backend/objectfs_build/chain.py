@@ -1,7 +1,7 @@
 """The chain of C libraries, each configured, built and installed into a prefix before the next one needs it.
 
-One CMake run for each library rather than one for all: the configure costs 0.7 s apiece, and in return a failure and each
-progress line name a library, and no library sees another one's build tree.
+One CMake run for each library rather than one for all: the configure costs 0.7 s apiece, and in return a
+failure and each progress line name a library, and no library sees another one's build tree.
 """
 
 from __future__ import annotations
@@ -60,12 +60,14 @@ class Options:
     @property
     def libraries(self) -> tuple[str, ...]:
         """Windows has TLS and cryptography of its own (SChannel, CNG); elsewhere s2n over libcrypto."""
-        skipped = {"aws-lc", "s2n"} if sys.platform == "win32" else {"aws-lc"} if self.system_libcrypto else set()
+        skipped = (
+            {"aws-lc", "s2n"} if sys.platform == "win32" else {"aws-lc"} if self.system_libcrypto else set()
+        )
         return tuple(library for library in LIBRARIES if library not in skipped)
 
     def defines(self, library: str) -> dict[str, str]:
         """CMake cache entries for one library."""
-        flags = ["" if "CFLAGS" not in os.environ else os.environ["CFLAGS"]]
+        flags = [os.environ.get("CFLAGS", "")]
         if sys.platform != "win32":
             # One section for each function, so that the module's link drops what it does not call.
             flags.append("-ffunction-sections -fdata-sections")
@@ -100,10 +102,12 @@ def default_jobs() -> int:
 def build_chain(
     prefix: Path, lock: Lock, source: Path, options: Options, report: Report, *, scratch: Path, jobs: int
 ) -> None:
-    """Build everything in `source` (a checked archive) into `prefix`. `scratch` is where it is unpacked and compiled."""
+    """Build everything in `source` (a checked archive) into `prefix`, by way of a directory in `scratch`."""
     cmake = find_tool("cmake")
     # Visual Studio's own generator on Windows: it finds the compiler without a prepared environment.
-    generator = [] if sys.platform == "win32" else ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={find_tool('ninja')}"]
+    generator = (
+        [] if sys.platform == "win32" else ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={find_tool('ninja')}"]
+    )
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="crt-") as directory:
         try:
@@ -121,14 +125,19 @@ def build_chain(
                 compile_ = [cmake, "--build", build, "--config", options.build_type, "--parallel", str(jobs)]
                 report.run(label, [*compile_, "--target", "install"])
         except StepFailed as failed:
-            hint = next((line for line in failed.tail if "error" in line.lower()), failed.tail[-1] if failed.tail else "")
+            hint = next(
+                (line for line in failed.tail if "error" in line.lower()),
+                failed.tail[-1] if failed.tail else "",
+            )
             raise BuildError(
                 f"{failed.step} did not build ({hint.strip()}): the whole output is in {report.log_path}; "
                 "set OBJECTFS_NATIVE=OFF to install without the native engine"
             ) from failed
         except OSError as error:
-            raise BuildError(f"the C libraries could not be built in {scratch} ({error}): free or choose another "
-                             "place with OBJECTFS_CACHE") from error  # fmt: skip
+            raise BuildError(
+                f"the C libraries could not be built in {scratch} ({error}): "
+                "make room there, or choose another place with OBJECTFS_CACHE"
+            ) from error
     manifest = prefix / MANIFEST
     manifest.parent.mkdir(parents=True, exist_ok=True)
     manifest.write_text(json.dumps(_manifest(lock, options), indent=2) + "\n", encoding="utf-8")

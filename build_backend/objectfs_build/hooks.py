@@ -1,4 +1,4 @@
-"""The PEP 517 and 660 hooks: decide between the native and the pure installation, then let scikit-build-core work.
+"""The PEP 517 and 660 hooks: decide between native and pure, then let scikit-build-core work.
 
 OBJECTFS_NATIVE=AUTO (default) falls back to pure Python and says so; ON fails instead; OFF does not try.
 """
@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .cache import cache_dir, exclusive
 from .errors import BuildError
@@ -40,7 +40,7 @@ class Native(enum.Enum):
 
 
 def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
-    return _backend().get_requires_for_build_sdist(config_settings)
+    return list(_backend().get_requires_for_build_sdist(config_settings))
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
@@ -63,7 +63,9 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     return str(_backend().build_sdist(sdist_directory, config_settings))
 
 
-def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
     return _build(_backend().build_wheel, wheel_directory, config_settings, metadata_directory)
 
 
@@ -76,7 +78,7 @@ def build_editable(
 def _backend() -> Any:
     from scikit_build_core import build  # late: scripts/build-crt uses this package without it
 
-    return build
+    return cast("Any", build)
 
 
 def _settings(config_settings: Settings) -> dict[str, Any]:
@@ -117,7 +119,9 @@ def _build(
             if wanted is Native.ON:
                 report.say(f"ERROR: {error}")
                 raise SystemExit(1) from None
-            report.say("WARNING: the native engine was NOT built; this installation uses boto3 and is slower.")
+            report.say(
+                "WARNING: the native engine was NOT built; this installation uses boto3 and is slower."
+            )
             report.say(f"WARNING: why: {error}")
             report.say("WARNING: OBJECTFS_NATIVE=ON makes this an error; `objectfs doctor` shows it again.")
             # The metadata was prepared with a native tag; PEP 517 lets the wheel be built without it.
@@ -135,8 +139,8 @@ def _module(
         return str(build(wheel_directory, settings, metadata_directory))
     except SystemExit as exit_:
         raise BuildError(
-            "the extension module did not build: the compiler's messages are above (pip install -v shows them), "
-            "or set OBJECTFS_NATIVE=OFF to install without the native engine"
+            "the extension module did not build: the messages are above (pip install -v shows them); "
+            "set OBJECTFS_NATIVE=OFF to install without the native engine"
         ) from exit_
 
 
@@ -152,7 +156,7 @@ def _pure(
 
 
 def _module_options(settings: dict[str, Any]) -> str:
-    """OBJECTFS_DEBUG and OBJECTFS_SANITIZE from the environment, always given so that a kept build directory forgets."""
+    """OBJECTFS_DEBUG and OBJECTFS_SANITIZE from the environment; always given: build/ would remember."""
     debug = os.environ.get("OBJECTFS_DEBUG", "0").upper() in ("1", "ON", "TRUE", "YES")
     sanitize = os.environ.get("OBJECTFS_SANITIZE", "")
     settings.setdefault("cmake.define.OBJECTFS_DEBUG", "ON" if debug else "OFF")

@@ -16,19 +16,19 @@ TEMPLATE = ROOT / "build" / "_build_info.py.in"
 _TEXT = '''\
 """Written by the build: what this installation is made of. `objectfs doctor` shows it."""
 
-NATIVE: bool = {native!r}
+NATIVE: bool = {native}
 """Whether objectfs._native was built."""
 
-REASON: str = {reason!r}
+REASON: str = {reason}
 """Why it was not; empty if it was."""
 
-ARCHIVE: str = {archive!r}
+ARCHIVE: str = {archive}
 """Source archive of the C libraries, "external" for libraries that were there already."""
 
-VERSIONS: dict[str, str] = {versions!r}
+VERSIONS: dict[str, str] = {versions}
 """C library -> version."""
 
-BUILD_TYPE: str = {build_type!r}
+BUILD_TYPE: str = {build_type}
 """release or debug, with the sanitizers."""
 
 VERSION: str = "${{version}}"
@@ -36,7 +36,10 @@ VERSION: str = "${{version}}"
 '''
 
 
-def write_template(*, native: bool, reason: str = "", prefix: Path | None = None, build_type: str = "") -> None:
+def write_template(
+    *, native: bool, reason: str = "", prefix: Path | None = None, build_type: str = ""
+) -> None:
+    """Say what the wheel that is about to be made holds."""
     archive, versions = "", {}
     if prefix is not None:
         archive = "external"
@@ -44,16 +47,14 @@ def write_template(*, native: bool, reason: str = "", prefix: Path | None = None
         if manifest.is_file():
             table = json.loads(manifest.read_text(encoding="utf-8"))
             archive, versions = table["archive"], table["versions"]
-    values = {"native": native, "reason": reason, "archive": archive, "versions": versions, "build_type": build_type}
+    values = {
+        "native": native,
+        "reason": reason,
+        "archive": archive,
+        "versions": versions,
+        "build_type": build_type,
+    }
     # The template goes through string.Template, where a dollar sign in a path or message has to be doubled.
-    values = {name: _Doubled(value) for name, value in values.items()}
+    text = _TEXT.format(**{name: repr(value).replace("$", "$$") for name, value in values.items()})
     TEMPLATE.parent.mkdir(exist_ok=True)
-    TEMPLATE.write_text(_TEXT.format(**values), encoding="utf-8")
-
-
-class _Doubled:
-    def __init__(self, value: object) -> None:
-        self._text = repr(value).replace("$", "$$")
-
-    def __repr__(self) -> str:
-        return self._text
+    TEMPLATE.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """third_party/crt.lock: which source archive is built, and which library versions it holds.
 
-The archive's hash is the pin: the versions listed beside it are read from the archive when the lock is written
-(`scripts/build-crt --update-lock ARCHIVE`) so that they can be shown without it.
+The archive's hash is the pin: the versions listed beside it are read from the archive when the lock is
+written (`scripts/build-crt --update-lock ARCHIVE`) so that they can be shown without it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCK_PATH = ROOT / "third_party" / "crt.lock"
 LICENSES = ROOT / "third_party" / "licenses"
 
-# Dependency order: each library is built after those that it needs. aws-c-event-stream and aws-c-mqtt are in the
-# archive too; nothing here links to them.
+# Dependency order: each library is built after those that it needs. aws-c-event-stream and aws-c-mqtt are in
+# the archive too; nothing here links to them.
 LIBRARIES = (
     "aws-lc",
     "s2n",
@@ -39,7 +39,8 @@ LIBRARIES = (
 )
 
 _LICENSE_FILES = re.compile(r"(LICENSE|NOTICE|THIRD-PARTY-LICENSES)(\.txt|\.bsd)?")
-# aws-lc's own LICENSE names what it took from others; these three are compiled in and carry their text beside them.
+# aws-lc's own LICENSE names what it took from others; these three are compiled in and carry their text beside
+# them.
 _NESTED_LICENSES = (
     "third_party/fiat/LICENSE",
     "third_party/jitterentropy/jitterentropy-library/LICENSE.bsd",
@@ -71,12 +72,18 @@ class Lock:
             archive = table["archive"]
             lock = cls(archive["name"], archive["version"], archive["sha256"], dict(table["libraries"]))
         except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-            raise BuildError(f"{path} cannot be read as a lock file ({error}): restore it from the repository") from error
+            raise BuildError(
+                f"{path} cannot be read as a lock file ({error}): restore it from the repository"
+            ) from error
         if not re.fullmatch(r"[0-9a-f]{64}", lock.sha256):
-            raise BuildError(f"{path}: sha256 has to be 64 lower-case hex digits: restore the file from the repository")
+            raise BuildError(
+                f"{path}: sha256 has to be 64 lower-case hex digits: restore the file from the repository"
+            )
         missing = [name for name in LIBRARIES if name not in lock.versions]
         if missing:
-            raise BuildError(f"{path} has no version for {', '.join(missing)}: restore the file from the repository")
+            raise BuildError(
+                f"{path} has no version for {', '.join(missing)}: restore the file from the repository"
+            )
         return lock
 
 
@@ -86,10 +93,12 @@ def sha256_of(path: Path) -> str:
 
 
 def write_lock(archive: Path, lock_path: Path = LOCK_PATH, licenses: Path = LICENSES) -> Lock:
-    """Pin `archive` (NAME-VERSION.tar.gz): hash it, read each library's version, and copy the licences out of it."""
+    """Pin `archive` (NAME-VERSION.tar.gz): hash it, read the versions, copy the licences out of it."""
     name, _, version = archive.name.removesuffix(".tar.gz").rpartition("-")
     if not name or not version:
-        raise BuildError(f"{archive.name} is not named NAME-VERSION.tar.gz: give the file the name the index gives it")
+        raise BuildError(
+            f"{archive.name} is not named NAME-VERSION.tar.gz: give the file the name the index gives it"
+        )
     versions: dict[str, str] = {}
     texts: dict[str, bytes] = {}
     with tarfile.open(archive) as tar:
@@ -118,7 +127,10 @@ def write_lock(archive: Path, lock_path: Path = LOCK_PATH, licenses: Path = LICE
 
 
 def _version_of(
-    library: str, top: PurePosixPath, members: Container[PurePosixPath], read: Callable[[PurePosixPath], bytes]
+    library: str,
+    top: PurePosixPath,
+    members: Container[PurePosixPath],
+    read: Callable[[PurePosixPath], bytes],
 ) -> str:
     """A VERSION file (aws-c-*), or what the library's CMake project calls itself (aws-lc, s2n)."""
     if top / "VERSION" in members:
@@ -129,13 +141,15 @@ def _version_of(
     parts = [re.search(rf"set\(VERSION_{part} (\d+)\)", text) for part in ("MAJOR", "MINOR", "PATCH")]
     if all(parts):
         return ".".join(match[1] for match in parts if match)
-    raise BuildError(f"no version found for {library} in the archive: teach objectfs_build/lock.py where it is")
+    raise BuildError(
+        f"no version found for {library} in the archive: teach objectfs_build/lock.py where it is"
+    )
 
 
 def _format(name: str, version: str, digest: str, versions: dict[str, str]) -> str:
     lines = [
         "# What the native engine is built from: the C sources inside this source distribution (crt/ in it).",
-        "# Written by `scripts/build-crt --update-lock ARCHIVE`; docs/design/0002-build.md has the update checklist.",
+        "# Written by `scripts/build-crt --update-lock ARCHIVE`; see docs/design/0002-build.md.",
         "",
         "[archive]",
         f'name = "{name}"',

@@ -18,7 +18,8 @@ from .toolchain import compiler_identity
 
 __all__ = ["cached_prefix", "needs_download", "options_from_environment", "provide"]
 
-# Raised when this code builds something else from the same archive: prefixes made by the old code are then not reused.
+# Raised when this code builds something else from the same archive: prefixes made by the old code are then
+# not reused.
 RECIPE = "1"
 
 
@@ -62,13 +63,16 @@ def cached_prefix(lock: Lock, options: Options) -> Path:
     """Where a prefix for this lock, compiler, platform and these options is kept."""
     identity = [RECIPE, lock.sha256, sys.platform, compiler_identity(), repr(options)]
     # Flags that CMake takes from the environment and bakes in.
-    identity += [f"{name}={os.environ.get(name, '')}" for name in ("CC", "CFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET")]
+    identity += [
+        f"{name}={os.environ.get(name, '')}"
+        for name in ("CC", "CFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET")
+    ]
     key = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
     return cache_dir() / "crt" / f"{lock.name}-{lock.version}-{options.link}-{key}"
 
 
 def needs_download() -> bool:
-    """Whether a build now would have to fetch the archive (so that pip is asked for among the requirements)."""
+    """Whether a build now would have to fetch the archive, and so needs pip among its requirements."""
     if os.environ.get("OBJECTFS_CRT"):
         return False
     lock = Lock.read()

@@ -1,7 +1,8 @@
 """What a person sees of a build, and the log that keeps the rest.
 
-pip hides a backend's output unless it is asked for (-v), so the short progress lines go to the terminal itself where
-there is one. Everything the tools print goes to the log file, whose path is named first and again when something fails.
+pip hides a backend's output unless it is asked for (-v), so the short progress lines go to the terminal
+itself where there is one. Everything the tools print goes to the log file, whose path is named first and
+again when something fails.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What compiles: the compiler checked before anything is configured, and the identity that a cached prefix belongs to."""
+"""What compiles: the compiler, checked before anything is configured, and its identity for the cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .errors import BuildError
 __all__ = ["check_headers", "compiler_identity", "find_tool"]
 
 _INSTALL = (
-    "install one (Debian, Ubuntu: build-essential; Fedora: gcc; macOS: xcode-select --install), name it in CC, "
+    "install one (Debian, Ubuntu: build-essential; Fedora: gcc; macOS: xcode-select --install), "
+    "name it in CC, "
     "or set OBJECTFS_NATIVE=OFF to install without the native engine"
 )
 
@@ -30,7 +31,9 @@ def find_tool(name: str) -> str:
         return str(beside)
     if found := shutil.which(name):
         return found
-    raise BuildError(f"{name} was not found: pip install {name}, or build with pip's build isolation, which brings it")
+    raise BuildError(
+        f"{name} was not found: pip install {name}, or build with pip's build isolation, which brings it"
+    )
 
 
 def compiler_identity() -> str:
@@ -49,12 +52,15 @@ def compiler_identity() -> str:
         argv = [found]
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch, "empty.c")
-        # A header of the C library, so that a compiler without it is told apart here and not in the middle of a build.
+        # A header of the C library, so that a compiler without it is told apart here and not in the middle of
+        # a build.
         source.write_text("#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n", encoding="ascii")
         trial = _run([*argv, str(source), "-o", str(Path(scratch, "empty"))])
         if trial.returncode:
             lines = trial.stdout.strip().splitlines() or ["no message"]
-            raise BuildError(f"the C compiler {argv[0]} cannot build an empty program ({lines[0]}): {_INSTALL}")
+            raise BuildError(
+                f"the C compiler {argv[0]} cannot build an empty program ({lines[0]}): {_INSTALL}"
+            )
     version = _run([*argv, "--version"]).stdout.partition("\n")[0]
     target = _run([*argv, "-dumpmachine"]).stdout.strip()
     return f"{version} {target}"
@@ -64,8 +70,8 @@ def check_headers() -> None:
     """CPython's own headers; distributions put them into a package of their own."""
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         raise BuildError(
-            "the headers of this Python (Python.h) are missing: install them (Debian, Ubuntu: python3-dev; Fedora: "
-            "python3-devel), or set OBJECTFS_NATIVE=OFF to install without the native engine"
+            "the headers of this Python (Python.h) are missing: install them (Debian, Ubuntu: python3-dev; "
+            "Fedora: python3-devel), or set OBJECTFS_NATIVE=OFF to install without the native engine"
         )
 
 
