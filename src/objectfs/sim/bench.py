@@ -28,13 +28,16 @@ def sign(method: str, path: str, query: str, host: str, headers: dict[str, str])
     scope = f"{stamp[:8]}/us-east-1/s3/aws4_request"
     fields = {"host": host, "x-amz-content-sha256": UNSIGNED, "x-amz-date": stamp, **headers}
     names = sorted(name for name in fields if name != "content-length")
-    canonical = "\n".join([method, path, query, *[f"{n}:{fields[n]}" for n in names], "", ";".join(names), UNSIGNED])
+    canonical = "\n".join(
+        [method, path, query, *[f"{n}:{fields[n]}" for n in names], "", ";".join(names), UNSIGNED]
+    )
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = b"AWS4testtest"
     for part in (*scope.split("/"), text):
         key = hmac.digest(key, part.encode(), "sha256")
-    fields["authorization"] = (f"AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders={';'.join(names)}, "
-                               f"Signature={key.hex()}")
+    fields["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders={';'.join(names)}, Signature={key.hex()}"
+    )
     target = f"{path}?{query}" if query else path
     lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in fields.items()]]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -69,8 +72,14 @@ class Client:
         return length
 
 
-def measure(address: tuple[str, int], connections: int, seconds: float, size: int, heads: list[bytes],
-            body: memoryview | None = None) -> tuple[float, float]:
+def measure(
+    address: tuple[str, int],
+    connections: int,
+    seconds: float,
+    size: int,
+    heads: list[bytes],
+    body: memoryview | None = None,
+) -> tuple[float, float]:
     """Requests and body bytes per second over that many connections."""
     counts = [0] * connections
     received = [0] * connections
@@ -132,12 +141,21 @@ def run(options: argparse.Namespace) -> None:
     processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     pinned = len(processors) > 1
     # The clients get a processor other than the server's.
-    arguments = [sys.executable, "-m", "objectfs.sim", "--synthetic", f"bucket/big={1024 * MIB}",
-                 *(["--cpu", str(processors[0])] if pinned else []), *options.server]
+    arguments = [
+        sys.executable,
+        "-m",
+        "objectfs.sim",
+        "--synthetic",
+        f"bucket/big={1024 * MIB}",
+        *(["--cpu", str(processors[0])] if pinned else []),
+        *options.server,
+    ]
     if pinned:
         os.sched_setaffinity(0, {processors[1]})
     for verify in (True, False):
-        server = subprocess.Popen(arguments + ([] if verify else ["--no-verify"]), stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(
+            arguments + ([] if verify else ["--no-verify"]), stdout=subprocess.PIPE, text=True
+        )
         try:
             assert server.stdout is not None
             url = server.stdout.readline().split()[1]
@@ -160,7 +178,8 @@ def _cases(options: argparse.Namespace, label: str, host: str, address: tuple[st
     small = memoryview(os.urandom(4096))
     setup = Client(address, 8 * MIB)
     put: Callable[[str, memoryview], int] = lambda path, data: setup.exchange(  # noqa: E731
-        sign("PUT", path, "", host, {"content-length": str(len(data))}), data)
+        sign("PUT", path, "", host, {"content-length": str(len(data))}), data
+    )
     put("/bucket/stored", body)
     put("/bucket/small", small)
     ranges = [f"bytes={i * 8 * MIB}-{(i + 1) * 8 * MIB - 1}" for i in range(128)]
@@ -176,8 +195,10 @@ def _cases(options: argparse.Namespace, label: str, host: str, address: tuple[st
         for name, prefix in (("PUT 8 MiB, stored", "/bucket/put"), ("PUT 8 MiB, discarded", "/sink/put")):
             if prefix.startswith("/sink"):
                 setup.exchange(sign("PUT", "/sink", "", host, {"content-length": "0"}))
-            signed = [sign("PUT", f"{prefix}{n}", "", host, {"content-length": str(len(body))})
-                      for n in range(options.connections * 2)]
+            signed = [
+                sign("PUT", f"{prefix}{n}", "", host, {"content-length": str(len(body))})
+                for n in range(options.connections * 2)
+            ]
             rate, moved = measure(address, options.connections, options.seconds, 1024, signed, body)
             show(name, f"{moved / 1e9:6.2f} GB/s  {rate:8.0f}/s")
     if wanted("small"):

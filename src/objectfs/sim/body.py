@@ -109,7 +109,7 @@ class Fixed:
 
 
 class Chunked:
-    """``size[;extension] CRLF data CRLF ... 0 CRLF trailers CRLF``: HTTP's chunked coding, and aws-chunked."""
+    """``size[;extension] CRLF data CRLF ... 0 CRLF trailers CRLF``: HTTP's coding, and aws-chunked."""
 
     def __init__(self, following: Stage) -> None:
         self._next = following
@@ -279,8 +279,9 @@ class Receiver:
         self._first.passed(view)
 
 
-def make_receiver(sink: Sink, digests: list[Digest], *, length: int | None, auth: Auth | None,
-                  declared_trailers: str) -> Receiver:
+def make_receiver(
+    sink: Sink, digests: list[Digest], *, length: int | None, auth: Auth | None, declared_trailers: str
+) -> Receiver:
     """``length`` None means chunked transfer coding; ``auth`` is given for aws-chunked bodies."""
     destination = Destination(sink, digests)
     middle = AwsChunked(destination, auth, declared_trailers) if auth is not None else None

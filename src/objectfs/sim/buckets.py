@@ -5,7 +5,6 @@ from __future__ import annotations
 from objectfs.sim.context import (
     OWNER_ID,
     OWNER_NAME,
-    XMLNS,
     Context,
     iso_date,
     parse_xml,
@@ -20,27 +19,40 @@ from objectfs.sim.route import BUCKET_DOCUMENTS, OBJECT_DOCUMENTS, check_bucket_
 MAX_DELETE = 1000
 
 # What a GET says of a document that was never put.
-_ABSENT_CODES = {"tagging": "NoSuchTagSet", "policy": "NoSuchBucketPolicy", "cors": "NoSuchCORSConfiguration",
-                 "lifecycle": "NoSuchLifecycleConfiguration"}
+_ABSENT_CODES = {
+    "tagging": "NoSuchTagSet",
+    "policy": "NoSuchBucketPolicy",
+    "cors": "NoSuchCORSConfiguration",
+    "lifecycle": "NoSuchLifecycleConfiguration",
+}
 _ABSENT = {
     "BucketEncryption": "ServerSideEncryptionConfigurationNotFoundError",
-    "BucketWebsite": "NoSuchWebsiteConfiguration", "BucketReplication": "ReplicationConfigurationNotFoundError",
+    "BucketWebsite": "NoSuchWebsiteConfiguration",
+    "BucketReplication": "ReplicationConfigurationNotFoundError",
     "ObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
     "PublicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
     "BucketOwnershipControls": "OwnershipControlsNotFoundError",
 }
-_EMPTY = {"versioning": "VersioningConfiguration", "logging": "BucketLoggingStatus",
-          "notification": "NotificationConfiguration", "accelerate": "AccelerateConfiguration"}
-_ACL = (f"{OWNER}<AccessControlList><Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
-        f"xsi:type=\"CanonicalUser\"><ID>{OWNER_ID}</ID><DisplayName>{OWNER_NAME}</DisplayName></Grantee>"
-        "<Permission>FULL_CONTROL</Permission></Grant></AccessControlList>")
+_EMPTY = {
+    "versioning": "VersioningConfiguration",
+    "logging": "BucketLoggingStatus",
+    "notification": "NotificationConfiguration",
+    "accelerate": "AccelerateConfiguration",
+}
+_ACL = (
+    f'{OWNER}<AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+    f'xsi:type="CanonicalUser"><ID>{OWNER_ID}</ID><DisplayName>{OWNER_NAME}</DisplayName></Grantee>'
+    "<Permission>FULL_CONTROL</Permission></Grant></AccessControlList>"
+)
 
 
 def list_buckets(context: Context) -> Response:
     prefix = context.query.get("prefix", "")
     content = "".join(
         f"<Bucket><Name>{name}</Name><CreationDate>{iso_date(bucket.created)}</CreationDate></Bucket>"
-        for name, bucket in sorted(context.store.buckets.items()) if name.startswith(prefix))
+        for name, bucket in sorted(context.store.buckets.items())
+        if name.startswith(prefix)
+    )
     return xml_response("ListAllMyBucketsResult", f"{OWNER}<Buckets>{content}</Buckets>")
 
 
@@ -70,8 +82,7 @@ def delete_bucket(context: Context) -> Response:
 def get_location(context: Context) -> Response:
     assert context.bucket is not None
     region = "" if context.region == "us-east-1" else context.region
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint xmlns="{XMLNS}">{region}</LocationConstraint>'
-    return Response(200, [("Content-Type", "application/xml")], body.encode())
+    return xml_response("LocationConstraint", region)
 
 
 def document(context: Context) -> Response:
@@ -110,8 +121,9 @@ def document(context: Context) -> Response:
 def delete_objects(context: Context) -> Response:
     bucket = context.bucket
     headers = context.head.headers
-    if "content-md5" not in headers and not any(n.startswith("x-amz-checksum-") or n == "x-amz-trailer"
-                                                for n in headers):
+    if "content-md5" not in headers and not any(
+        n.startswith("x-amz-checksum-") or n == "x-amz-trailer" for n in headers
+    ):
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5")
     root = parse_xml(context.document, "Delete")
     quiet = (root.findtext("Quiet") or "").strip().lower() == "true"
@@ -132,8 +144,10 @@ def delete_objects(context: Context) -> Response:
             if etag is not None and (existing is None or etag.strip('"') not in ("*", existing.etag)):
                 raise S3Error("PreconditionFailed")
         except S3Error as error:
-            content.append(f"<Error>{text_element('Key', key)}<Code>{error.code}</Code>"
-                           f"{text_element('Message', error.message)}</Error>")
+            content.append(
+                f"<Error>{text_element('Key', key)}<Code>{error.code}</Code>"
+                f"{text_element('Message', error.message)}</Error>"
+            )
             continue
         if existing is not None:
             context.store.remove(bucket, key)

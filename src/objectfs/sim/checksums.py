@@ -12,8 +12,9 @@ import binascii
 import hashlib
 import zlib
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Protocol
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol
 
 PYTHON_LIMIT = 1024 * 1024
 
@@ -64,22 +65,20 @@ def python_crc(algorithm: str) -> CrcFunction:
     return crc
 
 
-@lru_cache(maxsize=None)
+@cache
 def crc_function(algorithm: str) -> tuple[CrcFunction, bool]:
     """The fastest CRC at hand, and whether it is native."""
     if algorithm == "CRC32":
         return zlib.crc32, True
+    # Imported by name: both packages are optional, for type checkers too.
     if algorithm == "CRC32C":
         try:
-            import google_crc32c
-
-            return (lambda data, previous: int(google_crc32c.extend(previous, bytes(data)))), True
+            extend: Any = import_module("google_crc32c").extend
+            return (lambda data, previous: int(extend(previous, bytes(data)))), True
         except ImportError:
             pass
     try:
-        from awscrt import checksums
-
-        native: CrcFunction = getattr(checksums, algorithm.lower())
+        native: CrcFunction = getattr(import_module("awscrt.checksums"), algorithm.lower())
         return native, True
     except (ImportError, AttributeError):
         return python_crc(algorithm), False

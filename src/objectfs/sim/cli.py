@@ -24,8 +24,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--discard", action="store_true", help="keep only size and checksums of what is put")
     parser.add_argument("--cpu", type=int, metavar="N", help="run on this processor only")
     parser.add_argument("--bucket", action="append", metavar="NAME", help="create it; may be repeated")
-    parser.add_argument("--synthetic", action="append", default=[], metavar="BUCKET/KEY=SIZE",
-                        help="an object of this many bytes that takes no memory; may be repeated")
+    parser.add_argument(
+        "--synthetic",
+        action="append",
+        default=[],
+        metavar="BUCKET/KEY=SIZE",
+        help="an object of this many bytes that takes no memory; may be repeated",
+    )
     return parser
 
 
@@ -39,9 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Blocked before the server's thread starts, so that only sigwait receives them.
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    server = S3Server(options.directory, options.host, options.port, options.tls, options.access_key,
-                      options.secret_key, options.bucket or ("bucket",), not options.no_verify, options.region,
-                      anonymous=options.anonymous, discard=options.discard)
+    server = S3Server(
+        options.directory,
+        options.host,
+        options.port,
+        options.tls,
+        options.access_key,
+        options.secret_key,
+        options.bucket or ("bucket",),
+        not options.no_verify,
+        options.region,
+        anonymous=options.anonymous,
+        discard=options.discard,
+    )
     for item in options.synthetic:
         name, separator, size = item.rpartition("=")
         bucket, slash, key = name.partition("/")

@@ -14,7 +14,16 @@ from enum import Enum
 
 from objectfs.sim.errors import ProtocolError, S3Error
 from objectfs.sim.faults import spoil
-from objectfs.sim.http import MAX_HEAD, Chunk, Head, chunk_length, http_date, limit_chunks, parse_head, render_head
+from objectfs.sim.http import (
+    MAX_HEAD,
+    Chunk,
+    Head,
+    chunk_length,
+    http_date,
+    limit_chunks,
+    parse_head,
+    render_head,
+)
 from objectfs.sim.service import Exchange, Service, error_document
 
 _REQUEST_LINE = re.compile(rb"[A-Z]{1,32} [!-~\x80-\xff]+ HTTP/1\.[01]\r?")
@@ -246,8 +255,18 @@ class Connection:
             self.service.abandon(self._exchange)
             self._exchange = None
         body = error_document(error.code, error.message, {}, 0)
-        self.out.append(render_head(error.status, [
-            ("Date", http_date()), ("Content-Type", "application/xml"), ("Content-Length", str(len(body))),
-            ("Connection", "close"), ("Server", "AmazonS3")]) + body)
+        self.out.append(
+            render_head(
+                error.status,
+                [
+                    ("Date", http_date()),
+                    ("Content-Type", "application/xml"),
+                    ("Content-Length", str(len(body))),
+                    ("Connection", "close"),
+                    ("Server", "AmazonS3"),
+                ],
+            )
+            + body
+        )
         self.pending.clear()
         self.close = Close.FIN

@@ -7,7 +7,7 @@ import itertools
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from objectfs.sim.blobs import Blob
@@ -53,8 +53,11 @@ class Context:
         if value is None or value == "":
             return default
         if not value.isascii() or not value.isdigit() or len(value) > 10 or int(value) > 2**31 - 1:
-            raise S3Error("InvalidArgument", f"Provided {name} not an integer or within integer range",
-                          extra={"ArgumentName": name, "ArgumentValue": value})
+            raise S3Error(
+                "InvalidArgument",
+                f"Provided {name} not an integer or within integer range",
+                extra={"ArgumentName": name, "ArgumentValue": value},
+            )
         return min(int(value), maximum)
 
 
@@ -106,20 +109,22 @@ def escape_xml(value: str) -> str:
     return "".join(c if c.isprintable() or c == " " else f"&#{ord(c)};" for c in value)
 
 
-def xml_response(root: str, content: str, *, status: int = 200,
-                 headers: list[tuple[str, str]] | None = None) -> Response:
-    body = (f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{XMLNS}">{content}</{root}>')
-    return Response(status, [("Content-Type", "application/xml"), *(headers or [])],
-                    body.encode("utf-8", "surrogatepass"))
+def xml_response(
+    root: str, content: str, *, status: int = 200, headers: list[tuple[str, str]] | None = None
+) -> Response:
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{XMLNS}">{content}</{root}>'
+    return Response(
+        status, [("Content-Type", "application/xml"), *(headers or [])], body.encode("utf-8", "surrogatepass")
+    )
 
 
-def parse_xml(document: bytes, root: str) -> ElementTree.Element:
+def parse_xml(document: bytes, root: str) -> ET.Element:
     """The root element without namespaces. No DOCTYPE: entities could expand without bound."""
     if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
         raise S3Error("MalformedXML")
     try:
-        element = ElementTree.fromstring(document)
-    except (ElementTree.ParseError, ValueError, LookupError):
+        element = ET.fromstring(document)
+    except (ET.ParseError, ValueError, LookupError):
         raise S3Error("MalformedXML") from None
     for node in element.iter():
         if "}" in node.tag:

@@ -34,7 +34,7 @@ MAX_NAME = 180
 
 def safe_name(key: str) -> str:
     """A file name for any key: distinct keys get distinct names."""
-    name = quote(key, safe="", errors="surrogatepass").replace(".", "%2E")
+    name = quote(key, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
     if len(name) <= MAX_NAME:
         return name
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
@@ -53,15 +53,23 @@ class Piece:
 class FileBlob:
     """Ranges of files, opened when they are sent."""
 
-    __slots__ = ("pieces", "size")
+    __slots__ = ("doomed", "pieces", "size")
 
     def __init__(self, pieces: list[Piece]) -> None:
         self.pieces = pieces
         self.size = sum(piece.length for piece in pieces)
+        # Set when no object has the blob any more: its files go when the last response that reads it ends.
+        self.doomed = False
+
+    def __del__(self) -> None:
+        if self.doomed:
+            for path in {piece.path for piece in self.pieces}:
+                Path(path).unlink(missing_ok=True)
 
     def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
-        # Opened here and not as they are sent: the object may be replaced in the meantime.
-        return iter([FileSlice(OpenFile(p.path), p.offset, p.length) for p in self._cut(start, stop)])
+        # One descriptor at a time: an object may consist of 10,000 parts.
+        for piece in self._cut(start, stop):
+            yield FileSlice(OpenFile(piece.path), piece.offset, piece.length)
 
     def slice(self, start: int, stop: int) -> Blob:
         return FileBlob(self._cut(start, stop))
@@ -102,7 +110,7 @@ class FileSink:
     def abort(self) -> None:
         if self._fd >= 0:
             self._close()
-            os.unlink(self._path)
+            Path(self._path).unlink(missing_ok=True)
 
     def _close(self) -> None:
         os.close(self._fd)
@@ -158,8 +166,7 @@ class DirectoryStore(Store):
 
     def drop(self, blob: Blob) -> None:
         if isinstance(blob, FileBlob):
-            for path in {piece.path for piece in blob.pieces}:
-                Path(path).unlink(missing_ok=True)
+            blob.doomed = True
 
     def share(self, bucket: Bucket, blob: Blob) -> Blob:
         if not isinstance(blob, FileBlob):
@@ -184,11 +191,14 @@ class DirectoryStore(Store):
 
     def _save_bucket(self, bucket: Bucket) -> None:
         documents = {name: base64.b64encode(data).decode() for name, data in bucket.documents.items()}
-        self._write(self._root / bucket.name / ".bucket.json",
-                    {"created": bucket.created, "documents": documents})
+        self._write(
+            self._root / bucket.name / ".bucket.json", {"created": bucket.created, "documents": documents}
+        )
 
     def _write(self, path: Path, value: dict[str, Any]) -> None:
-        temporary = Path(self._new_path(path.parent.name if path.name == ".bucket.json" else path.parent.parent.name))
+        temporary = Path(
+            self._new_path(path.parent.name if path.name == ".bucket.json" else path.parent.parent.name)
+        )
         temporary.write_text(json.dumps(value), encoding="utf-8")
         os.replace(temporary, path)
 
@@ -198,7 +208,7 @@ class DirectoryStore(Store):
         bucket.documents = {name: base64.b64decode(data) for name, data in described["documents"].items()}
         self.buckets[path.name] = bucket
         data = path / "data"
-        used = set()
+        used: set[str] = set()
         for file in (path / "objects").iterdir():
             record = _from_json(json.loads(file.read_text(encoding="utf-8")), data)
             bucket.set(record)
@@ -213,17 +223,29 @@ class DirectoryStore(Store):
 def _to_json(record: Record, blob: FileBlob) -> dict[str, Any]:
     return {
         "key": record.key.encode("utf-8", "surrogatepass").decode("latin-1"),
-        "etag": record.etag, "modified": record.modified, "headers": record.headers,
-        "checksums": record.checksums, "checksum_type": record.checksum_type, "tags": record.tags,
+        "etag": record.etag,
+        "modified": record.modified,
+        "headers": record.headers,
+        "checksums": record.checksums,
+        "checksum_type": record.checksum_type,
+        "tags": record.tags,
         "parts": [[part.number, part.size, part.checksums] for part in record.parts],
         "pieces": [[os.path.basename(piece.path), piece.offset, piece.length] for piece in blob.pieces],
     }
 
 
 def _from_json(value: dict[str, Any], data: Path) -> Record:
-    pieces = [Piece(str(data / os.path.basename(name)), offset, length) for name, offset, length in value["pieces"]]
+    pieces = [
+        Piece(str(data / os.path.basename(name)), offset, length) for name, offset, length in value["pieces"]
+    ]
     return Record(
-        value["key"].encode("latin-1").decode("utf-8", "surrogatepass"), FileBlob(pieces), value["etag"],
-        value["modified"], value["headers"], value["checksums"], value["checksum_type"],
+        value["key"].encode("latin-1").decode("utf-8", "surrogatepass"),
+        FileBlob(pieces),
+        value["etag"],
+        value["modified"],
+        value["headers"],
+        value["checksums"],
+        value["checksum_type"],
         tuple(PartInfo(number, size, checksums) for number, size, checksums in value["parts"]),
-        tuple((name, text) for name, text in value["tags"]))
+        tuple((name, text) for name, text in value["tags"]),
+    )

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from objectfs.sim.context import OWNER_ID, OWNER_NAME, Context, escape_xml, iso_date, text_element, xml_response
+from objectfs.sim.context import (
+    OWNER_ID,
+    OWNER_NAME,
+    Context,
+    escape_xml,
+    iso_date,
+    text_element,
+    xml_response,
+)
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import Response
 from objectfs.sim.store import Bucket, Record
@@ -72,10 +80,15 @@ def _skip(bucket: Bucket, group: str) -> int:
 def _encoder(context: Context) -> tuple[Callable[[str], str], str]:
     encoding = context.query.get("encoding-type", "")
     if encoding and encoding != "url":
-        raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request",
-                      extra={"ArgumentName": "encoding-type", "ArgumentValue": encoding})
+        raise S3Error(
+            "InvalidArgument",
+            "Invalid Encoding Method specified in Request",
+            extra={"ArgumentName": "encoding-type", "ArgumentValue": encoding},
+        )
     if encoding:
-        return (lambda text: quote(text, safe="/-_.~*", errors="surrogatepass")), text_element("EncodingType", "url")
+        return (lambda text: quote(text, safe="/-_.~*", errors="surrogatepass")), text_element(
+            "EncodingType", "url"
+        )
     return escape_xml, ""
 
 
@@ -85,17 +98,23 @@ def _entry(record: Record) -> str:
         checksum = "".join(f"<ChecksumAlgorithm>{name}</ChecksumAlgorithm>" for name in record.checksums)
         if checksum:
             checksum += f"<ChecksumType>{record.checksum_type}</ChecksumType>"
-        record.listing = (f"</Key><LastModified>{iso_date(record.modified)}</LastModified>"
-                          f"<ETag>&quot;{record.etag}&quot;</ETag>{checksum}<Size>{record.size}</Size>"
-                          f"<StorageClass>{record.storage_class}</StorageClass>")
+        record.listing = (
+            f"</Key><LastModified>{iso_date(record.modified)}</LastModified>"
+            f"<ETag>&quot;{record.etag}&quot;</ETag>{checksum}<Size>{record.size}</Size>"
+            f"<StorageClass>{record.storage_class}</StorageClass>"
+        )
     return record.listing
 
 
 def _contents(page: Page, encode: Callable[[str], str], owner: str) -> str:
     tail = f"{owner}</Contents>"
-    parts = [f"<Contents><Key>{encode(record.key)}{record.listing or _entry(record)}{tail}"
-             for record in page.records]
-    parts += [f"<CommonPrefixes><Prefix>{encode(prefix)}</Prefix></CommonPrefixes>" for prefix in page.prefixes]
+    parts = [
+        f"<Contents><Key>{encode(record.key)}{record.listing or _entry(record)}{tail}"
+        for record in page.records
+    ]
+    parts += [
+        f"<CommonPrefixes><Prefix>{encode(prefix)}</Prefix></CommonPrefixes>" for prefix in page.prefixes
+    ]
     return "".join(parts)
 
 
@@ -109,9 +128,11 @@ def list_objects_v2(context: Context) -> Response:
         after = _decode_token(token)
     encode, encoding = _encoder(context)
     page = collect(bucket, prefix, delimiter, after, limit)
-    head = (f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix>"
-            f"<KeyCount>{len(page.records) + len(page.prefixes)}</KeyCount><MaxKeys>{limit}</MaxKeys>{encoding}"
-            f"<IsTruncated>{str(page.truncated).lower()}</IsTruncated>")
+    head = (
+        f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix>"
+        f"<KeyCount>{len(page.records) + len(page.prefixes)}</KeyCount><MaxKeys>{limit}</MaxKeys>{encoding}"
+        f"<IsTruncated>{str(page.truncated).lower()}</IsTruncated>"
+    )
     if delimiter:
         head += f"<Delimiter>{encode(delimiter)}</Delimiter>"
     if token is not None:
@@ -130,8 +151,10 @@ def list_objects(context: Context) -> Response:
     limit = context.integer("max-keys", MAX_KEYS, MAX_KEYS)
     encode, encoding = _encoder(context)
     page = collect(bucket, prefix, delimiter, marker, limit)
-    head = (f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><Marker>{encode(marker)}</Marker>"
-            f"<MaxKeys>{limit}</MaxKeys>{encoding}<IsTruncated>{str(page.truncated).lower()}</IsTruncated>")
+    head = (
+        f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><Marker>{encode(marker)}</Marker>"
+        f"<MaxKeys>{limit}</MaxKeys>{encoding}<IsTruncated>{str(page.truncated).lower()}</IsTruncated>"
+    )
     if delimiter:
         head += f"<Delimiter>{encode(delimiter)}</Delimiter>"
         if page.truncated:
@@ -147,14 +170,19 @@ def list_object_versions(context: Context) -> Response:
     limit = context.integer("max-keys", MAX_KEYS, MAX_KEYS)
     encode, encoding = _encoder(context)
     page = collect(bucket, prefix, delimiter, marker, limit)
-    content = (f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><KeyMarker>{encode(marker)}</KeyMarker>"
-               f"<VersionIdMarker></VersionIdMarker><MaxKeys>{limit}</MaxKeys>{encoding}"
-               f"<IsTruncated>{str(page.truncated).lower()}</IsTruncated>")
+    content = (
+        f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><KeyMarker>{encode(marker)}</KeyMarker>"
+        f"<VersionIdMarker></VersionIdMarker><MaxKeys>{limit}</MaxKeys>{encoding}"
+        f"<IsTruncated>{str(page.truncated).lower()}</IsTruncated>"
+    )
     if page.truncated:
-        content += f"<NextKeyMarker>{encode(page.last)}</NextKeyMarker><NextVersionIdMarker>null</NextVersionIdMarker>"
+        content += f"<NextKeyMarker>{encode(page.last)}</NextKeyMarker>"
+        content += "<NextVersionIdMarker>null</NextVersionIdMarker>"
     for record in page.records:
-        content += (f"<Version><Key>{encode(record.key)}{_entry(record)}<VersionId>null</VersionId>"
-                    f"<IsLatest>true</IsLatest>{OWNER}</Version>")
+        content += (
+            f"<Version><Key>{encode(record.key)}{_entry(record)}<VersionId>null</VersionId>"
+            f"<IsLatest>true</IsLatest>{OWNER}</Version>"
+        )
     for name in page.prefixes:
         content += f"<CommonPrefixes><Prefix>{encode(name)}</Prefix></CommonPrefixes>"
     return xml_response("ListVersionsResult", content)
@@ -168,5 +196,8 @@ def _decode_token(token: str) -> str:
     try:
         return base64.b64decode(token.encode(), b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError, ValueError):
-        raise S3Error("InvalidArgument", "The continuation token provided is incorrect",
-                      extra={"ArgumentName": "continuation-token"}) from None
+        raise S3Error(
+            "InvalidArgument",
+            "The continuation token provided is incorrect",
+            extra={"ArgumentName": "continuation-token"},
+        ) from None

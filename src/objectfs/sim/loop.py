@@ -105,13 +105,13 @@ class Peer:
                     if connection.close is not Close.NO:
                         self._finish()
                         return
-                    if connection.eof and connection.waiting is None:
-                        self.drop()
-                        return
                     if connection.pending:
                         connection.advance()
                         if connection.waiting is not None:
                             self.loop.wait(self)
+                    if not out and connection.source is None and connection.eof:
+                        self.drop()
+                        return
                     if not out and connection.source is None and connection.close is Close.NO:
                         break
                     continue
@@ -185,8 +185,11 @@ class Peer:
 
     def _drain(self) -> None:
         try:
-            while self.sock.recv_into(self.loop.scratch):
-                pass
+            for _ in range(16):
+                if not self.sock.recv_into(self.loop.scratch):
+                    break
+            else:
+                return
         except _RETRY:
             return
         self.drop()

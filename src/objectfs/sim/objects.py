@@ -26,15 +26,35 @@ MAX_PUT = 5 * 1024**3
 MD5_LIMIT = 1024 * 1024
 
 # Kept with the object and sent back as they came.
-_STORED = frozenset((
-    "content-type", "cache-control", "content-disposition", "content-language", "expires",
-    "x-amz-storage-class", "x-amz-website-redirect-location", "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"))
-_SSE = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id",
-        "x-amz-server-side-encryption-bucket-key-enabled",
-        "x-amz-server-side-encryption-customer-algorithm", "x-amz-server-side-encryption-customer-key-md5")
-_OVERRIDES = ("content-type", "content-language", "expires", "cache-control", "content-disposition",
-              "content-encoding")
+_STORED = frozenset(
+    (
+        "content-type",
+        "cache-control",
+        "content-disposition",
+        "content-language",
+        "expires",
+        "x-amz-storage-class",
+        "x-amz-website-redirect-location",
+        "x-amz-object-lock-mode",
+        "x-amz-object-lock-retain-until-date",
+        "x-amz-object-lock-legal-hold",
+    )
+)
+_SSE = (
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-bucket-key-enabled",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-customer-key-md5",
+)
+_OVERRIDES = (
+    "content-type",
+    "content-language",
+    "expires",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+)
 
 
 def stored_headers(headers: dict[str, str]) -> dict[str, str]:
@@ -106,11 +126,23 @@ def put_object(context: Context) -> Response:
     bucket = context.bucket
     assert context.blob is not None
     check_write(context.head.headers, bucket.objects.get(context.key))
-    record = Record(context.key, context.blob, context.etag, headers=stored_headers(context.head.headers),
-                    checksums=context.checksums, tags=parse_tag_header(context.header("x-amz-tagging")))
+    record = Record(
+        context.key,
+        context.blob,
+        context.etag,
+        headers=stored_headers(context.head.headers),
+        checksums=context.checksums,
+        tags=parse_tag_header(context.header("x-amz-tagging")),
+    )
     context.store.put(bucket, record)
-    return Response(200, [("ETag", f'"{record.etag}"'), *sse_headers(record.headers),
-                          *checksum_headers(record.checksums, "FULL_OBJECT")])
+    return Response(
+        200,
+        [
+            ("ETag", f'"{record.etag}"'),
+            *sse_headers(record.headers),
+            *checksum_headers(record.checksums, "FULL_OBJECT"),
+        ],
+    )
 
 
 def get_object(context: Context) -> Response:
@@ -120,12 +152,19 @@ def get_object(context: Context) -> Response:
 def _read(context: Context, with_body: bool) -> Response:
     _, record = find(context)
     headers = context.head.headers
-    if "if-match" in headers or "if-none-match" in headers or "if-modified-since" in headers \
-            or "if-unmodified-since" in headers:
+    if (
+        "if-match" in headers
+        or "if-none-match" in headers
+        or "if-modified-since" in headers
+        or "if-unmodified-since" in headers
+    ):
         check_read(headers, record)
     start, stop, status = 0, record.size, 200
-    answer = [("Last-Modified", http_date(record.modified)), ("ETag", f'"{record.etag}"'),
-              ("Accept-Ranges", "bytes")]
+    answer = [
+        ("Last-Modified", http_date(record.modified)),
+        ("ETag", f'"{record.etag}"'),
+        ("Accept-Ranges", "bytes"),
+    ]
     checksums, kind = record.checksums, record.checksum_type
     number = context.query.get("partNumber")
     value = headers.get("range")
@@ -163,8 +202,17 @@ def _read(context: Context, with_body: bool) -> Response:
     return Response(status, answer, body, length=stop - start)
 
 
-_TITLES = {name: name.title() for name in ("content-type", "cache-control", "content-disposition",
-                                          "content-language", "content-encoding", "expires")}
+_TITLES = {
+    name: name.title()
+    for name in (
+        "content-type",
+        "cache-control",
+        "content-disposition",
+        "content-language",
+        "content-encoding",
+        "expires",
+    )
+}
 
 
 def _title(name: str) -> str:
@@ -174,15 +222,19 @@ def _title(name: str) -> str:
 def part_range(record: Record, value: str) -> tuple[int, int, dict[str, str]]:
     """Where a part lies, and its checksums. An object that was put whole is its own part 1."""
     if not value.isdigit() or not 1 <= int(value) <= 10000:
-        raise S3Error("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive",
-                      extra={"ArgumentName": "partNumber", "ArgumentValue": value})
+        raise S3Error(
+            "InvalidArgument",
+            "Part number must be an integer between 1 and 10000, inclusive",
+            extra={"ArgumentName": "partNumber", "ArgumentValue": value},
+        )
     number = int(value)
     parts = record.parts
     if not parts and number == 1:
         return 0, record.size, record.checksums
     if number > len(parts):
-        raise S3Error("InvalidPartNumber", extra={"ActualPartCount": str(len(parts) or 1),
-                                                  "PartNumberRequested": value})
+        raise S3Error(
+            "InvalidPartNumber", extra={"ActualPartCount": str(len(parts) or 1), "PartNumberRequested": value}
+        )
     start = sum(part.size for part in parts[: number - 1])
     return start, start + parts[number - 1].size, parts[number - 1].checksums
 
@@ -209,8 +261,11 @@ def copy_source(context: Context) -> Record:
     except UnicodeDecodeError:
         raise S3Error("InvalidArgument", "Invalid copy source encoding.") from None
     if not name or not key:
-        raise S3Error("InvalidArgument", "Invalid copy source object key",
-                      extra={"ArgumentName": "x-amz-copy-source", "ArgumentValue": source})
+        raise S3Error(
+            "InvalidArgument",
+            "Invalid copy source object key",
+            extra={"ArgumentName": "x-amz-copy-source", "ArgumentValue": source},
+        )
     record = context.store.bucket(name).objects.get(key)
     if record is None:
         raise S3Error("NoSuchKey", extra={"Key": key})
@@ -222,8 +277,11 @@ def copy_object(context: Context) -> Response:
     bucket = context.bucket
     source = copy_source(context)
     if source.size > MAX_PUT:
-        raise S3Error("InvalidRequest", "The specified copy source is larger than the maximum allowable size "
-                                        "for a copy source: 5368709120")
+        raise S3Error(
+            "InvalidRequest",
+            "The specified copy source is larger than the maximum allowable size "
+            "for a copy source: 5368709120",
+        )
     check_write(context.head.headers, bucket.objects.get(context.key))
     given = stored_headers(context.head.headers)
     directive = context.header("x-amz-metadata-directive", "COPY").upper()
@@ -232,12 +290,16 @@ def copy_object(context: Context) -> Response:
     if directive == "COPY":
         same = source is bucket.objects.get(context.key)
         if same and not any(name.startswith("x-amz-s") for name in given):
-            raise S3Error("InvalidRequest", "This copy request is illegal because it is trying to copy an object "
-                          "to itself without changing the object's metadata, storage class, website redirect "
-                          "location or encryption attributes.")
+            raise S3Error(
+                "InvalidRequest",
+                "This copy request is illegal because it is trying to copy an object "
+                "to itself without changing the object's metadata, storage class, website redirect "
+                "location or encryption attributes.",
+            )
         headers = {name: value for name, value in source.headers.items() if name != "x-amz-storage-class"}
-        headers.update({name: value for name, value in given.items() if name == "x-amz-storage-class"
-                        or name in _SSE})
+        headers.update(
+            {name: value for name, value in given.items() if name == "x-amz-storage-class" or name in _SSE}
+        )
     else:
         headers = given
     tags = source.tags
@@ -254,8 +316,11 @@ def copy_object(context: Context) -> Response:
         checksums = {wanted: encode(value)} if value is not None else {}
     record = Record(context.key, blob, etag_of(blob, MD5_LIMIT), time.time(), headers, checksums, tags=tags)
     context.store.put(bucket, record)
-    return xml_response("CopyObjectResult", f"<LastModified>{iso_date(record.modified)}</LastModified>"
-                        f"<ETag>&quot;{record.etag}&quot;</ETag>{checksum_elements(checksums)}")
+    return xml_response(
+        "CopyObjectResult",
+        f"<LastModified>{iso_date(record.modified)}</LastModified>"
+        f"<ETag>&quot;{record.etag}&quot;</ETag>{checksum_elements(checksums)}",
+    )
 
 
 def get_attributes(context: Context) -> Response:
@@ -268,42 +333,53 @@ def get_attributes(context: Context) -> Response:
     if "ETag" in wanted:
         content += text_element("ETag", record.etag)
     if "Checksum" in wanted and record.checksums:
-        content += (f"<Checksum>{checksum_elements(record.checksums)}"
-                    f"<ChecksumType>{record.checksum_type}</ChecksumType></Checksum>")
+        content += (
+            f"<Checksum>{checksum_elements(record.checksums)}"
+            f"<ChecksumType>{record.checksum_type}</ChecksumType></Checksum>"
+        )
     if "ObjectParts" in wanted and record.parts:
         marker = int(context.header("x-amz-part-number-marker") or 0)
         maximum = min(int(context.header("x-amz-max-parts") or 1000), 1000)
         shown = [part for part in record.parts if part.number > marker][:maximum]
         last = shown[-1].number if shown else marker
         truncated = bool(record.parts) and last < record.parts[-1].number
-        content += (f"<ObjectParts><TotalPartsCount>{len(record.parts)}</TotalPartsCount>"
-                    f"<PartNumberMarker>{marker}</PartNumberMarker><NextPartNumberMarker>{last}"
-                    f"</NextPartNumberMarker><MaxParts>{maximum}</MaxParts>"
-                    f"<IsTruncated>{str(truncated).lower()}</IsTruncated>")
+        content += (
+            f"<ObjectParts><TotalPartsCount>{len(record.parts)}</TotalPartsCount>"
+            f"<PartNumberMarker>{marker}</PartNumberMarker><NextPartNumberMarker>{last}"
+            f"</NextPartNumberMarker><MaxParts>{maximum}</MaxParts>"
+            f"<IsTruncated>{str(truncated).lower()}</IsTruncated>"
+        )
         if any(part.checksums for part in record.parts):
-            content += "".join(f"<Part><PartNumber>{part.number}</PartNumber><Size>{part.size}</Size>"
-                               f"{checksum_elements(part.checksums)}</Part>" for part in shown)
+            content += "".join(
+                f"<Part><PartNumber>{part.number}</PartNumber><Size>{part.size}</Size>"
+                f"{checksum_elements(part.checksums)}</Part>"
+                for part in shown
+            )
         content += "</ObjectParts>"
     if "StorageClass" in wanted:
         content += text_element("StorageClass", record.storage_class)
     if "ObjectSize" in wanted:
         content += text_element("ObjectSize", str(record.size))
-    return xml_response("GetObjectAttributesResponse", content,
-                        headers=[("Last-Modified", http_date(record.modified))])
+    return xml_response(
+        "GetObjectAttributesResponse", content, headers=[("Last-Modified", http_date(record.modified))]
+    )
 
 
 def tagging(context: Context) -> Response:
     bucket, record = find(context)
     method = context.head.method
     if method == "GET":
-        content = "".join(f"<Tag>{text_element('Key', name)}{text_element('Value', value)}</Tag>"
-                          for name, value in record.tags)
+        content = "".join(
+            f"<Tag>{text_element('Key', name)}{text_element('Value', value)}</Tag>"
+            for name, value in record.tags
+        )
         return xml_response("Tagging", f"<TagSet>{content}</TagSet>")
     tags: tuple[tuple[str, str], ...] = ()
     if method == "PUT":
         root = parse_xml(context.document, "Tagging")
-        tags = check_tags(tuple((tag.findtext("Key") or "", tag.findtext("Value") or "")
-                                for tag in root.iter("Tag")))
+        tags = check_tags(
+            tuple((tag.findtext("Key") or "", tag.findtext("Value") or "") for tag in root.iter("Tag"))
+        )
     context.store.put(bucket, replace(record, tags=tags, listing=""))
     return Response(204 if method == "DELETE" else 200)
 

@@ -15,18 +15,41 @@ _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}
 
 # Sub-resources kept as the document that was put: the operation is Get/Put/Delete + this name.
 BUCKET_DOCUMENTS = {
-    "accelerate": "BucketAccelerateConfiguration", "acl": "BucketAcl", "cors": "BucketCors",
-    "encryption": "BucketEncryption", "lifecycle": "BucketLifecycleConfiguration", "logging": "BucketLogging",
-    "notification": "BucketNotificationConfiguration", "object-lock": "ObjectLockConfiguration",
-    "ownershipControls": "BucketOwnershipControls", "policy": "BucketPolicy",
-    "publicAccessBlock": "PublicAccessBlock", "replication": "BucketReplication",
-    "requestPayment": "BucketRequestPayment", "tagging": "BucketTagging", "versioning": "BucketVersioning",
+    "accelerate": "BucketAccelerateConfiguration",
+    "acl": "BucketAcl",
+    "cors": "BucketCors",
+    "encryption": "BucketEncryption",
+    "lifecycle": "BucketLifecycleConfiguration",
+    "logging": "BucketLogging",
+    "notification": "BucketNotificationConfiguration",
+    "object-lock": "ObjectLockConfiguration",
+    "ownershipControls": "BucketOwnershipControls",
+    "policy": "BucketPolicy",
+    "publicAccessBlock": "PublicAccessBlock",
+    "replication": "BucketReplication",
+    "requestPayment": "BucketRequestPayment",
+    "tagging": "BucketTagging",
+    "versioning": "BucketVersioning",
     "website": "BucketWebsite",
 }
 OBJECT_DOCUMENTS = {"acl": "ObjectAcl", "tagging": "ObjectTagging"}
-_UNSUPPORTED = frozenset((
-    "analytics", "inventory", "intelligent-tiering", "metrics", "legal-hold", "retention", "select", "restore",
-    "torrent", "policyStatus", "session", "metadataTable", "metadataConfiguration"))
+_UNSUPPORTED = frozenset(
+    (
+        "analytics",
+        "inventory",
+        "intelligent-tiering",
+        "metrics",
+        "legal-hold",
+        "retention",
+        "select",
+        "restore",
+        "torrent",
+        "policyStatus",
+        "session",
+        "metadataTable",
+        "metadataConfiguration",
+    )
+)
 _DOCUMENT_VERBS = {"GET": "Get", "PUT": "Put", "DELETE": "Delete"}
 
 
@@ -50,7 +73,7 @@ def parse_target(head: Head, domains: tuple[str, ...]) -> Target:
         scheme, separator, rest = target.partition("://")
         if not separator or scheme.lower() not in ("http", "https"):
             raise S3Error("InvalidURI")
-        host, slash, rest = rest.partition("/")
+        host, _, rest = rest.partition("/")
         target = f"/{rest}"
     path, _, raw_query = target.partition("?")
     query = parse_query(raw_query) if raw_query else {}

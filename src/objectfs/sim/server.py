@@ -60,8 +60,9 @@ class S3Server:
             check_bucket_name(name)
             self.store.create_bucket(name)
         verifier = Verifier(access_key, secret_key, region, verify_signatures, anonymous, check_region)
-        self._service = Service(self.store, verifier, self.faults, domains=tuple(domains), md5_limit=md5_limit,
-                                secure=tls)
+        self._service = Service(
+            self.store, verifier, self.faults, domains=tuple(domains), md5_limit=md5_limit, secure=tls
+        )
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._loop: Loop | None = None
         self._thread: threading.Thread | None = None
@@ -81,7 +82,7 @@ class S3Server:
 
     @property
     def ca_file(self) -> str | None:
-        """The self-signed certificate, to be trusted by clients; exists while the server runs with ``tls``."""
+        """The self-signed certificate, to be trusted by clients; there while a ``tls`` server runs."""
         return str(Path(self._directory.name) / "cert.pem") if self._directory else None
 
     def start(self) -> None:
@@ -128,8 +129,9 @@ class S3Server:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 

@@ -31,18 +31,31 @@ UNVERIFIED_HEADER = "x-objectfs-sim-unverified"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _OBJECT_BODIES = frozenset(("PutObject", "UploadPart"))
 _HANDLERS: dict[str, Callable[[Context], Response]] = {
-    "ListBuckets": buckets.list_buckets, "CreateBucket": buckets.create_bucket,
-    "HeadBucket": buckets.head_bucket, "DeleteBucket": buckets.delete_bucket,
-    "GetBucketLocation": buckets.get_location, "DeleteObjects": buckets.delete_objects,
-    "ListObjectsV2": listing.list_objects_v2, "ListObjects": listing.list_objects,
-    "ListObjectVersions": listing.list_object_versions, "PutObject": objects.put_object,
-    "GetObject": objects.get_object, "HeadObject": objects.get_object, "DeleteObject": objects.delete_object,
-    "CopyObject": objects.copy_object, "GetObjectAttributes": objects.get_attributes,
-    "GetObjectTagging": objects.tagging, "PutObjectTagging": objects.tagging,
-    "DeleteObjectTagging": objects.tagging, "CreateMultipartUpload": multipart.create,
-    "UploadPart": multipart.upload_part, "UploadPartCopy": multipart.upload_part_copy,
-    "CompleteMultipartUpload": multipart.complete, "AbortMultipartUpload": multipart.abort,
-    "ListParts": multipart.list_parts, "ListMultipartUploads": multipart.list_uploads,
+    "ListBuckets": buckets.list_buckets,
+    "CreateBucket": buckets.create_bucket,
+    "HeadBucket": buckets.head_bucket,
+    "DeleteBucket": buckets.delete_bucket,
+    "GetBucketLocation": buckets.get_location,
+    "DeleteObjects": buckets.delete_objects,
+    "ListObjectsV2": listing.list_objects_v2,
+    "ListObjects": listing.list_objects,
+    "ListObjectVersions": listing.list_object_versions,
+    "PutObject": objects.put_object,
+    "GetObject": objects.get_object,
+    "HeadObject": objects.get_object,
+    "DeleteObject": objects.delete_object,
+    "CopyObject": objects.copy_object,
+    "GetObjectAttributes": objects.get_attributes,
+    "GetObjectTagging": objects.tagging,
+    "PutObjectTagging": objects.tagging,
+    "DeleteObjectTagging": objects.tagging,
+    "CreateMultipartUpload": multipart.create,
+    "UploadPart": multipart.upload_part,
+    "UploadPartCopy": multipart.upload_part_copy,
+    "CompleteMultipartUpload": multipart.complete,
+    "AbortMultipartUpload": multipart.abort,
+    "ListParts": multipart.list_parts,
+    "ListMultipartUploads": multipart.list_uploads,
 }
 
 
@@ -67,8 +80,16 @@ class Exchange:
 class Service:
     """Binds the store, the verifier and the faults to the handlers. One thread calls it."""
 
-    def __init__(self, store: Store, verifier: Verifier, faults: Faults, *, domains: tuple[str, ...] = (),
-                 md5_limit: int = objects.MD5_LIMIT, secure: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        verifier: Verifier,
+        faults: Faults,
+        *,
+        domains: tuple[str, ...] = (),
+        md5_limit: int = objects.MD5_LIMIT,
+        secure: bool = False,
+    ) -> None:
         self.store = store
         self.verifier = verifier
         self.faults = faults
@@ -86,8 +107,9 @@ class Service:
         coding = head.headers.get("transfer-encoding")
         if coding is not None and coding.lower() != "chunked":
             raise ProtocolError("unknown transfer coding", status=501, code="NotImplemented")
-        record = Request(head.method, "", "", "", head.headers, range=head.headers.get("range"),
-                         connection=connection)
+        record = Request(
+            head.method, "", "", "", head.headers, range=head.headers.get("range"), connection=connection
+        )
         target: Target | None = None
         auth: Auth | None = None
         error: S3Error | None = None
@@ -108,7 +130,11 @@ class Service:
                 self.store.bucket(target.bucket)
             announced = self._announced(head, length, operation, auth)
             digests = self._digests(head, operation, announced, auth)
-            sink = self.store.new_sink(target.bucket, announced) if operation in _OBJECT_BODIES else DocumentSink()
+            sink = (
+                self.store.new_sink(target.bucket, announced)
+                if operation in _OBJECT_BODIES
+                else DocumentSink()
+            )
         except S3Error as caught:
             error = caught
         record.error = error.code if error else None
@@ -118,12 +144,17 @@ class Service:
         # After an error nothing is decoded: the body is only counted away.
         streaming = error is None and auth is not None and auth.payload in STREAMING
         receiver = make_receiver(
-            sink, list(digests.values()), length=None if coding is not None else length or 0,
+            sink,
+            list(digests.values()),
+            length=None if coding is not None else length or 0,
             auth=auth if streaming and (length is not None or coding is not None) else None,
-            declared_trailers=head.headers.get("x-amz-trailer", ""))
+            declared_trailers=head.headers.get("x-amz-trailer", ""),
+        )
         if isinstance(sink, DocumentSink):
             receiver.destination.limit = MAX_DOCUMENT
-        return Exchange(head, record, target, receiver, next(self._numbers), fault, error, auth, digests, announced)
+        return Exchange(
+            head, record, target, receiver, next(self._numbers), fault, error, auth, digests, announced
+        )
 
     def _announced(self, head: Head, length: int | None, operation: str, auth: Auth) -> int | None:
         """The size that the body will have, if the client says. Bodies need a length or a chunked coding."""
@@ -135,13 +166,16 @@ class Service:
         decoded = head.headers.get("x-amz-decoded-content-length")
         if auth.payload in STREAMING:
             if decoded is None or not decoded.isascii() or not decoded.isdigit() or len(decoded) > 18:
-                raise S3Error("MissingContentLength", "You must provide the x-amz-decoded-content-length header.")
+                raise S3Error(
+                    "MissingContentLength", "You must provide the x-amz-decoded-content-length header."
+                )
             size: int | None = int(decoded)
         else:
             size = length
         if size is not None and size > objects.MAX_PUT:
-            raise S3Error("EntityTooLarge", extra={"ProposedSize": str(size),
-                                                   "MaxSizeAllowed": str(objects.MAX_PUT)})
+            raise S3Error(
+                "EntityTooLarge", extra={"ProposedSize": str(size), "MaxSizeAllowed": str(objects.MAX_PUT)}
+            )
         return size
 
     def _digests(self, head: Head, operation: str, announced: int | None, auth: Auth) -> dict[str, Digest]:
@@ -150,15 +184,22 @@ class Service:
         names: set[str] = set()
         if operation not in ("CompleteMultipartUpload", "CreateMultipartUpload"):
             given = [HEADERS[name] for name in headers if name in HEADERS]
-            trailers = [part.strip().lower() for part in headers.get("x-amz-trailer", "").split(",") if part.strip()]
+            trailers = [
+                part.strip().lower() for part in headers.get("x-amz-trailer", "").split(",") if part.strip()
+            ]
             given += [HEADERS[name] for name in trailers if name in HEADERS]
             if len(given) > 1:
-                raise S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types "
-                                                "are not allowed.")
+                raise S3Error(
+                    "InvalidRequest",
+                    "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+                )
             declared = headers.get("x-amz-sdk-checksum-algorithm", "").upper()
             if declared and operation in _OBJECT_BODIES and declared not in given:
-                raise S3Error("InvalidRequest", "x-amz-sdk-checksum-algorithm specified, but no corresponding "
-                                                "x-amz-checksum-* or x-amz-trailer headers were found.")
+                raise S3Error(
+                    "InvalidRequest",
+                    "x-amz-sdk-checksum-algorithm specified, but no corresponding "
+                    "x-amz-checksum-* or x-amz-trailer headers were found.",
+                )
             names.update(given)
         if "content-md5" in headers:
             names.add("MD5")
@@ -203,8 +244,16 @@ class Service:
     def _operate(self, exchange: Exchange) -> Response:
         target, record = exchange.target, exchange.record
         assert target is not None
-        context = Context(exchange.head, record.operation, target.bucket, target.key, target.query, self.store,
-                          self.verifier.region, base_url=f"{self.scheme}://{target.host}")
+        context = Context(
+            exchange.head,
+            record.operation,
+            target.bucket,
+            target.key,
+            target.query,
+            self.store,
+            self.verifier.region,
+            base_url=f"{self.scheme}://{target.host}",
+        )
         sink = exchange.receiver.destination.sink
         try:
             self._verify(exchange, context)
@@ -238,11 +287,16 @@ class Service:
         for algorithm, running in exchange.digests.items():
             digest = running.digest()
             if algorithm == "payload":
-                assert exchange.auth is not None and digest is not None
+                assert exchange.auth is not None
+                assert digest is not None
                 if digest.hex() != exchange.auth.payload:
-                    raise S3Error("XAmzContentSHA256Mismatch", extra={
-                        "ClientComputedContentSHA256": exchange.auth.payload,
-                        "S3ComputedContentSHA256": digest.hex()})
+                    raise S3Error(
+                        "XAmzContentSHA256Mismatch",
+                        extra={
+                            "ClientComputedContentSHA256": exchange.auth.payload,
+                            "S3ComputedContentSHA256": digest.hex(),
+                        },
+                    )
             elif algorithm == "MD5":
                 given = headers.get("content-md5")
                 if given is not None and digest is not None:
@@ -256,7 +310,9 @@ class Service:
                 if digest is None:
                     context.unverified = algorithm
                 elif digest != expected:
-                    raise S3Error("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
+                    raise S3Error(
+                        "BadDigest", f"The {algorithm} you specified did not match the calculated checksum."
+                    )
                 context.checksums[algorithm] = encode(expected)
 
     def _error(self, exchange: Exchange, error: S3Error) -> Response:
@@ -273,13 +329,19 @@ class Service:
         if exchange.record.bucket:
             extra.setdefault("BucketName", exchange.record.bucket)
         extra["Resource"] = exchange.target.path if exchange.target else exchange.head.target
-        return Response(error.status, headers, error_document(error.code, error.message, extra, exchange.number))
+        return Response(
+            error.status, headers, error_document(error.code, error.message, extra, exchange.number)
+        )
 
     def render(self, exchange: Exchange, response: Response, keep_alive: bool) -> bytes:
         """The response head, with the headers that every response has."""
         number = exchange.number
-        headers = [("x-amz-id-2", f"c2ltdWxhdG9y{number:012x}"), ("x-amz-request-id", f"{number:016X}"),
-                   ("Date", http_date()), *response.headers]
+        headers = [
+            ("x-amz-id-2", f"c2ltdWxhdG9y{number:012x}"),
+            ("x-amz-request-id", f"{number:016X}"),
+            ("Date", http_date()),
+            *response.headers,
+        ]
         if exchange.record.bucket and (not exchange.record.key or response.status >= 400):
             headers.append(("x-amz-bucket-region", self.verifier.region))
         if response.status != 204 and response.status != 304:
@@ -308,6 +370,9 @@ def _check_md5(given: str, digest: bytes) -> None:
 
 def error_document(code: str, message: str, extra: dict[str, str], number: int) -> bytes:
     content = "".join(text_element(name, value) for name, value in extra.items())
-    text = (f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code>{text_element("Message", message)}'
-            f"{content}<RequestId>{number:016X}</RequestId><HostId>c2ltdWxhdG9y{number:012x}</HostId></Error>")
+    text = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code>{text_element('Message', message)}"
+        f"{content}<RequestId>{number:016X}</RequestId><HostId>c2ltdWxhdG9y{number:012x}</HostId></Error>"
+    )
     return text.encode("utf-8", "replace")

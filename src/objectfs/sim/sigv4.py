@@ -76,13 +76,17 @@ class Auth:
     verified: bool = False
 
     def chunk_signature(self, previous: str, data_sha256: str) -> str:
-        text = (f"AWS4-HMAC-SHA256-PAYLOAD\n{self.timestamp}\n{self.scope}\n{previous}\n"
-                f"{EMPTY_SHA256}\n{data_sha256}")
+        text = (
+            f"AWS4-HMAC-SHA256-PAYLOAD\n{self.timestamp}\n{self.scope}\n{previous}\n"
+            f"{EMPTY_SHA256}\n{data_sha256}"
+        )
         return hmac.digest(self.key, text.encode(), "sha256").hex()
 
     def trailer_signature(self, previous: str, trailers: bytes) -> str:
-        text = (f"AWS4-HMAC-SHA256-TRAILER\n{self.timestamp}\n{self.scope}\n{previous}\n"
-                f"{hashlib.sha256(trailers).hexdigest()}")
+        text = (
+            f"AWS4-HMAC-SHA256-TRAILER\n{self.timestamp}\n{self.scope}\n{previous}\n"
+            f"{hashlib.sha256(trailers).hexdigest()}"
+        )
         return hmac.digest(self.key, text.encode(), "sha256").hex()
 
 
@@ -117,8 +121,11 @@ class Verifier:
         if not authorization.startswith("AWS4-HMAC-SHA256"):
             if authorization.startswith("AWS4-ECDSA"):
                 raise S3Error("NotImplemented", "SigV4A is not implemented")
-            raise S3Error("InvalidRequest", "The authorization mechanism you have provided is not supported. "
-                                            "Please use AWS4-HMAC-SHA256.")
+            raise S3Error(
+                "InvalidRequest",
+                "The authorization mechanism you have provided is not supported. "
+                "Please use AWS4-HMAC-SHA256.",
+            )
         match = _AUTHORIZATION.fullmatch(authorization)
         if match is None:
             raise S3Error("AuthorizationHeaderMalformed")
@@ -127,8 +134,10 @@ class Verifier:
         if not payload:
             raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
         if payload != UNSIGNED and payload not in STREAMING and not _HEX64.fullmatch(payload):
-            raise S3Error("InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
-                                             "STREAMING-* or a valid sha256 value.")
+            raise S3Error(
+                "InvalidArgument",
+                "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-* or a valid sha256 value.",
+            )
         timestamp = head.headers.get("x-amz-date", "")
         if not timestamp and "date" in head.headers:
             parsed = parse_http_date(head.headers["date"])
@@ -138,17 +147,26 @@ class Verifier:
             raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
         self._check_access_key(access_key, region)
         if abs(time.time() - when) > MAX_SKEW:
-            raise S3Error("RequestTimeTooSkewed", extra={
-                "RequestTime": timestamp, "ServerTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "MaxAllowedSkewMilliseconds": str(MAX_SKEW * 1000)})
+            raise S3Error(
+                "RequestTimeTooSkewed",
+                extra={
+                    "RequestTime": timestamp,
+                    "ServerTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                    "MaxAllowedSkewMilliseconds": str(MAX_SKEW * 1000),
+                },
+            )
         names = signed.split(";")
         for name in head.headers:
             if name.startswith("x-amz-") and name not in names:
-                raise S3Error("AccessDenied", "There were headers present in the request which were not signed",
-                              extra={"HeadersNotSigned": name})
+                raise S3Error(
+                    "AccessDenied",
+                    "There were headers present in the request which were not signed",
+                    extra={"HeadersNotSigned": name},
+                )
         query = canonical_query(raw_query)
-        return self._compare(head, path, query, names, payload, timestamp, scope, date, region, service,
-                             access_key, signature)
+        return self._compare(
+            head, path, query, names, payload, timestamp, scope, date, region, service, access_key, signature
+        )
 
     def _presigned(self, head: Head, path: str, raw_query: str, query: dict[str, str], payload: str) -> Auth:
         bad = "AuthorizationQueryParametersError"
@@ -157,16 +175,21 @@ class Verifier:
             timestamp, expires = query["X-Amz-Date"], query["X-Amz-Expires"]
             signature, algorithm = query["X-Amz-Signature"], query["X-Amz-Algorithm"]
         except KeyError:
-            raise S3Error(bad, "Query-string authentication version 4 requires the X-Amz-Algorithm, "
-                               "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
-                               "X-Amz-Expires parameters.") from None
+            raise S3Error(
+                bad,
+                "Query-string authentication version 4 requires the X-Amz-Algorithm, "
+                "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
+                "X-Amz-Expires parameters.",
+            ) from None
         if algorithm != "AWS4-HMAC-SHA256":
             raise S3Error(bad, 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
         access_key, scope, date, region, service = _credential(credential, bad)
         when = _timestamp(timestamp)
         if when is None or not timestamp.startswith(date):
             raise S3Error(bad, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
-        if not (expires.isascii() and expires.isdigit() and len(expires) < 10 and int(expires) <= MAX_EXPIRES):
+        if not (
+            expires.isascii() and expires.isdigit() and len(expires) < 10 and int(expires) <= MAX_EXPIRES
+        ):
             raise S3Error(bad, "X-Amz-Expires must be a non-negative number, less than a week (in seconds)")
         self._check_access_key(access_key, region)
         now = time.time()
@@ -176,39 +199,76 @@ class Verifier:
             raise S3Error("AccessDenied", "Request has expired", extra={"X-Amz-Expires": expires})
         payload = query.get("X-Amz-Content-Sha256", payload) or UNSIGNED
         canonical = canonical_query(raw_query, without="X-Amz-Signature")
-        return self._compare(head, path, canonical, signed.split(";"), payload, timestamp, scope, date, region,
-                             service, access_key, signature)
+        return self._compare(
+            head,
+            path,
+            canonical,
+            signed.split(";"),
+            payload,
+            timestamp,
+            scope,
+            date,
+            region,
+            service,
+            access_key,
+            signature,
+        )
 
     def _check_access_key(self, access_key: str, region: str) -> None:
         if access_key != self.access_key:
             raise S3Error("InvalidAccessKeyId", extra={"AWSAccessKeyId": access_key})
         if self.check_region and region != self.region:
-            raise S3Error("AuthorizationHeaderMalformed", "The authorization header is malformed; the region "
-                          f"'{region}' is wrong; expecting '{self.region}'", extra={"Region": self.region})
+            raise S3Error(
+                "AuthorizationHeaderMalformed",
+                "The authorization header is malformed; the region "
+                f"'{region}' is wrong; expecting '{self.region}'",
+                extra={"Region": self.region},
+            )
 
-    def _compare(self, head: Head, path: str, query: str, names: list[str], payload: str, timestamp: str,
-                 scope: str, date: str, region: str, service: str, access_key: str, signature: str) -> Auth:
+    def _compare(
+        self,
+        head: Head,
+        path: str,
+        query: str,
+        names: list[str],
+        payload: str,
+        timestamp: str,
+        scope: str,
+        date: str,
+        region: str,
+        service: str,
+        access_key: str,
+        signature: str,
+    ) -> Auth:
         if "host" not in names:
             raise S3Error("AccessDenied", "The Host header must be signed")
         headers = head.headers
         fields = "".join([f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in names])
-        canonical = (f"{head.method}\n{canonical_path(path)}\n{query}\n{fields}\n{';'.join(names)}\n{payload}")
+        canonical = f"{head.method}\n{canonical_path(path)}\n{query}\n{fields}\n{';'.join(names)}\n{payload}"
         hashed = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashed}"
         key = signing_key(self.secret_key, date, region, service)
         expected = hmac.digest(key, text.encode(), "sha256").hex()
         if not hmac.compare_digest(expected, signature.lower()):
-            raise S3Error("SignatureDoesNotMatch", extra={
-                "AWSAccessKeyId": access_key, "StringToSign": text, "SignatureProvided": signature,
-                "CanonicalRequest": canonical})
+            raise S3Error(
+                "SignatureDoesNotMatch",
+                extra={
+                    "AWSAccessKeyId": access_key,
+                    "StringToSign": text,
+                    "SignatureProvided": signature,
+                    "CanonicalRequest": canonical,
+                },
+            )
         return Auth(access_key, payload, timestamp, scope, key, expected, verified=True)
 
 
 def _credential(value: str, error: str) -> tuple[str, str, str, str, str]:
     parts = value.rsplit("/", 4)
     if len(parts) != 5 or parts[4] != "aws4_request" or parts[3] not in ("s3", "s3express"):
-        raise S3Error(error, "The Credential is mal-formed; expecting "
-                             '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".')
+        raise S3Error(
+            error,
+            'The Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
+        )
     access_key, date, region, service, terminator = parts
     return access_key, f"{date}/{region}/{service}/{terminator}", date, region, service
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from objectfs.sim.blobs import Blob, DiscardSink, DocumentSink, MemoryBlob, MemorySink, PatternBlob, Sink
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import FileSlice
+from objectfs.sim.route import check_bucket_name
 
 SCRATCH = 1024 * 1024
 SINK_BUCKET = "sink"
@@ -36,7 +37,6 @@ class Record:
     checksum_type: str = "FULL_OBJECT"
     parts: tuple[PartInfo, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
-    documents: dict[str, bytes] = field(default_factory=dict)
     listing: str = ""
 
     @property
@@ -95,6 +95,7 @@ class Bucket:
         record = self.objects.pop(key, None)
         if record is not None:
             self._stale += 1
+            self.documents.pop(f"acl:{key}", None)
         return record
 
     def keys_from(self, start: str) -> tuple[list[str], int]:
@@ -125,6 +126,7 @@ class Store:
         try:
             return self.buckets[name]
         except KeyError:
+            check_bucket_name(name)
             raise S3Error("NoSuchBucket", extra={"BucketName": name}) from None
 
     def create_bucket(self, name: str) -> Bucket:
@@ -178,13 +180,11 @@ class Store:
 
     def add_synthetic(self, bucket: str, key: str, size: int) -> Record:
         """An object of any size that takes no memory; its bytes are those of ``synthetic_bytes``."""
-        record = Record(key, PatternBlob(size), f"5e{size:030x}",
-                        headers={"content-type": "binary/octet-stream"})
+        record = Record(
+            key, PatternBlob(size), f"5e{size:030x}", headers={"content-type": "binary/octet-stream"}
+        )
         self.create_bucket(bucket).set(record)
         return record
-
-    def retag(self, bucket: Bucket, record: Record, tags: tuple[tuple[str, str], ...]) -> None:
-        self.put(bucket, replace(record, tags=tags))
 
 
 __all__ = ["Bucket", "DocumentSink", "Part", "PartInfo", "Record", "Store", "Upload"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import shutil
 import subprocess
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 
 def make_certificate(directory: Path, host: str) -> tuple[str, str]:
@@ -36,16 +38,17 @@ def _names(host: str) -> tuple[list[str], list[str]]:
 
 
 def _with_cryptography(certificate: Path, key: Path, host: str) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
+    # Imported by name: the package is optional, for type checkers too.
+    x509: Any = import_module("cryptography.x509")
+    ec: Any = import_module("cryptography.hazmat.primitives.asymmetric.ec")
+    hashes: Any = import_module("cryptography.hazmat.primitives.hashes")
+    serialization: Any = import_module("cryptography.hazmat.primitives.serialization")
 
     private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "objectfs sim")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "objectfs sim")])
     names, addresses = _names(host)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    alternatives: list[x509.GeneralName] = [x509.DNSName(value) for value in names]
+    now = dt.datetime.now(dt.UTC)
+    alternatives = [x509.DNSName(value) for value in names]
     alternatives += [x509.IPAddress(ipaddress.ip_address(value)) for value in addresses]
     built = (
         x509.CertificateBuilder()
@@ -53,14 +56,18 @@ def _with_cryptography(certificate: Path, key: Path, host: str) -> None:
         .issuer_name(name)
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=30))
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(private, hashes.SHA256())
     )
-    _write_private(key, private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    _write_private(
+        key,
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
     certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
 
 
@@ -71,10 +78,30 @@ def _with_openssl(certificate: Path, key: Path, host: str) -> None:
     names, addresses = _names(host)
     alternatives = ",".join([f"DNS:{value}" for value in names] + [f"IP:{value}" for value in addresses])
     result = subprocess.run(
-        [command, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-days", "30", "-subj", "/CN=objectfs sim", "-addext", f"subjectAltName={alternatives}",
-         "-keyout", str(key), "-out", str(certificate)],
-        capture_output=True, text=True, check=False)
+        [
+            command,
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=objectfs sim",
+            "-addext",
+            f"subjectAltName={alternatives}",
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if result.returncode:
         raise RuntimeError(f"openssl could not make a certificate: {result.stderr.strip()}")
 
