@@ -1,0 +1,75 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+# cython: freethreading_compatible=True
+"""The engine: aws-c-s3 behind a handful of Python classes.
+
+Engine     one S3 client of the C library: threads, connections, memory, credentials
+Request    what is to be sent and where its bytes come from or go to
+Op         one or many requests under way: wait, await, cancel, result
+Response   what came back
+Buffer     memory that downloaded bytes live in
+
+No policy lives here: which requests make up a verb, what an error means in Python, what a default is, all that
+stands in ``objectfs.backends.crt``. Lifetime rules: ``structs.pxi``.
+"""
+cimport cython
+from cpython.buffer cimport (
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memchr, memcmp, memcpy, memset, strncpy
+
+from aws.auth cimport *
+from aws.common cimport *
+from aws.http cimport *
+from aws.io cimport *
+from aws.s3 cimport *
+
+
+cdef extern from "compat.h" nogil:
+    long objectfs_getpid()
+    void objectfs_wake(int64_t fd)
+    int objectfs_stat(const char* path, int64_t* size, int64_t* mtime_ns)
+
+cdef extern from *:
+    """
+    #if defined(__has_include)
+    #  if __has_include("objectfs_versions.h")
+    #    include "objectfs_versions.h"
+    #  endif
+    #endif
+    #ifndef OBJECTFS_CRT_VERSIONS
+    #  define OBJECTFS_CRT_VERSIONS ""
+    #endif
+    #ifndef OBJECTFS_CRT_ARCHIVE
+    #  define OBJECTFS_CRT_ARCHIVE "unknown"
+    #endif
+    #ifndef OBJECTFS_CRT_LINK
+    #  define OBJECTFS_CRT_LINK "unknown"
+    #endif
+    #ifndef OBJECTFS_BUILD_TYPE
+    #  define OBJECTFS_BUILD_TYPE "unknown"
+    #endif
+    """
+    const char* OBJECTFS_CRT_VERSIONS
+    const char* OBJECTFS_CRT_ARCHIVE
+    const char* OBJECTFS_CRT_LINK
+    const char* OBJECTFS_BUILD_TYPE
+
+CRT_VERSIONS = dict(
+    line.split("=", 1) for line in OBJECTFS_CRT_VERSIONS.decode().splitlines() if "=" in line)
+CRT_ARCHIVE = OBJECTFS_CRT_ARCHIVE.decode()
+CRT_LINK = OBJECTFS_CRT_LINK.decode()
+BUILD_TYPE = OBJECTFS_BUILD_TYPE.decode()
+
+include "structs.pxi"
+include "submit.pyx"
+include "callbacks.pyx"
+include "runtime.pyx"
+include "buffers.pyx"
+include "response.pyx"
+include "request.pyx"
+include "engine.pyx"
+include "op.pyx"
+include "listing.pyx"

@@ -1,0 +1,61 @@
+# aws-c-io: event loops, host resolver, bootstrap, TLS, logging, the channel's fragment size
+from libc.stdint cimport uint16_t, uint64_t
+from aws.common cimport aws_allocator, aws_byte_cursor
+
+
+cdef extern from "aws/io/channel.h" nogil:
+    size_t g_aws_channel_max_fragment_size
+
+cdef extern from "aws/io/channel_bootstrap.h" nogil:
+    ctypedef struct aws_client_bootstrap "struct aws_client_bootstrap":
+        pass
+    ctypedef struct aws_client_bootstrap_options "struct aws_client_bootstrap_options":
+        aws_event_loop_group* event_loop_group
+        aws_host_resolver* host_resolver
+    aws_client_bootstrap* aws_client_bootstrap_new(aws_allocator*, const aws_client_bootstrap_options*)
+    void aws_client_bootstrap_release(aws_client_bootstrap*)
+
+cdef extern from "aws/io/event_loop.h" nogil:
+    ctypedef struct aws_event_loop_group "struct aws_event_loop_group":
+        pass
+    aws_event_loop_group* aws_event_loop_group_new_default(aws_allocator*, uint16_t max_threads, const void* shutdown)
+    void aws_event_loop_group_release(aws_event_loop_group*)
+
+cdef extern from "aws/io/host_resolver.h" nogil:
+    ctypedef struct aws_host_resolver "struct aws_host_resolver":
+        pass
+    ctypedef struct aws_host_resolver_default_options "struct aws_host_resolver_default_options":
+        size_t max_entries
+        aws_event_loop_group* el_group
+    aws_host_resolver* aws_host_resolver_new_default(aws_allocator*, const aws_host_resolver_default_options*)
+    void aws_host_resolver_release(aws_host_resolver*)
+
+cdef extern from "aws/common/logging.h" nogil:
+    ctypedef struct aws_logger "struct aws_logger":
+        pass
+    enum aws_log_level:
+        AWS_LL_NONE
+        AWS_LL_ERROR
+        AWS_LL_DEBUG
+        AWS_LL_TRACE
+    ctypedef struct aws_logger_standard_options "struct aws_logger_standard_options":
+        aws_log_level level
+        const char* filename
+    int aws_logger_init_standard(aws_logger*, aws_allocator*, aws_logger_standard_options*)
+    void aws_logger_set(aws_logger*)
+
+cdef extern from "aws/io/tls_channel_handler.h" nogil:
+    ctypedef struct aws_tls_ctx "struct aws_tls_ctx":
+        pass
+    ctypedef struct aws_tls_ctx_options "struct aws_tls_ctx_options":
+        pass
+    ctypedef struct aws_tls_connection_options "struct aws_tls_connection_options":
+        pass
+    void aws_tls_ctx_options_init_default_client(aws_tls_ctx_options*, aws_allocator*)
+    void aws_tls_ctx_options_clean_up(aws_tls_ctx_options*)
+    void aws_tls_ctx_options_set_verify_peer(aws_tls_ctx_options*, bint)
+    int aws_tls_ctx_options_override_default_trust_store(aws_tls_ctx_options*, const aws_byte_cursor*)
+    aws_tls_ctx* aws_tls_client_ctx_new(aws_allocator*, const aws_tls_ctx_options*)
+    void aws_tls_ctx_release(aws_tls_ctx*)
+    void aws_tls_connection_options_init_from_ctx(aws_tls_connection_options*, aws_tls_ctx*)
+    void aws_tls_connection_options_clean_up(aws_tls_connection_options*)

@@ -1,0 +1,115 @@
+# Memory that downloaded bytes live in.
+
+cdef extern from "Python.h":
+    void* PyMem_RawMalloc(size_t) nogil
+    void PyMem_RawFree(void*) nogil
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Buffer:
+    """An owned block of native memory; see ``objectfs.types.Buffer``."""
+
+    cdef uint8_t* _data
+    cdef size_t _size
+    cdef Py_ssize_t _exports
+    cdef object _info
+    cdef object __weakref__
+
+    def __cinit__(self, size_t size=0):
+        if size:
+            self._data = <uint8_t*>malloc(size)
+            if self._data == NULL:
+                raise MemoryError(f"cannot allocate {size} bytes")
+        self._size = size
+
+    def __dealloc__(self):
+        free(self._data)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        # a block of no bytes still needs an address
+        PyBuffer_FillInfo(view, self, self._data if self._data != NULL else <uint8_t*>b"", self._size, 0, flags)
+
+    def __len__(self):
+        return self._size
+
+    def __bytes__(self):
+        return PyBytes_FromStringAndSize(<char*>self._data, self._size)
+
+    def __getitem__(self, index):
+        return memoryview(self)[index]
+
+    def __iter__(self):
+        return iter(memoryview(self))
+
+    def __eq__(self, other):
+        cdef Py_buffer view
+        cdef bint same
+        if not PyObject_CheckBuffer(other):
+            return NotImplemented
+        PyObject_GetBuffer(other, &view, PyBUF_SIMPLE)
+        same = <size_t>view.len == self._size and memcmp(view.buf, self._data, self._size) == 0
+        PyBuffer_Release(&view)
+        return same
+
+    __hash__ = None
+
+    def __repr__(self):
+        return f"<objectfs.Buffer of {self._size} bytes>"
+
+    def __reduce__(self):
+        return (_buffer_from, (bytes(self), self.info))
+
+    def _shrink(self, size_t size):
+        """Give back the memory beyond ``size`` bytes. Only before the buffer is exported."""
+        cdef uint8_t* smaller
+        if size < self._size:
+            smaller = <uint8_t*>realloc(self._data, size if size else 1)
+            if smaller != NULL:
+                self._data = smaller
+            self._size = size
+
+    @property
+    def info(self):
+        """What the response said of the object (``ObjectInfo``), made when first asked for."""
+        if isinstance(self._info, tuple):
+            make, arguments = self._info
+            self._info = make(*arguments)
+        return self._info
+
+    def _set_info(self, info):
+        """An ``ObjectInfo``, or a pair (function, arguments) that will make it."""
+        self._info = info
+
+
+def _buffer_from(bytes data, info):
+    cdef Buffer buffer = Buffer(len(data))
+    memcpy(buffer._data, PyBytes_AS_STRING(data), len(data))
+    buffer._info = info
+    return buffer
+
+
+cdef Buffer _buffer_adopt(uint8_t* data, size_t size):
+    """A Buffer around malloc'd memory, which it will free."""
+    cdef Buffer buffer = Buffer.__new__(Buffer)
+    buffer._data = data
+    buffer._size = size
+    return buffer
+
+
+def copy_into(object target, size_t offset, object source):
+    """Copy a buffer's bytes into another, at an offset; the GIL is released meanwhile."""
+    cdef Py_buffer to
+    cdef Py_buffer frm
+    PyObject_GetBuffer(target, &to, PyBUF_SIMPLE | PyBUF_WRITABLE)
+    try:
+        PyObject_GetBuffer(source, &frm, PyBUF_SIMPLE)
+        try:
+            if offset + <size_t>frm.len > <size_t>to.len:
+                raise ValueError("the source does not fit into the target")
+            with nogil:
+                memcpy(<uint8_t*>to.buf + offset, frm.buf, frm.len)
+        finally:
+            PyBuffer_Release(&frm)
+    finally:
+        PyBuffer_Release(&to)

@@ -1,0 +1,162 @@
+# What aws-c-s3 calls, on its own threads. Nothing here knows Python: no GIL, no object, no exception.
+
+
+cdef void _op_ended(op_t* op) noexcept nogil:
+    """Count one op as over and wake who waits. The caller holds the engine's lock."""
+    cdef group_t* group = op.group
+    group.ended += 1
+    if op.error_code != 0:
+        group.failed += 1
+        if group.stop_on_error and not group.cancelled:
+            group.cancelled = True  # nothing further is submitted; the waiter cancels what runs
+            group.wake_at = group.ended
+    elif op.kind == KIND_DEFAULT:
+        group.transferred += op.data_len + op.body_len
+    if group.ended >= group.wake_at:
+        _wake_group(group)
+
+
+cdef void _wake_group(group_t* group) noexcept nogil:
+    """The caller holds the engine's lock."""
+    cdef notifier_t* notifier = group.notifier
+    aws_condition_variable_notify_all(&group.cond)
+    if notifier != NULL and not group.queued:
+        group.queued = True
+        group.next = notifier.head
+        notifier.head = group
+        if group.next == NULL:  # else a wake-up is on its way already
+            objectfs_wake(notifier.fd)
+
+
+cdef int _on_headers(
+    aws_s3_meta_request* meta, const aws_http_headers* headers, int status, void* user_data
+) noexcept nogil:
+    cdef op_t* op = <op_t*>user_data
+    op.status = status
+    if op.response_headers == NULL:
+        aws_http_headers_acquire(<aws_http_headers*>headers)
+        op.response_headers = <aws_http_headers*>headers
+    return AWS_OP_SUCCESS
+
+
+cdef int _append(op_t* op, const uint8_t* data, size_t size) noexcept nogil:
+    """Append to the op's collected body."""
+    cdef size_t need = op.data_len + size
+    cdef size_t capacity
+    cdef uint8_t* grown
+    if need > op.data_cap:
+        # a first block of the exact size: most bodies come in one piece
+        capacity = need if op.data_cap == 0 else need + need // 2
+        grown = <uint8_t*>realloc(op.data, capacity)
+        if grown == NULL:
+            return aws_raise_error(AWS_ERROR_OOM)
+        op.data = grown
+        op.data_cap = capacity
+    memcpy(op.data + op.data_len, data, size)
+    op.data_len = need
+    return AWS_OP_SUCCESS
+
+
+cdef int _on_body(
+    aws_s3_meta_request* meta, const aws_byte_cursor* body, uint64_t range_start, void* user_data
+) noexcept nogil:
+    cdef op_t* op = <op_t*>user_data
+    if body.len == 0:
+        return AWS_OP_SUCCESS
+    return _append(op, body.ptr, body.len)
+
+
+cdef void _on_progress(
+    aws_s3_meta_request* meta, const aws_s3_meta_request_progress* progress, void* user_data
+) noexcept nogil:
+    cdef op_t* op = <op_t*>user_data
+    cdef engine_t* engine = op.group.engine
+    aws_mutex_lock(&engine.lock)
+    op.group.transferred += progress.bytes_transferred
+    aws_mutex_unlock(&engine.lock)
+
+
+cdef int _on_upload_review(
+    aws_s3_meta_request* meta, const aws_s3_upload_review* review, void* user_data
+) noexcept nogil:
+    """All parts are sent, CompleteMultipartUpload is not: the last moment to see that the file has changed."""
+    cdef op_t* op = <op_t*>user_data
+    if not _source_unchanged(op):
+        op.source_changed = True
+        return aws_raise_error(AWS_ERROR_S3_CANCELED)
+    return AWS_OP_SUCCESS
+
+
+cdef bint _source_unchanged(op_t* op) noexcept nogil:
+    cdef int64_t size = 0
+    cdef int64_t mtime = 0
+    if objectfs_stat(op.send_path, &size, &mtime) != 0:
+        return False
+    return size == op.send_size and mtime == op.send_mtime
+
+
+cdef void _on_finish(
+    aws_s3_meta_request* meta, const aws_s3_meta_request_result* result, void* user_data
+) noexcept nogil:
+    cdef op_t* op = <op_t*>user_data
+    cdef engine_t* engine = op.group.engine
+    cdef aws_byte_buf* body = result.error_response_body
+    cdef aws_s3_meta_request* held
+    op.error_code = result.error_code
+    op.validated = result.did_validate
+    op.validation_algorithm = <int>result.validation_algorithm
+    if result.error_code != 0:
+        if result.error_response_headers != NULL:
+            if op.response_headers != NULL:
+                aws_http_headers_release(op.response_headers)
+            aws_http_headers_acquire(result.error_response_headers)
+            op.response_headers = result.error_response_headers
+        if result.error_response_operation_name != NULL:
+            strncpy(op.error_operation, aws_string_c_str(result.error_response_operation_name), 47)
+        op.status = result.response_status
+        op.data_len = 0
+        # A response that broke off after it had begun is a truncated body; the partial content is of no use.
+        op.started_body = result.response_status == 0 and (
+            result.error_response_headers != NULL or (body != NULL and body.len > 0))
+        if body != NULL and result.response_status != 0 and _append(op, body.buffer, body.len) != AWS_OP_SUCCESS:
+            op.data_len = 0
+    else:
+        op.status = result.response_status
+    aws_mutex_lock(&engine.lock)
+    op.finished = True
+    held = op.meta
+    op.meta = NULL
+    aws_mutex_unlock(&engine.lock)
+    if held != NULL:
+        aws_s3_meta_request_release(held)
+
+
+cdef void _on_shutdown(void* user_data) noexcept nogil:
+    cdef op_t* op = <op_t*>user_data
+    cdef engine_t* engine = op.group.engine
+    aws_mutex_lock(&engine.lock)
+    _op_ended(op)
+    aws_mutex_unlock(&engine.lock)
+
+
+cdef void _on_client_shutdown(void* user_data) noexcept nogil:
+    cdef engine_t* engine = <engine_t*>user_data
+    aws_mutex_lock(&engine.lock)
+    engine.client_gone = True
+    aws_condition_variable_notify_all(&engine.cond)
+    aws_mutex_unlock(&engine.lock)
+
+
+cdef int _on_get_credentials(
+    void* user_data, aws_on_get_credentials_callback_fn callback, void* callback_user_data
+) noexcept nogil:
+    """botocore decides which credentials are in force; Python puts them into the engine, signing takes them from it."""
+    cdef engine_t* engine = <engine_t*>user_data
+    cdef aws_credentials* credentials
+    aws_mutex_lock(&engine.lock)
+    credentials = engine.credentials
+    aws_credentials_acquire(credentials)
+    aws_mutex_unlock(&engine.lock)
+    callback(credentials, AWS_ERROR_SUCCESS, callback_user_data)
+    aws_credentials_release(credentials)
+    return AWS_OP_SUCCESS

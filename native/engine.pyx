@@ -1,0 +1,326 @@
+# One S3 client of the C library.
+
+@cython.final
+cdef class Engine:
+    """One S3 client of the C library: one endpoint's scheme, one set of connections, one memory limit.
+
+    Args:
+        region: for the signature.
+        tls: whether its requests go over TLS; ``verify`` and ``ca`` (PEM) then say what is trusted.
+        threads: event loops, shared by the process: the first engine decides.
+        Others: as ``aws_s3_client_config`` has them; bytes, milliseconds, seconds.
+    """
+
+    cdef engine_t* _e
+    cdef set _inflight
+    cdef bint _closed
+    cdef bint _runtime
+    cdef object _lock
+    cdef object __weakref__
+
+    def __cinit__(self):
+        self._inflight = set()
+        self._lock = _threading.RLock()
+
+    def __init__(
+        self, *, str region not None, bint tls, bint verify=True, bytes ca=None, int threads=1,
+        uint64_t part_size, uint32_t max_connections, uint64_t memory_limit, double throughput_gbps,
+        uint32_t connect_timeout_ms, uint32_t read_timeout_s, uint32_t max_retries, uint16_t file_threads=0,
+        bint env_proxy=True,
+    ):
+        cdef aws_s3_client_config config
+        cdef aws_signing_config_aws signing
+        cdef aws_credentials_provider_delegate_options delegate
+        cdef aws_http_connection_monitoring_options monitoring
+        cdef proxy_env_var_settings proxy
+        cdef aws_tls_ctx_options tls_options
+        cdef aws_tls_connection_options connection_options
+        cdef aws_byte_cursor cursor
+        cdef engine_t* e
+        cdef int code
+        if self._e != NULL:
+            raise RuntimeError("an Engine is made once")
+        e = <engine_t*>malloc(sizeof(engine_t))
+        if e == NULL:
+            raise MemoryError()
+        memset(e, 0, sizeof(engine_t))
+        e.alloc = _alloc
+        e.pid = objectfs_getpid()
+        e.client_gone = True
+        aws_mutex_init(&e.lock)
+        aws_condition_variable_init(&e.cond)
+        self._e = e
+        with _runtime_lock:
+            _acquire_runtime(threads)
+            self._runtime = True
+        e.credentials = aws_credentials_new_anonymous(e.alloc)
+        memset(&delegate, 0, sizeof(delegate))
+        delegate.get_credentials = &_on_get_credentials
+        delegate.delegate_user_data = e
+        e.provider = aws_credentials_provider_new_delegate(e.alloc, &delegate)
+        region_bytes = region.encode("ascii")
+        memset(&config, 0, sizeof(config))
+        memset(&signing, 0, sizeof(signing))
+        memset(&monitoring, 0, sizeof(monitoring))
+        memset(&proxy, 0, sizeof(proxy))
+        memset(&connection_options, 0, sizeof(connection_options))
+        config.region = aws_byte_cursor_from_array(PyBytes_AS_STRING(region_bytes), PyBytes_GET_SIZE(region_bytes))
+        aws_s3_init_default_signing_config(&signing, config.region, e.provider)
+        config.signing_config = &signing
+        config.client_bootstrap = _bootstrap
+        config.part_size = part_size
+        config.multipart_upload_threshold = part_size
+        config.max_active_connections_override = max_connections
+        config.throughput_target_gbps = throughput_gbps
+        config.memory_limit_in_bytes = memory_limit
+        config.connect_timeout_ms = connect_timeout_ms
+        config.num_file_io_threads = file_threads
+        # below one byte per second for so long: the connection counts as dead
+        monitoring.minimum_throughput_bytes_per_second = 1
+        monitoring.allowable_throughput_failure_interval_seconds = read_timeout_s
+        config.monitoring_options = &monitoring
+        if max_retries:
+            config.retry_config.max_retries = max_retries
+        else:
+            config.retry_config.retry_mode = AWS_S3_RETRY_MODE_NONE
+        # S3's own advice is to start again soon; half a second as first delay punishes one lost packet (0001-engine)
+        config.retry_config.backoff_scale_factor_ms = 50
+        config.shutdown_callback = &_on_client_shutdown
+        config.shutdown_callback_user_data = e
+        proxy.env_var_type = AWS_HPEV_ENABLE if env_proxy else AWS_HPEV_DISABLE
+        config.proxy_ev_settings = &proxy
+        config.tls_mode = AWS_MR_TLS_DISABLED
+        if tls:
+            config.tls_mode = AWS_MR_TLS_ENABLED
+            aws_tls_ctx_options_init_default_client(&tls_options, e.alloc)
+            code = AWS_OP_SUCCESS
+            if not verify:
+                aws_tls_ctx_options_set_verify_peer(&tls_options, False)
+            elif ca is not None:
+                cursor = aws_byte_cursor_from_array(PyBytes_AS_STRING(ca), PyBytes_GET_SIZE(ca))
+                code = aws_tls_ctx_options_override_default_trust_store(&tls_options, &cursor)
+            if code == AWS_OP_SUCCESS:
+                e.tls = aws_tls_client_ctx_new(e.alloc, &tls_options)
+            aws_tls_ctx_options_clean_up(&tls_options)
+            if e.tls == NULL:
+                code = aws_last_error()
+                self.close()
+                raise ValueError(_error_text("cannot set up TLS (is the CA bundle valid PEM?)", code))
+            aws_tls_connection_options_init_from_ctx(&connection_options, e.tls)
+            config.tls_connection_options = &connection_options
+        e.client = aws_s3_client_new(e.alloc, &config)
+        code = aws_last_error()
+        if tls:
+            aws_tls_connection_options_clean_up(&connection_options)
+        if e.client == NULL:
+            self.close()
+            raise ValueError(_error_text("cannot make the S3 client", code))
+        e.client_gone = False
+
+    cdef int _check(self) except -1:
+        if self._e == NULL or self._closed:
+            raise RuntimeError("the engine is closed")
+        if self._e.pid != objectfs_getpid():
+            raise RuntimeError("the engine belongs to the process that this one was forked from")
+        return 0
+
+    def set_credentials(self, access_key_id, secret_access_key, session_token=None):
+        """Sign from now on with these (str); with None as access key, do not sign."""
+        cdef aws_credentials* new
+        cdef aws_credentials* old
+        self._check()
+        if access_key_id is None:
+            new = aws_credentials_new_anonymous(self._e.alloc)
+        else:
+            key = access_key_id.encode()
+            secret = secret_access_key.encode()
+            token = (session_token or "").encode()
+            new = aws_credentials_new(
+                self._e.alloc,
+                aws_byte_cursor_from_array(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)),
+                aws_byte_cursor_from_array(PyBytes_AS_STRING(secret), PyBytes_GET_SIZE(secret)),
+                aws_byte_cursor_from_array(PyBytes_AS_STRING(token), PyBytes_GET_SIZE(token)),
+                <uint64_t>-1,
+            )
+        if new == NULL:
+            raise ValueError(_error_text("not usable as credentials", aws_last_error()))
+        aws_mutex_lock(&self._e.lock)
+        old = self._e.credentials
+        self._e.credentials = new
+        aws_mutex_unlock(&self._e.lock)
+        aws_credentials_release(old)
+
+    def start(self, list requests not None, *, size_t window=1, bint stop_on_error=False):
+        """Start requests; an Op stands for them all.
+
+        Args:
+            window: at most so many of them are with the CRT at a time.
+            stop_on_error: the first failure cancels the others.
+        """
+        cdef Op op
+        cdef group_t* group
+        cdef size_t i
+        cdef size_t n = len(requests)
+        cdef Request request
+        if n == 0:
+            raise ValueError("no requests")
+        self._check()
+        for item in requests:
+            if (<Request?>item)._started:
+                raise ValueError("a Request is sent once")
+        self._reap_abandoned()
+        op = Op.__new__(Op)
+        with self._lock:
+            group = self._new_group(n)
+        for i in range(n):
+            request = <Request>requests[i]
+            request._started = True
+            request._fill(&group.ops[i], group)
+        group.window = max(window, 2)
+        group.stop_on_error = stop_on_error
+        group.wake_at = n
+        group.owner = <void*>op
+        op._engine = self
+        op._group = group
+        op._requests = requests
+        self._inflight.add(op)
+        with nogil:
+            _feed(group)
+        return op
+
+    cdef group_t* _new_group(self, size_t n) except NULL:
+        cdef group_t* group = self._e.free_groups
+        cdef op_t* ops
+        cdef aws_condition_variable cond
+        if group != NULL:
+            self._e.free_groups = group.next
+        else:
+            group = <group_t*>malloc(sizeof(group_t))
+            if group == NULL:
+                raise MemoryError()
+            memset(group, 0, sizeof(group_t))
+            aws_condition_variable_init(&group.cond)
+        if group.capacity < n:
+            ops = <op_t*>realloc(group.ops, n * sizeof(op_t))
+            if ops == NULL:
+                group.next = self._e.free_groups
+                self._e.free_groups = group
+                raise MemoryError()
+            group.ops = ops
+            group.capacity = n
+        memset(group.ops, 0, n * sizeof(op_t))
+        group.engine = self._e
+        group.next = NULL
+        group.n = n
+        group.submitted = group.ended = group.failed = 0
+        group.transferred = 0
+        group.cancelled = group.stop_on_error = group.queued = False
+        group.notifier = NULL
+        return group
+
+    cdef void _recycle(self, group_t* group) noexcept:
+        """A reaped group goes back to the free list, its big arrays do not stay."""
+        if group.capacity > 64:
+            free(group.ops)
+            group.ops = NULL
+            group.capacity = 0
+        group.next = self._e.free_groups
+        self._e.free_groups = group
+
+    def _reap_abandoned(self):
+        """Let go of the memory of operations whose handle was dropped and that have ended since."""
+        cdef Op op
+        if self._inflight:
+            for item in list(self._inflight):
+                op = item
+                if op._abandoned:
+                    op._try_reap()
+
+    @property
+    def inflight(self):
+        """Operations that have not ended, or whose result nobody has taken."""
+        return len(self._inflight)
+
+    @property
+    def submitted(self):
+        """Meta requests submitted since the start."""
+        return 0 if self._e == NULL else self._e.submitted_total
+
+    def close(self, double timeout=10.0):
+        """Cancel what runs, wait for it, free everything. True if all was freed within ``timeout`` seconds.
+
+        What does not end in time (the C library waits for a connection attempt, say) keeps its memory: nothing is
+        ever freed under the C library's feet.
+        """
+        cdef Op op
+        cdef engine_t* e = self._e
+        cdef bint gone
+        cdef int64_t step = 100_000_000
+        if e == NULL or self._closed:
+            return True
+        self._closed = True
+        if e.pid != objectfs_getpid():
+            return True  # rule 7
+        deadline = _monotonic() + timeout
+        for item in list(self._inflight):
+            (<Op>item)._cancel()
+        for item in list(self._inflight):
+            op = item
+            while not op._wait(step) and _monotonic() < deadline:
+                pass
+            op._try_reap()
+        if self._inflight:
+            _leaked.append(self)
+            return False
+        if e.client != NULL:
+            aws_s3_client_release(e.client)
+            e.client = NULL
+        while True:
+            with nogil:
+                aws_mutex_lock(&e.lock)
+                if not e.client_gone:
+                    aws_condition_variable_wait_for(&e.cond, &e.lock, step)
+                gone = e.client_gone
+                aws_mutex_unlock(&e.lock)
+            if gone:
+                break
+            if _monotonic() >= deadline:
+                _leaked.append(self)
+                return False
+        self._free()
+        return True
+
+    cdef void _free(self) noexcept:
+        """The client is gone: no callback will come."""
+        cdef engine_t* e = self._e
+        cdef group_t* group
+        if e.provider != NULL:
+            aws_credentials_provider_release(e.provider)
+        if e.credentials != NULL:
+            aws_credentials_release(e.credentials)
+        if e.tls != NULL:
+            aws_tls_ctx_release(e.tls)
+        while e.free_groups != NULL:
+            group = e.free_groups
+            e.free_groups = group.next
+            aws_condition_variable_clean_up(&group.cond)
+            free(group.ops)
+            free(group)
+        aws_condition_variable_clean_up(&e.cond)
+        aws_mutex_clean_up(&e.lock)
+        free(e)
+        self._e = NULL
+        if self._runtime:
+            self._runtime = False
+            with _runtime_lock:
+                _release_runtime()
+
+    def __dealloc__(self):
+        # `inflight` holds operations and they hold the engine, so none is under way here
+        if self._e != NULL and not self._closed and self._e.pid == objectfs_getpid():
+            self.close()
+
+
+from time import monotonic as _monotonic
+
+_leaked = []  # engines that the C library would not let go of in time: their memory must stay

@@ -1,0 +1,214 @@
+# Requests under way: the Python side of a group.
+
+cdef int64_t _SIGNAL_INTERVAL = 50_000_000  # nanoseconds between two looks for Ctrl-C; 200 ms are promised
+
+
+@cython.final
+cdef class Notifier:
+    """Tells an event loop that operations have ended: the descriptor becomes readable, ``drain`` names them.
+
+    Made for one engine and one descriptor (the writing end of a socket pair, non-blocking).
+    """
+
+    cdef notifier_t* _n
+    cdef Engine _engine
+
+    def __cinit__(self, Engine engine not None, int64_t fd):
+        self._n = <notifier_t*>malloc(sizeof(notifier_t))
+        if self._n == NULL:
+            raise MemoryError()
+        self._n.fd = fd
+        self._n.head = NULL
+        self._engine = engine
+
+    def drain(self):
+        """The operations that want attention since the last call."""
+        cdef engine_t* e = self._engine._e
+        cdef group_t* group
+        found = []
+        if e == NULL or e.pid != objectfs_getpid():
+            return found
+        aws_mutex_lock(&e.lock)
+        group = self._n.head
+        self._n.head = NULL
+        while group != NULL:
+            group.queued = False
+            found.append(<object>group.owner)
+            group = group.next
+        aws_mutex_unlock(&e.lock)
+        return found
+
+    def __dealloc__(self):
+        # ops that are watched hold the notifier, so no group points here any more
+        free(self._n)
+
+
+@cython.final
+cdef class Op:
+    """One or many requests under way; see ``objectfs.backends.base.Op``."""
+
+    cdef Engine _engine
+    cdef group_t* _group
+    cdef list _requests
+    cdef list _responses
+    cdef Notifier _notifier
+    cdef size_t _moved
+    cdef bint _abandoned
+    cdef object __weakref__
+
+    def __init__(self):
+        raise TypeError("made by Engine.start")
+
+    cdef bint _wait(self, int64_t nanoseconds):
+        cdef bint done
+        cdef group_t* group = self._group
+        if group == NULL:
+            return True
+        with nogil:
+            done = _wait_group(group, nanoseconds)
+        return done
+
+    cdef void _cancel(self):
+        cdef group_t* group = self._group
+        if group != NULL and self._engine._e.pid == objectfs_getpid():
+            with nogil:
+                _cancel_group(group)
+
+    def wait(self, timeout=None):
+        """Block until all have ended, or ``timeout`` seconds passed; True when ended. Signals are served meanwhile."""
+        cdef int64_t left
+        cdef int64_t step
+        if self._group == NULL:
+            return True
+        if self._engine._e.pid != objectfs_getpid():
+            raise RuntimeError("the operation belongs to the process that this one was forked from")
+        if timeout is None:
+            while not self._wait(_SIGNAL_INTERVAL):
+                PyErr_CheckSignals()
+        else:
+            deadline = _monotonic() + timeout
+            while True:
+                left = <int64_t>(max(0.0, deadline - _monotonic()) * 1e9)
+                step = min(left, _SIGNAL_INTERVAL)
+                if self._wait(step):
+                    break
+                PyErr_CheckSignals()
+                if left <= 0:
+                    return False
+        self._try_reap()
+        return True
+
+    def done(self):
+        """Whether all have ended."""
+        if self._group == NULL:
+            return True
+        if self._engine._e.pid != objectfs_getpid():
+            return False
+        return self._try_reap()
+
+    def advance(self):
+        """Submit what the window allows now; True when all have ended. For event loops, after a notification."""
+        if self._group != NULL and not self._wait(0):
+            return False
+        return self._try_reap()
+
+    def cancel(self):
+        """Ask all to stop. Each of them still ends, soon."""
+        self._cancel()
+
+    def abandon(self):
+        """Nobody will ask for the result: cancel, and let go of the memory when the C library has."""
+        if self._group == NULL:
+            return
+        self._abandoned = True
+        self._cancel()
+        self._try_reap()
+
+    def watch(self, Notifier notifier not None):
+        """Have the notifier tell when all have ended or the window wants feeding. False if they have ended already."""
+        cdef engine_t* e = self._engine._e
+        cdef group_t* group = self._group
+        cdef bint ready
+        if group == NULL:
+            return False
+        self._notifier = notifier
+        aws_mutex_lock(&e.lock)
+        ready = group.ended >= group.wake_at
+        if not ready:
+            group.notifier = notifier._n
+        aws_mutex_unlock(&e.lock)
+        if ready:
+            if self.advance():
+                return False
+            return self.watch(notifier)
+        return True
+
+    cdef bint _try_reap(self):
+        """Move the results out if all have ended; whether they have."""
+        cdef group_t* group = self._group
+        cdef group_t** link
+        cdef engine_t* e
+        cdef bint done
+        cdef size_t i
+        if group == NULL:
+            return True
+        e = self._engine._e
+        with self._engine._lock:
+            if self._group == NULL:
+                return True
+            aws_mutex_lock(&e.lock)
+            done = _group_done(group)
+            if done and group.queued:
+                # leave the notifier's list: the group is about to be recycled
+                link = &group.notifier.head
+                while link[0] != NULL and link[0] != group:
+                    link = &link[0].next
+                if link[0] == group:
+                    link[0] = group.next
+                group.queued = False
+            aws_mutex_unlock(&e.lock)
+            if not done:
+                return False
+            responses = []
+            for i in range(group.n):
+                if i >= group.submitted:
+                    group.ops[i].error_code = AWS_ERROR_S3_CANCELED
+                if self._abandoned:
+                    _drop_result(&group.ops[i])
+                else:
+                    responses.append(_take_response(&group.ops[i]))
+            self._moved = group.transferred
+            for request in self._requests:
+                (<Request>request)._release()
+            self._requests = None
+            self._responses = responses
+            self._group = NULL
+            self._engine._recycle(group)
+        self._notifier = None
+        self._engine._inflight.discard(self)
+        return True
+
+    def result(self):
+        """The Responses, in the order of the requests. RuntimeError if not all have ended."""
+        if not self.done():
+            raise RuntimeError("the operation has not ended")
+        return self._responses
+
+    @property
+    def transferred(self):
+        """Bytes of content moved so far."""
+        cdef uint64_t moved
+        if self._group == NULL:
+            return self._moved
+        aws_mutex_lock(&self._engine._e.lock)
+        moved = self._group.transferred
+        aws_mutex_unlock(&self._engine._e.lock)
+        return moved
+
+
+cdef void _drop_result(op_t* op) noexcept:
+    if op.response_headers != NULL:
+        aws_http_headers_release(op.response_headers)
+        op.response_headers = NULL
+    free(op.data)
+    op.data = NULL

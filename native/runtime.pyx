@@ -1,0 +1,117 @@
+# What the process shares: the library's own tables, the allocator, the event loops.
+#
+# The event loops exist while an engine does. The last engine to close takes them down, so a program that has closed
+# its clients has no thread of ours, and the memory tracer can read zero.
+
+import os as _os
+import threading as _threading
+
+cdef aws_allocator* _alloc = NULL
+cdef bint _traced = False
+cdef aws_event_loop_group* _loops = NULL
+cdef aws_host_resolver* _resolver = NULL
+cdef aws_client_bootstrap* _bootstrap = NULL
+cdef int _users = 0
+cdef bint _forked = False
+cdef aws_logger _logger
+_runtime_lock = _threading.Lock()
+
+
+def _init_library():
+    """Once per process. The library's own tables use the plain allocator: they live until the process ends."""
+    global _alloc, _traced
+    cdef aws_logger_standard_options log_options
+    _alloc = aws_default_allocator()
+    aws_s3_library_init(_alloc)
+    # Sockets are read and written in messages of this size; the default of 16 KiB costs twice the CPU (0001-engine).
+    g_aws_channel_max_fragment_size = FRAGMENT_SIZE
+    if _os.environ.get("OBJECTFS_MEMTRACE", "") not in ("", "0"):
+        _alloc = aws_mem_tracer_new(_alloc, NULL, AWS_MEMTRACE_BYTES, 0)
+        _traced = True
+    log_file = _os.environ.get("OBJECTFS_CRT_LOG", "")
+    if log_file:
+        path = _os.fsencode(log_file)
+        memset(&log_options, 0, sizeof(log_options))
+        log_options.level = AWS_LL_DEBUG
+        log_options.filename = PyBytes_AS_STRING(path)
+        if aws_logger_init_standard(&_logger, aws_default_allocator(), &log_options) == AWS_OP_SUCCESS:
+            aws_logger_set(&_logger)
+
+
+FRAGMENT_SIZE = int(_os.environ.get("OBJECTFS_FRAGMENT_SIZE", str(64 * 1024)))
+
+
+cdef int _acquire_runtime(int threads) except -1:
+    """Make the event loops if there are none. Called with _runtime_lock held."""
+    global _loops, _resolver, _bootstrap, _users
+    cdef aws_host_resolver_default_options resolver_options
+    cdef aws_client_bootstrap_options bootstrap_options
+    if _users == 0:
+        memset(&resolver_options, 0, sizeof(resolver_options))
+        memset(&bootstrap_options, 0, sizeof(bootstrap_options))
+        _loops = aws_event_loop_group_new_default(_alloc, <uint16_t>threads, NULL)
+        if _loops == NULL:
+            raise MemoryError(_error_text("cannot start the event loops", aws_last_error()))
+        resolver_options.max_entries = 64
+        resolver_options.el_group = _loops
+        _resolver = aws_host_resolver_new_default(_alloc, &resolver_options)
+        bootstrap_options.event_loop_group = _loops
+        bootstrap_options.host_resolver = _resolver
+        _bootstrap = aws_client_bootstrap_new(_alloc, &bootstrap_options)
+        if _resolver == NULL or _bootstrap == NULL:
+            raise MemoryError(_error_text("cannot start the event loops", aws_last_error()))
+    _users += 1
+    return 0
+
+
+cdef void _release_runtime() noexcept:
+    """The threads end in the background. Called with _runtime_lock held."""
+    global _loops, _resolver, _bootstrap, _users
+    _users -= 1
+    if _users == 0:
+        aws_client_bootstrap_release(_bootstrap)
+        aws_host_resolver_release(_resolver)
+        aws_event_loop_group_release(_loops)
+        _bootstrap = NULL
+        _resolver = NULL
+        _loops = NULL
+
+
+def _after_fork_in_child():
+    """The parent's threads do not exist here: forget what they ran on, free nothing, and let new engines make new."""
+    global _loops, _resolver, _bootstrap, _users, _forked, _runtime_lock
+    _loops = NULL
+    _resolver = NULL
+    _bootstrap = NULL
+    _users = 0
+    _forked = True
+    _runtime_lock = _threading.Lock()
+
+
+cdef str _error_text(str what, int code):
+    return f"{what}: {aws_error_str(code).decode()} ({aws_error_name(code).decode()})"
+
+
+def error_name(int code):
+    """The C library's name of an error code."""
+    return aws_error_name(code).decode()
+
+
+def debug_outstanding_bytes(double timeout=5.0):
+    """Bytes that the C libraries hold, or None when the memory tracer is off (``OBJECTFS_MEMTRACE=1`` turns it on).
+
+    With no engine left, waits up to ``timeout`` seconds for the library's threads to end first.
+    """
+    if not _traced:
+        return None
+    # a forked child cannot join its parent's threads
+    if _users == 0 and not _forked:
+        with nogil:
+            aws_thread_set_managed_join_timeout_ns(<uint64_t>(timeout * 1e9))
+            aws_thread_join_all_managed()
+    return aws_mem_tracer_bytes(_alloc)
+
+
+_init_library()
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=_after_fork_in_child)

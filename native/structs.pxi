@@ -1,0 +1,107 @@
+# The C structures that cross threads. Cython objects stand in op.pyx and client.pyx.
+#
+# LIFETIME RULES (docs/design/0001-engine.md has the reasons; tests/native holds them)
+#
+# 1. op_t: one meta request. Lives in its group's array. The CRT refers to it from aws_s3_client_make_meta_request
+#    until its shutdown callback has returned; nothing frees it before.
+# 2. group_t: 1..n op_t that were started together. Owned by the engine, which recycles it (free list) after the
+#    Python object `Op` has reaped it, and frees it only after the S3 client's shutdown callback. So a thread that
+#    still leaves a mutex or a condition variable of a group touches valid memory.
+# 3. A group is *done* when each op that was submitted has had its shutdown callback (not merely finish: borrowed
+#    upload memory is in use until shutdown).
+# 4. The Python object `Op` holds the Py_buffers, the strings and the requests that op_t points into. The engine's
+#    `inflight` set holds `Op` from start to reap, so dropping a handle never frees memory under the CRT.
+# 5. meta (the CRT's handle, needed for cancel): our reference is taken by make_meta_request and given back in the
+#    finish callback, or by the submitting thread if finish came first. It is read only under the engine's lock.
+# 6. Threads: callbacks run on CRT threads, without the GIL, and touch only op_t, group_t and engine_t. They take
+#    engine_t.lock for a few instructions. Python threads take the same lock only with the GIL released or for
+#    as few instructions; no Python object is touched under it.
+# 7. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again.
+
+cdef struct op_t:
+    group_t* group
+    aws_s3_meta_request* meta          # rule 5
+    bint finished                      # finish callback has run
+    # --- the request (read by the submitting thread)
+    int kind
+    const char* operation
+    size_t operation_len
+    const char* method
+    size_t method_len
+    const char* path
+    size_t path_len
+    const aws_uri* endpoint
+    header_t* headers                  # of the request, shared by a batch
+    size_t headers_len
+    header_t* more                     # of this op alone
+    size_t more_len
+    uint8_t* body_ptr                  # borrowed upload memory
+    size_t body_len
+    bint has_body
+    const char* recv_path
+    size_t recv_path_len
+    const char* send_path
+    size_t send_path_len
+    int64_t send_size                  # of the file when the upload was started, and its time
+    int64_t send_mtime
+    int checksum_algorithm
+    int checksum_location
+    bint validate
+    int validate_mode
+    uint64_t part_size
+    uint32_t max_connections
+    # --- the result (written by callbacks, read after the group is done)
+    aws_byte_buf recv                  # the caller's memory
+    uint8_t* data                      # collected body; malloc'd, handed over to a Buffer
+    size_t data_len
+    size_t data_cap
+    aws_http_headers* response_headers # one reference held
+    int status
+    int error_code
+    bint started_body                  # a failed request had begun to answer with 2xx
+    bint source_changed
+    bint validated
+    int validation_algorithm
+    char error_operation[48]
+
+cdef struct header_t:
+    const char* name
+    size_t name_len
+    const char* value
+    size_t value_len
+
+cdef struct group_t:
+    engine_t* engine
+    group_t* next                      # free list, or the notifier's list
+    op_t* ops
+    size_t n
+    size_t capacity                    # of ops
+    size_t submitted
+    size_t ended                       # ops whose shutdown callback has run, or that could not start
+    size_t failed
+    size_t window                      # at most so many in flight
+    size_t wake_at                     # wake the waiter when `ended` reaches this
+    uint64_t transferred
+    bint cancelled
+    bint stop_on_error
+    bint queued                        # stands in the notifier's list
+    notifier_t* notifier
+    void* owner                        # the Op object, borrowed (rule 4)
+    aws_condition_variable cond
+
+cdef struct notifier_t:
+    int64_t fd
+    group_t* head
+
+cdef struct engine_t:
+    aws_allocator* alloc
+    long pid
+    aws_mutex lock
+    aws_condition_variable cond        # client shut down
+    aws_s3_client* client
+    bint client_gone
+    aws_credentials* credentials       # under lock; what the next signature uses
+    aws_credentials_provider* provider
+    aws_tls_ctx* tls
+    group_t* free_groups
+    size_t submitted_total
