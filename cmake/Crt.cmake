@@ -7,6 +7,18 @@ if(NOT IS_DIRECTORY "${OBJECTFS_CRT}")
   message(FATAL_ERROR "OBJECTFS_CRT names ${OBJECTFS_CRT}, which is not a directory")
 endif()
 
+# build/ is kept between builds and find_package does not look again for what it found once: with another prefix it
+# would go on linking the old one.
+if(NOT OBJECTFS_CRT STREQUAL "${OBJECTFS_CRT_FOUND_IN}")
+  get_cmake_property(cached CACHE_VARIABLES)
+  foreach(variable IN LISTS cached)
+    if(variable MATCHES "^(aws-.*|s2n|crypto)_DIR$|^crypto_|^OPENSSL_")
+      unset(${variable} CACHE)
+    endif()
+  endforeach()
+  set(OBJECTFS_CRT_FOUND_IN "${OBJECTFS_CRT}" CACHE INTERNAL "Prefix that the cached package locations belong to")
+endif()
+
 # The prefix first, and every library from it: a libcrypto or an aws-c-* of the system must not be mixed in.
 list(PREPEND CMAKE_PREFIX_PATH "${OBJECTFS_CRT}")
 # CMake's package files of aws-c-s3 know what each platform needs besides (frameworks, ws2_32, pthreads): nothing is named here.

@@ -67,7 +67,7 @@ def _download(lock: Lock, directory: Path, report: Report) -> Path:
     ]
     argv += ["--progress-bar", "off", "--disable-pip-version-check", "--dest", str(directory)]
     try:
-        report.run("download", [*argv, "-r", str(requirements)])
+        report.run("download", [*argv, "-r", str(requirements)], quiet=True)
     except StepFailed as failed:
         raise _not_fetched(failed, lock) from failed
     path = directory / lock.filename

@@ -45,7 +45,7 @@ def provide(report: Report) -> Path:
     if (final / MANIFEST).is_file():
         report.say(f"using the C libraries built before ({lock.archive}, {final})")
         return final
-    with exclusive(final.with_suffix(".lock")):
+    with exclusive(final.with_name(f"{final.name}.lock")):
         if (final / MANIFEST).is_file():  # built by someone else while we waited
             return final
         source = archive.obtain(lock, cache_dir(), report)

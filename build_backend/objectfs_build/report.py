@@ -62,7 +62,8 @@ class Report:
             self._log.flush()
         if self._terminal is not None:
             try:
-                self._terminal.write(line)
+                # pip's spinner may have left something on the line.
+                self._terminal.write(line if sys.platform == "win32" else f"\r\x1b[K{line}")
                 self._terminal.flush()
             except OSError:  # the terminal went away: not a reason to stop a build
                 self._terminal = None
@@ -70,10 +71,13 @@ class Report:
         sys.stdout.flush()
 
     def run(
-        self, step: str, argv: Sequence[str], env: Mapping[str, str] | None = None, *, show: bool = True
+        self, step: str, argv: Sequence[str], env: Mapping[str, str] | None = None, *, quiet: bool = False
     ) -> list[str]:
-        """Run one command to its end; returns its last lines. Raises StepFailed with them when it fails."""
-        self._raw(f"\n$ {' '.join(argv)}\n")
+        """Run one command to its end; returns its last lines. Raises StepFailed with them when it fails.
+
+        `quiet` keeps what it prints in the log, for commands whose failure we put into words ourselves.
+        """
+        self._raw(f"\n$ {' '.join(argv)}\n", quiet=quiet)
         tail: deque[str] = deque(maxlen=40)
         begun = spoken = time.monotonic()
         process = subprocess.Popen(
@@ -83,10 +87,10 @@ class Report:
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                self._raw(line)
+                self._raw(line, quiet=quiet)
                 tail.append(line.rstrip())
                 now = time.monotonic()
-                if show and now - spoken >= _EVERY and (match := _NINJA.match(line)):
+                if not quiet and now - spoken >= _EVERY and (match := _NINJA.match(line)):
                     spoken = now
                     self.say(f"  {step}: {match[1]} of {match[2]} ({now - begun:.0f} s)")
             returncode = process.wait()
@@ -104,10 +108,10 @@ class Report:
     def elapsed(self) -> float:
         return time.monotonic() - self._started
 
-    def _raw(self, text: str) -> None:
+    def _raw(self, text: str, *, quiet: bool) -> None:
         if self._log is not None:
             self._log.write(text)
-        if self._verbose:
+        if self._verbose and not quiet:
             sys.stdout.write(text)
             sys.stdout.flush()
 
