@@ -193,8 +193,8 @@ def _requested(root: ET.Element, upload: Upload) -> list[Part]:
         if upload.checksum_type == "COMPOSITE" and not element.findtext(f"Checksum{upload.algorithm}"):
             raise S3Error(
                 "InvalidRequest",
-                f"The upload was created using a {(upload.algorithm or '').lower()} checksum. The complete request "
-                f"must include the checksum for each part. It was missing for part {number} in the request.",
+                f"The upload was created using a {(upload.algorithm or '').lower()} checksum. "
+                f"The complete request must include the checksum for each part. It was missing for part {number} in the request.",
             )
         for algorithm in ALGORITHMS:
             value = element.findtext(f"Checksum{algorithm}")

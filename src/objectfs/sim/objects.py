@@ -344,7 +344,7 @@ def get_attributes(context: Context) -> Response:
         last = shown[-1].number if shown else marker
         truncated = bool(record.parts) and last < record.parts[-1].number
         content += (
-            f"<ObjectParts><TotalPartsCount>{len(record.parts)}</TotalPartsCount>"
+            f"<ObjectParts><PartsCount>{len(record.parts)}</PartsCount>"
             f"<PartNumberMarker>{marker}</PartNumberMarker><NextPartNumberMarker>{last}"
             f"</NextPartNumberMarker><MaxParts>{maximum}</MaxParts>"
             f"<IsTruncated>{str(truncated).lower()}</IsTruncated>"
