@@ -9,7 +9,6 @@ import os
 import zlib
 from typing import Any
 
-import pytest
 from boto3.s3.transfer import TransferConfig
 
 from objectfs.sim import S3Server

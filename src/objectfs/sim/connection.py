@@ -120,9 +120,10 @@ class Connection:
         """Go on with what is pending, as long as no answer is in the way."""
         while self.pending and self.close is Close.NO and not self.stalled and self._resume is None:
             if self._exchange is not None:
-                with memoryview(self.pending) as view:
-                    used = self._feed(self._exchange, view)
-                del self.pending[:used]
+                taken, self.pending = self.pending, bytearray()
+                used = self._feed(self._exchange, memoryview(taken))
+                if self.close is Close.NO:
+                    self.pending = taken[used:]
                 if used == 0 and self._exchange is not None:
                     return
             elif self.out or self.source is not None or not self._next_head():

@@ -194,7 +194,8 @@ def _requested(root: ET.Element, upload: Upload) -> list[Part]:
             raise S3Error(
                 "InvalidRequest",
                 f"The upload was created using a {(upload.algorithm or '').lower()} checksum. "
-                f"The complete request must include the checksum for each part. It was missing for part {number} in the request.",
+                f"The complete request must include the checksum for each part. "
+                f"It was missing for part {number} in the request.",
             )
         for algorithm in ALGORITHMS:
             value = element.findtext(f"Checksum{algorithm}")

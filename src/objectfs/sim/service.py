@@ -213,7 +213,8 @@ class Service:
     def fail(self, exchange: Exchange, error: S3Error) -> None:
         """The body could not be decoded: answer with the error, then close."""
         exchange.receiver.destination.sink.abort()
-        exchange.error = error
+        # Without its traceback, whose frames hold the connection's buffers.
+        exchange.error = error.with_traceback(None)
         exchange.record.error = error.code
         exchange.close = True
 
