@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -27,18 +26,20 @@ def cache_dir() -> Path:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[float]:
-    """Hold the lock file `path`; yields the seconds spent waiting for it.
+def exclusive(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the lock file `path`; `waiting` is called once if somebody else holds it.
 
     The operating system lets go of it when the process ends, however it ends. It saves a second build the
     work; correctness rests on prefixes being renamed into place complete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
     with path.open("a+b") as file:
-        _acquire(file)
+        if not _acquire(file, block=False):
+            if waiting is not None:
+                waiting()
+            _acquire(file, block=True)
         try:
-            yield time.monotonic() - begun
+            yield
         finally:
             _release(file)
 
@@ -46,14 +47,16 @@ def exclusive(path: Path) -> Iterator[float]:
 if sys.platform == "win32":
     import msvcrt
 
-    def _acquire(file: IO[bytes]) -> None:
+    def _acquire(file: IO[bytes], *, block: bool) -> bool:
         file.seek(0)
         while True:
             try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # tries for 10 s, then raises
-            except OSError:
-                continue
-            return
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if block else msvcrt.LK_NBLCK, 1)
+            except OSError:  # LK_LOCK gives up after 10 s
+                if not block:
+                    return False
+            else:
+                return True
 
     def _release(file: IO[bytes]) -> None:
         file.seek(0)
@@ -62,8 +65,12 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _acquire(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    def _acquire(file: IO[bytes], *, block: bool) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if block else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        return True
 
     def _release(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)

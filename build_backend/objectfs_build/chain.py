@@ -133,11 +133,6 @@ def build_chain(
                 f"{failed.step} did not build ({hint.strip()}): the whole output is in {report.log_path}; "
                 "set OBJECTFS_NATIVE=OFF to install without the native engine"
             ) from failed
-        except OSError as error:
-            raise BuildError(
-                f"the C libraries could not be built in {scratch} ({error}): "
-                "make room there, or choose another place with OBJECTFS_CACHE"
-            ) from error
     manifest = prefix / MANIFEST
     manifest.parent.mkdir(parents=True, exist_ok=True)
     manifest.write_text(json.dumps(_manifest(lock, options), indent=2) + "\n", encoding="utf-8")

@@ -105,7 +105,7 @@ def _build(
         if wanted is Native.OFF:
             return _pure(build, wheel_directory, config_settings, metadata_directory, "OBJECTFS_NATIVE=OFF")
         try:
-            report.say(f"building the native engine; log: {report.log_path}")
+            report.say(f"building the native engine; log: {report.log_path or 'none'}")
             check_headers()
             prefix = provide(report)
             settings = dict(config_settings or {}) | {"cmake.define.OBJECTFS_CRT": str(prefix)}
@@ -137,11 +137,12 @@ def _module(
     """scikit-build-core prints what went wrong and exits; make that one sentence that AUTO can catch."""
     try:
         return str(build(wheel_directory, settings, metadata_directory))
-    except SystemExit as exit_:
+    except (SystemExit, Exception) as error:
+        why = "" if isinstance(error, SystemExit) else f" ({error})"
         raise BuildError(
-            "the extension module did not build: the messages are above (pip install -v shows them); "
+            f"the extension module did not build{why}: the messages are above (pip install -v shows them); "
             "set OBJECTFS_NATIVE=OFF to install without the native engine"
-        ) from exit_
+        ) from error
 
 
 def _pure(
@@ -162,6 +163,8 @@ def _module_options(settings: dict[str, Any]) -> str:
     settings.setdefault("cmake.define.OBJECTFS_DEBUG", "ON" if debug else "OFF")
     settings.setdefault("cmake.define.OBJECTFS_SANITIZE", sanitize)
     build_type = "debug" if settings["cmake.define.OBJECTFS_DEBUG"] == "ON" else "release"
+    if build_type == "debug" or sanitize:
+        settings.setdefault("install.strip", "false")  # a debugger and a sanitizer's report want the names
     return build_type + (f"+sanitize={sanitize}" if sanitize else "")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -45,18 +47,33 @@ def provide(report: Report) -> Path:
     if (final / MANIFEST).is_file():
         report.say(f"using the C libraries built before ({lock.archive}, {final})")
         return final
-    with exclusive(final.with_name(f"{final.name}.lock")):
-        if (final / MANIFEST).is_file():  # built by someone else while we waited
-            return final
-        source = archive.obtain(lock, cache_dir(), report)
-        report.say(f"building the C libraries once, into {final}")
-        # Staged beside its final place, so that the rename stays inside one file system.
-        with tempfile.TemporaryDirectory(dir=final.parent, prefix=".staged-") as holder:
-            staged = Path(holder, "prefix")
-            build_chain(staged, lock, source, options, report, scratch=Path(holder), jobs=default_jobs())
-            relocate(staged, final)
-        report.say(f"the C libraries are built ({report.elapsed:.0f} s); later builds reuse them")
+    lock_file = final.with_name(f"{final.name}.lock")
+    try:
+        with exclusive(lock_file, lambda: report.say("waiting for another build of the C libraries")):
+            if not (final / MANIFEST).is_file():
+                _build(final, lock, options, report)
+    except (OSError, tarfile.TarError) as error:
+        raise BuildError(
+            f"the C libraries could not be built in {cache_dir()} ({error}): "
+            "make room or permissions there, or choose another place with OBJECTFS_CACHE"
+        ) from error
     return final
+
+
+def _build(final: Path, lock: Lock, options: Options, report: Report) -> None:
+    """Under the lock for `final`: stage beside it, so that the last step is a rename inside one file system."""
+    stem = f".staged-{final.name[-16:]}-"
+    for left in final.parent.glob(
+        f"{stem}*"
+    ):  # by a build that was killed; whoever holds the lock may clear it
+        shutil.rmtree(left, ignore_errors=True)
+    source = archive.obtain(lock, cache_dir(), report)
+    report.say(f"building the C libraries once, into {final}")
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=stem, ignore_cleanup_errors=True) as holder:
+        staged = Path(holder, "prefix")
+        build_chain(staged, lock, source, options, report, scratch=Path(holder), jobs=default_jobs())
+        relocate(staged, final)
+    report.say(f"the C libraries are built ({report.elapsed:.0f} s); builds to come reuse them")
 
 
 def cached_prefix(lock: Lock, options: Options) -> Path:

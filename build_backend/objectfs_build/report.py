@@ -41,8 +41,12 @@ class Report:
         self._started = time.monotonic()
         self._log: TextIO | None = None
         if log_path is not None:
-            log_path.parent.mkdir(parents=True, exist_ok=True)
-            self._log = log_path.open("w", encoding="utf-8", errors="replace")
+            try:
+                log_path.parent.mkdir(parents=True, exist_ok=True)
+                self._log = log_path.open("w", encoding="utf-8", errors="replace")
+            except OSError as error:  # a build that needs no log must not fail for want of one
+                self.log_path = None
+                print(f"objectfs: no log ({error})", flush=True)
         self._terminal = _terminal()
 
     def __enter__(self) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shlex
@@ -24,15 +25,21 @@ _INSTALL = (
 
 
 def find_tool(name: str) -> str:
-    """Path of cmake or ninja: the package of the build environment first, then what the machine has."""
+    """Path of a cmake or ninja that runs.
+
+    That it runs is asked, not assumed: inside pip's isolated environment the cmake of the virtual environment
+    around it is on PATH, and is a Python script that cannot import its package there.
+    """
     suffix = ".exe" if sys.platform == "win32" else ""
-    beside = Path(sysconfig.get_path("scripts")) / f"{name}{suffix}"
-    if beside.is_file():
-        return str(beside)
-    if found := shutil.which(name):
-        return found
+    places = [*os.environ.get("PATH", os.defpath).split(os.pathsep), sysconfig.get_path("scripts")]
+    for place in places:
+        candidate = Path(place or ".", f"{name}{suffix}")
+        if os.access(candidate, os.X_OK) and candidate.is_file():
+            with contextlib.suppress(OSError):
+                if _run([str(candidate), "--version"]).returncode == 0:
+                    return str(candidate)
     raise BuildError(
-        f"{name} was not found: pip install {name}, or build with pip's build isolation, which brings it"
+        f"{name} was not found: pip install {name}, or build with pip's isolation, which brings it"
     )
 
 
