@@ -61,7 +61,7 @@ def provide(report: Report) -> Path:
 
 
 def _build(final: Path, lock: Lock, options: Options, report: Report) -> None:
-    """Under the lock for `final`: stage beside it, so that the last step is a rename inside one file system."""
+    """Under the lock: stage beside `final`, so that the last step is a rename inside one file system."""
     stem = f".staged-{final.name[-16:]}-"
     for left in final.parent.glob(
         f"{stem}*"
