@@ -16,6 +16,8 @@ cdef class Engine:
     cdef bint _closed
     cdef bint _runtime
     cdef object _lock
+    cdef public object watchers
+    """Who makes futures for operations (``objectfs.backends.crt_watch.Watchers``)."""
     cdef object __weakref__
 
     def __cinit__(self):
@@ -168,7 +170,7 @@ cdef class Engine:
         for item in requests:
             if (<Request?>item)._started:
                 raise ValueError("a Request is sent once")
-        self._reap_abandoned()
+        self._reap_cancelled()
         op = Op.__new__(Op)
         with self._lock:
             group = self._new_group(n)
@@ -227,13 +229,13 @@ cdef class Engine:
         group.next = self._e.free_groups
         self._e.free_groups = group
 
-    def _reap_abandoned(self):
+    def _reap_cancelled(self):
         """Let go of the memory of operations whose handle was dropped and that have ended since."""
         cdef Op op
         if self._inflight:
             for item in list(self._inflight):
                 op = item
-                if op._abandoned:
+                if op._cancelled:
                     op._try_reap()
 
     @property

@@ -53,7 +53,7 @@ cdef class Op:
     cdef list _responses
     cdef Notifier _notifier
     cdef size_t _moved
-    cdef bint _abandoned
+    cdef bint _cancelled
     cdef object __weakref__
 
     def __init__(self):
@@ -113,16 +113,13 @@ cdef class Op:
         return self._try_reap()
 
     def cancel(self):
-        """Ask all to stop. Each of them still ends, soon."""
+        """Ask all to stop. Each of them still ends, soon; if nobody asks for the result, the engine lets go of it."""
+        self._cancelled = True
         self._cancel()
 
-    def abandon(self):
-        """Nobody will ask for the result: cancel, and let go of the memory when the C library has."""
-        if self._group == NULL:
-            return
-        self._abandoned = True
-        self._cancel()
-        self._try_reap()
+    def future(self, loop):
+        """A future of that loop, resolved with None when all have ended."""
+        return self._engine.watchers.future(self, loop)
 
     def watch(self, Notifier notifier not None):
         """Have the notifier tell when all have ended or the window wants feeding. False if they have ended already."""
@@ -173,10 +170,7 @@ cdef class Op:
             for i in range(group.n):
                 if i >= group.submitted:
                     group.ops[i].error_code = AWS_ERROR_S3_CANCELED
-                if self._abandoned:
-                    _drop_result(&group.ops[i])
-                else:
-                    responses.append(_take_response(&group.ops[i]))
+                responses.append(_take_response(&group.ops[i]))
             self._moved = group.transferred
             for request in self._requests:
                 (<Request>request)._release()
@@ -204,11 +198,3 @@ cdef class Op:
         moved = self._group.transferred
         aws_mutex_unlock(&self._engine._e.lock)
         return moved
-
-
-cdef void _drop_result(op_t* op) noexcept:
-    if op.response_headers != NULL:
-        aws_http_headers_release(op.response_headers)
-        op.response_headers = NULL
-    free(op.data)
-    op.data = NULL

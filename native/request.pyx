@@ -64,7 +64,8 @@ cdef class Request:
         more: further headers for this request alone, or None.
         body: memory to send (borrowed until the op has ended), or None.
         recv: writable memory for the content, parallel ranges; or None.
-        recv_path, send_path: a file to write or to send, or None.
+        recv_path, recv_position: an existing file to write to, from that byte on; or None.
+        send_path, send_stat: a file to send, and its size and mtime_ns now; or None.
         checksum: the algorithm for the upload, sent as a header, or None.
         validate: validate the answer's checksum; ``"full"`` asks for the object's checksum first (HEAD).
         part_size, max_connections: for parallel transfers; 0 for the engine's.
@@ -78,6 +79,7 @@ cdef class Request:
     cdef Headers _more
     cdef bytes _recv_path
     cdef bytes _send_path
+    cdef uint64_t _recv_position
     cdef Py_buffer _body
     cdef bint _has_body
     cdef Py_buffer _recv
@@ -93,7 +95,7 @@ cdef class Request:
     def __init__(
         self, bytes operation not None, bytes method not None, bytes path not None, Endpoint endpoint not None,
         Headers headers not None, Headers more=None, *, body=None, recv=None, bytes recv_path=None,
-        bytes send_path=None, send_stat=None, checksum=None, validate=None, uint64_t part_size=0,
+        uint64_t recv_position=0, bytes send_path=None, send_stat=None, checksum=None, validate=None, uint64_t part_size=0,
         uint32_t max_connections=0,
     ):
         if self._method is not None:
@@ -105,6 +107,7 @@ cdef class Request:
         self._headers = headers
         self._more = more
         self._recv_path = recv_path
+        self._recv_position = recv_position
         self._send_path = send_path
         if send_stat is not None:
             self._send_size, self._send_mtime = send_stat
@@ -158,6 +161,7 @@ cdef class Request:
             op.kind = KIND_GET_FILE
             op.recv_path = PyBytes_AS_STRING(self._recv_path)
             op.recv_path_len = PyBytes_GET_SIZE(self._recv_path)
+            op.recv_position = self._recv_position
         elif self._send_path is not None:
             op.kind = KIND_PUT_FILE
             op.send_path = PyBytes_AS_STRING(self._send_path)

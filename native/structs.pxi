@@ -40,6 +40,7 @@ cdef struct op_t:
     bint has_body
     const char* recv_path
     size_t recv_path_len
+    uint64_t recv_position
     const char* send_path
     size_t send_path_len
     int64_t send_size                  # of the file when the upload was started, and its time

@@ -67,7 +67,8 @@ cdef aws_s3_meta_request* _make_meta_request(op_t* op) noexcept nogil:
         elif op.kind == KIND_GET_FILE:
             options.type = AWS_S3_META_REQUEST_TYPE_GET_OBJECT
             options.recv_filepath = aws_byte_cursor_from_array(op.recv_path, op.recv_path_len)
-            options.recv_file_option = AWS_S3_RECV_FILE_CREATE_OR_REPLACE
+            options.recv_file_option = AWS_S3_RECV_FILE_WRITE_TO_POSITION
+            options.recv_file_position = op.recv_position
             options.progress_callback = &_on_progress
         else:
             options.type = AWS_S3_META_REQUEST_TYPE_PUT_OBJECT

@@ -1,0 +1,97 @@
+"""What a server's answer says of an object: headers to values, for both backends."""
+
+from __future__ import annotations
+
+import email.header
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from objectfs.types import ObjectInfo, PutResult
+
+__all__ = ["content_range", "object_info", "put_result", "total_size"]
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
+_CHECKSUMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
+
+
+def content_range(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """``(start, end, size)`` of Content-Range, half-open; None if there is none that can be read."""
+    match = _CONTENT_RANGE.match(headers.get("content-range", ""))
+    return (int(match[1]), int(match[2]) + 1, int(match[3])) if match else None
+
+
+def total_size(headers: Mapping[str, str]) -> int | None:
+    """The size of the whole object, also in the answer to a range; None if the answer does not say."""
+    found = content_range(headers)
+    if found is not None:
+        return found[2]
+    length = headers.get("content-length", "")
+    return int(length) if length.isdigit() else None
+
+
+def object_info(
+    bucket: str, key: str, headers: Mapping[str, str], *, validated: str | None = None, size: int | None = None
+) -> ObjectInfo:
+    """The object that GetObject or HeadObject answered for. ``headers`` have names in lower case."""
+    if size is None:
+        size = total_size(headers) or 0
+    return ObjectInfo(
+        bucket=bucket,
+        key=key,
+        size=size,
+        etag=headers.get("etag"),
+        last_modified=_date(headers.get("last-modified")),
+        storage_class=headers.get("x-amz-storage-class"),
+        version_id=_version(headers),
+        content_type=headers.get("content-type"),
+        metadata={
+            name.removeprefix("x-amz-meta-"): _words(value)
+            for name, value in headers.items()
+            if name.startswith("x-amz-meta-")
+        },
+        headers=headers,
+        checksum_validated=validated,
+    )
+
+
+def put_result(headers: Mapping[str, str], etag: str | None = None) -> PutResult:
+    """The answer to PutObject or CompleteMultipartUpload (whose ETag stands in the document)."""
+    checksum = None
+    for name in _CHECKSUMS:
+        value = headers.get(f"x-amz-checksum-{name.lower()}")
+        if value:
+            checksum = (name, value)
+            break
+    return PutResult(
+        etag=etag or headers.get("etag"), version_id=_version(headers), checksum=checksum, headers=headers
+    )
+
+
+def _version(headers: Mapping[str, str]) -> str | None:
+    return headers.get("x-amz-version-id") or None
+
+
+def _date(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
+
+
+def _words(value: str) -> str:
+    """User metadata as text: S3 answers what is not ASCII as RFC 2047 words, Ceph as the UTF-8 that it was sent."""
+    if value.startswith("=?") and value.endswith("?="):
+        try:
+            return str(email.header.make_header(email.header.decode_header(value)))
+        except (LookupError, UnicodeError, ValueError):
+            return value
+    if not value.isascii():
+        try:
+            return value.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            return value
+    return value

@@ -1,0 +1,66 @@
+"""Any S3 operation, and presigned URLs: written and read by botocore, sent by the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from objectfs import _native, errors
+from objectfs.backends.base import Steps
+from objectfs.backends.crt_errors import failure
+
+if TYPE_CHECKING:
+    from objectfs.backends.crt import CrtBackend
+
+    _Base = CrtBackend
+else:
+    _Base = object
+
+__all__ = ["CallVerbs"]
+
+
+class CallVerbs(_Base):
+    """Mixed into CrtBackend."""
+
+    def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+        bucket = params.get("Bucket")
+        target = self.target(bucket if isinstance(bucket, str) and bucket else None)
+        request = self.session.serialize(operation, params)
+        body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()
+        headers = dict(request.headers)
+        if body or request.method in ("PUT", "POST"):
+            headers["Content-Length"] = str(len(body))
+        path = f"{request.path}?{request.query}" if request.query else request.path
+        op = target.engine.start(
+            [
+                _native.Request(
+                    operation.encode(), request.method.encode(), path.encode("ascii"), target.native,
+                    target.headers(headers), body=bytes(body) or None,
+                )
+            ]
+        )
+        (response,) = yield op
+        key = params.get("Key")
+        if response.status == 0:
+            raise failure(response, operation, bucket, key)
+        content = bytes(response.body) if response.body is not None else b""
+        try:
+            return request.parse(response.status, response.headers, content)
+        except Exception as error:
+            answer = getattr(error, "response", None)
+            if not isinstance(answer, dict):
+                raise
+            details = answer.get("Error", {})
+            raise errors.from_response(
+                operation,
+                status=response.status,
+                code=details.get("Code"),
+                message=details.get("Message"),
+                bucket=bucket,
+                key=key,
+                headers=response.headers,
+                crt_error=response.error,
+            ) from None
+
+    def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
+        return self.session.presign(method, bucket, key, expires, params)

@@ -1,0 +1,89 @@
+"""What went wrong, from what the C library and the server said of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.sax.saxutils import unescape
+
+from objectfs import errors
+
+__all__ = ["failure"]
+
+_CODE = re.compile(rb"<Code>([^<]*)</Code>")
+_MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
+
+# Names of aws-c-io, aws-c-http, aws-c-s3 (their error enums), by the class that says the same on any backend.
+_BY_NAME: dict[str, type[errors.ObjectFSError]] = {
+    "AWS_IO_DNS_QUERY_FAILED": errors.NameResolutionError,
+    "AWS_IO_DNS_INVALID_NAME": errors.NameResolutionError,
+    "AWS_IO_DNS_NO_ADDRESS_FOR_HOST": errors.NameResolutionError,
+    "AWS_IO_DNS_QUERY_AGAIN": errors.NameResolutionError,
+    "AWS_IO_DNS_HOST_REMOVED_FROM_CACHE": errors.NameResolutionError,
+    "AWS_IO_SOCKET_TIMEOUT": errors.TimeoutError,
+    "AWS_IO_TLS_NEGOTIATION_TIMEOUT": errors.TimeoutError,
+    "AWS_ERROR_HTTP_CHANNEL_THROUGHPUT_FAILURE": errors.TimeoutError,
+    "AWS_ERROR_HTTP_RESPONSE_FIRST_BYTE_TIMEOUT": errors.TimeoutError,
+    "AWS_ERROR_S3_REQUEST_TIMEOUT": errors.TimeoutError,
+    "AWS_ERROR_S3_CANCELED": errors.CancelledError,
+    "AWS_ERROR_S3_RESPONSE_CHECKSUM_MISMATCH": errors.ChecksumError,
+    "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": errors.TruncatedError,
+    "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": errors.TruncatedError,
+    "AWS_ERROR_S3_INCORRECT_CONTENT_LENGTH": errors.ObjectChangedError,
+    "AWS_ERROR_SHORT_BUFFER": errors.BufferTooSmallError,
+    "AWS_ERROR_S3_OBJECT_MODIFIED": errors.ObjectChangedError,
+    "AWS_ERROR_NO_SPACE": errors.LocalFileError,
+    "AWS_ERROR_FILE_INVALID_PATH": errors.LocalFileError,
+    "AWS_ERROR_FILE_OPEN_FAILURE": errors.LocalFileError,
+    "AWS_ERROR_FILE_READ_FAILURE": errors.LocalFileError,
+    "AWS_ERROR_FILE_WRITE_FAILURE": errors.LocalFileError,
+    "AWS_ERROR_NO_PERMISSION": errors.LocalFileError,
+    "AWS_ERROR_MAX_FDS_EXCEEDED": errors.LocalFileError,
+    "AWS_AUTH_CREDENTIALS_PROVIDER_INVALID_DELEGATE": errors.CredentialsError,
+}
+_CLOSED = (
+    "AWS_ERROR_HTTP_CONNECTION_CLOSED", "AWS_IO_SOCKET_CLOSED", "AWS_ERROR_HTTP_SERVER_CLOSED", "AWS_IO_BROKEN_PIPE")
+_HINTS = {
+    errors.NameResolutionError: "Check the endpoint's host name",
+    errors.TLSError: "Give verify= the server's CA bundle, or check the host name",
+}
+
+
+def failure(response: Any, operation: str, bucket: str | None, key: str | None) -> errors.ObjectFSError:
+    """The exception for a Response of the engine whose ``error_code`` or ``status`` says that it failed."""
+    name: str | None = response.error
+    where: dict[str, Any] = {"operation": response.failed_operation or operation, "bucket": bucket, "key": key}
+    if response.source_changed:
+        return errors.ObjectChangedError("the file changed while it was sent; nothing was stored", **where)
+    body = bytes(response.body) if response.body is not None and response.status else b""
+    code = _first(_CODE, body)
+    if response.status >= 300 or (response.status and code):
+        return errors.from_response(
+            where["operation"],
+            status=response.status,
+            code=code,
+            message=_first(_MESSAGE, body),
+            bucket=bucket,
+            key=key,
+            headers=response.headers,
+            crt_error=name,
+        )
+    cls: type[errors.ObjectFSError] | None = _BY_NAME.get(name or "")
+    text = response.error_message
+    if cls is None and name in _CLOSED:
+        cls = errors.TruncatedError if response.truncated else errors.ConnectionFailedError
+        text = "the connection ended before the answer was complete" if response.truncated else "the server closed the connection"
+    elif cls is None and name is not None and name.startswith("AWS_IO_TLS"):
+        cls = errors.TLSError
+    elif cls is None and name is not None and name.startswith("AWS_IO_SOCKET"):
+        cls = errors.ConnectionFailedError
+    elif cls is None and name is not None and name.startswith("AWS_ERROR_HTTP"):
+        cls = errors.TruncatedError if response.truncated else errors.ConnectionFailedError
+    if cls is None:
+        cls = errors.NativeError
+    return cls(text or "the transfer failed", crt_error=name, hint=_HINTS.get(cls), **where)
+
+
+def _first(pattern: re.Pattern[bytes], body: bytes) -> str | None:
+    found = pattern.search(body)
+    return unescape(found[1].decode("utf-8", "replace"), {"&quot;": '"', "&apos;": "'"}) if found else None

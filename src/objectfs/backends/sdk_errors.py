@@ -1,0 +1,135 @@
+"""What botocore, urllib3 and the socket raise, as the errors of the contract."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from objectfs import errors
+
+__all__ = ["from_client_error", "translate"]
+
+
+def translate(error: BaseException, operation: str, bucket: str | None, key: str | None) -> BaseException:
+    """The error of the contract for ``error``, which stays its cause only where that cannot hold a secret.
+
+    Errors of ours pass through, their empty fields filled in.
+    """
+    for inner in _chain(error):
+        if isinstance(inner, errors.ObjectFSError):
+            inner.operation = inner.operation or operation
+            inner.bucket = inner.bucket or bucket
+            inner.key = inner.key or key
+            return inner
+    if not isinstance(error, Exception) or isinstance(error, MemoryError):
+        return error
+    if hasattr(error, "response"):
+        return from_client_error(error, operation, bucket, key)
+    cls, message = _classify(error)
+    if cls is None:
+        return error
+    new = cls(message, operation=operation, bucket=bucket, key=key)
+    if isinstance(new, errors.CredentialsError):
+        new.hint = (
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile=, log in with `aws sso login`, "
+            "or give anonymous=True for public buckets"
+        )
+    elif isinstance(new, errors.TLSError):
+        new.hint = "Give the certificate authority's file as verify=, or correct the endpoint's host name"
+    return new
+
+
+def from_client_error(error: Any, operation: str, bucket: str | None, key: str | None) -> errors.ObjectFSError:
+    """A server's error answer, from botocore's ClientError."""
+    response = error.response
+    metadata = response.get("ResponseMetadata", {})
+    headers = {name.lower(): str(value) for name, value in metadata.get("HTTPHeaders", {}).items()}
+    detail = response.get("Error", {})
+    code = detail.get("Code")
+    message = detail.get("Message")
+    # botocore puts the bare status and its reason where an answer had no body: not what the server said
+    if not code or str(code).isdigit():
+        code = message = None
+    return errors.from_response(
+        operation,
+        status=int(metadata.get("HTTPStatusCode", 0)),
+        code=str(code) if code else None,
+        message=message,
+        bucket=bucket,
+        key=key,
+        headers=headers,
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and what it was made of, outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = getattr(error, "kwargs", {}).get("error") if hasattr(error, "kwargs") else None
+        if not isinstance(inner, BaseException):
+            inner = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = error.__cause__ or error.__context__
+        if not isinstance(inner, BaseException) and error.args and isinstance(error.args[-1], BaseException):
+            inner = error.args[-1]
+        error = inner if isinstance(inner, BaseException) else None
+
+
+def _classify(error: Exception) -> tuple[type[errors.ObjectFSError] | None, str]:
+    import urllib3.exceptions
+    from botocore import exceptions
+
+    chain = list(_chain(error))
+
+    def among(*classes: type[BaseException]) -> BaseException | None:
+        return next((inner for inner in chain if isinstance(inner, classes)), None)
+
+    if isinstance(error, exceptions.FlexibleChecksumError):
+        return errors.ChecksumError, str(error)
+    if among(exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
+        return errors.CredentialsError, "no credentials were found"
+    if among(exceptions.CredentialRetrievalError, exceptions.TokenRetrievalError, exceptions.SSOError):
+        return errors.CredentialsError, f"the credentials cannot be fetched: {error}"
+    if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownParameterError)):
+        return errors.InvalidRequestError, str(error)
+    name_resolution = among(socket.gaierror)
+    if name_resolution is not None:
+        return errors.NameResolutionError, f"the endpoint's name cannot be resolved: {_plain(name_resolution)}"
+    tls = among(ssl.SSLError)
+    if tls is not None and not isinstance(tls, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
+        return errors.TLSError, f"TLS failed: {_plain(tls)}"
+    if among(exceptions.ConnectTimeoutError, urllib3.exceptions.ConnectTimeoutError):
+        return errors.TimeoutError, "no connection within the connect timeout"
+    if among(exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError, TimeoutError):
+        return errors.TimeoutError, "nothing was received within the read timeout"
+    if among(exceptions.IncompleteReadError):
+        return errors.TruncatedError, "the connection ended before the whole body had arrived"
+    if isinstance(error, (exceptions.ResponseStreamingError, http.client.IncompleteRead)):
+        return errors.TruncatedError, f"the connection ended before the whole body had arrived: {_plain(chain[-1])}"
+    if among(
+        exceptions.HTTPClientError,
+        exceptions.EndpointConnectionError,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        ConnectionError,
+        ssl.SSLError,
+    ):
+        return errors.ConnectionFailedError, f"the connection failed: {_plain(chain[-1])}"
+    if isinstance(error, OSError):
+        return errors.ConnectionFailedError, f"the connection failed: {_plain(error)}"
+    if isinstance(error, exceptions.ResponseParserError):
+        return errors.ServerError, f"the server's answer cannot be read: {error}"
+    if isinstance(error, exceptions.BotoCoreError):
+        return errors.ConfigError, str(error)
+    return None, ""
+
+
+def _plain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

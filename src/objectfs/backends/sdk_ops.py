@@ -1,0 +1,332 @@
+"""Operations on a pool of threads, and connections that can be cut from outside.
+
+A blocked ``recv`` cannot be interrupted from Python, and a client that answers Ctrl-C within 200 ms cannot wait for a
+read timeout of a minute. So each connection knows the task that uses it, and cancelling the task shuts the socket
+down: the blocked call returns at once, on every platform.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from objectfs.errors import CancelledError, ClosedError, ObjectFSError
+
+__all__ = ["Operation", "Task", "Workers", "current_task", "install_connections"]
+
+T = TypeVar("T")
+
+POLL = 0.05
+"""Seconds between two looks while waiting: on Windows a lock cannot be interrupted by Ctrl-C."""
+
+SEND_BLOCK = 256 * 1024
+"""Bytes that go to the socket in one call while uploading. urllib3 takes 16 KiB, and spends four times the CPU."""
+
+_running = threading.local()
+
+
+def current_task() -> Task | None:
+    """The task that runs on this thread."""
+    return getattr(_running, "task", None)
+
+
+class Workers:
+    """A few daemon threads that run functions.
+
+    Not ``concurrent.futures``: its threads are joined at interpreter exit, before anything could cancel what they wait
+    for. These are told to stop when their owner is closed or collected, and are no obstacle to an exit.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def submit(self, function: Callable[[], None]) -> None:
+        """Run ``function``, which must not raise, on some thread."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the client is closed")
+            self._queue.put(function)
+            if not self._idle.acquire(blocking=False) and len(self._threads) < self._limit:
+                thread = threading.Thread(
+                    target=_work,
+                    args=(self._queue, self._idle),
+                    name=f"objectfs-sdk-{len(self._threads)}",
+                    daemon=True,
+                )
+                self._threads.append(thread)
+                thread.start()
+
+    def stop(self) -> None:
+        """Let the threads end when they have nothing to do. Does not wait."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                for _ in self._threads:
+                    self._queue.put(None)
+
+    def join(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _work(jobs: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore) -> None:
+    while True:
+        try:
+            job = jobs.get_nowait()
+        except queue.Empty:
+            idle.release()
+            job = jobs.get()
+        if job is None:
+            return
+        job()
+        del job  # or the buffers that it refers to live until the next one
+
+
+class Task:
+    """One function of an operation, running on one thread, on at most one connection at a time."""
+
+    __slots__ = ("__weakref__", "_connection", "headers", "moved", "operation")
+
+    def __init__(self, operation: Operation[Any]) -> None:
+        self.operation = operation
+        self.moved = 0
+        self.headers: Mapping[str, str] = {}
+        """Further headers for the request that this task is making."""
+        self._connection: Any = None
+
+    def at(self, position: int) -> None:
+        """Note that ``position`` bytes of content have been moved; a retry that starts over counts nothing twice."""
+        if position > self.moved:
+            self.moved = position
+
+    def check(self) -> None:
+        """Raise CancelledError if the operation has been cancelled."""
+        if self.operation.cancelled:
+            raise CancelledError("the operation was cancelled")
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not after a cancel."""
+        self.operation.cancel_event.wait(seconds)
+        self.check()
+
+    def adopt(self, connection: Any) -> None:
+        with _connections_lock:
+            self._connection = connection
+            connection.objectfs_task = weakref.ref(self)
+        self.check()
+
+    def cut(self) -> None:
+        """Shut down the socket that this task waits for."""
+        with _connections_lock:
+            connection = self._connection
+            # the connection went back to the pool and to another task: not ours to cut
+            if connection is None or connection.objectfs_task() is not self:
+                return
+            sock = getattr(connection, "sock", None)
+            if sock is not None:
+                with contextlib.suppress(OSError):
+                    # the plain socket's: of a TLS socket, shutdown() would wait for the peer's answer
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def finish(self) -> None:
+        with _connections_lock:
+            self._connection = None
+
+
+_connections_lock = threading.Lock()
+
+
+class _Tracked:
+    """Mixed into urllib3's connections: tells the running task which one it uses."""
+
+    objectfs_task: Callable[[], Task | None] = staticmethod(lambda: None)  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.blocksize = SEND_BLOCK
+
+    def connect(self) -> None:
+        task = current_task()
+        if task is not None:
+            task.adopt(self)
+        super().connect()  # type: ignore[misc]
+        if task is not None:
+            task.check()
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        task = current_task()
+        if task is not None:
+            task.adopt(self)
+        return super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+def install_connections(client: Any) -> bool:
+    """Give a botocore client connections of ours; False where botocore has changed and cancelling must do without.
+
+    There is no public way to them. What is touched here has been the same since botocore 1.11 (2018), and without it
+    all works but a cancel, which then ends when the server answers or the read timeout strikes.
+    """
+    try:
+        classes = client._endpoint.http_session._pool_classes_by_scheme
+        for scheme, pool in tuple(classes.items()):
+            connection = type("Tracked" + pool.ConnectionCls.__name__, (_Tracked, pool.ConnectionCls), {})
+            classes[scheme] = type("Tracked" + pool.__name__, (pool,), {"ConnectionCls": connection})
+    except AttributeError:
+        return False
+    return True
+
+
+class Operation(Generic[T]):
+    """Functions on the pool as one operation: an :class:`~objectfs.backends.base.Op`.
+
+    Args:
+        functions: each is given its Task and returns its result.
+        single: the result is that of the only function, not a list.
+        keep_going: a failure is put in its place in the results, instead of cancelling the rest.
+        cancellable: False for what cleans up.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        functions: Sequence[Callable[[Task], Any]],
+        *,
+        single: bool = False,
+        keep_going: bool = False,
+        cancellable: bool = True,
+    ) -> None:
+        self.cancel_event = threading.Event()
+        self._cancellable = cancellable
+        self._single = single
+        self._keep_going = keep_going
+        self._lock = threading.Lock()
+        self._finished = threading.Event()
+        self._callbacks: list[Callable[[], None]] = []
+        self._error: BaseException | None = None
+        self._results: list[Any] = [None] * len(functions)
+        self._left = len(functions)
+        self._tasks = [Task(self) for _ in functions]
+        if not functions:
+            self._finished.set()
+        for index, function in enumerate(functions):
+            workers.submit(_Job(self, index, function))
+
+    @property
+    def cancelled(self) -> bool:
+        return self.cancel_event.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = POLL if deadline is None else min(POLL, deadline - time.monotonic())
+            if self._finished.wait(max(0.0, left)):
+                return True
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+
+    def done(self) -> bool:
+        return self._finished.is_set()
+
+    def result(self) -> T:
+        if not self._finished.is_set():
+            raise RuntimeError("the operation is not done")
+        if self._error is not None:
+            raise self._error
+        result: T = self._results[0] if self._single else self._results  # type: ignore[assignment]
+        return result
+
+    def cancel(self) -> None:
+        if self._cancellable and not self._finished.is_set():
+            self._stop()
+
+    def future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = loop.create_future()
+
+        def resolve() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def callback() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(resolve)
+
+        with self._lock:
+            if not self._finished.is_set():
+                self._callbacks.append(callback)
+                return future
+        resolve()
+        return future
+
+    @property
+    def transferred(self) -> int:
+        return sum(task.moved for task in self._tasks)
+
+    def _stop(self) -> None:
+        self.cancel_event.set()
+        for task in self._tasks:
+            task.cut()
+
+    def _run(self, index: int, function: Callable[[Task], Any]) -> None:
+        task = self._tasks[index]
+        error: BaseException | None = None
+        result: Any = None
+        _running.task = task
+        try:
+            task.check()
+            result = function(task)
+        except BaseException as caught:  # noqa: BLE001 - it is carried to the waiting thread
+            error = caught
+            if self.cancelled and not isinstance(caught, CancelledError):
+                error = CancelledError("the operation was cancelled")
+        finally:
+            _running.task = None
+            task.finish()
+        if isinstance(error, ObjectFSError):
+            # the frames that it went through hold the caller's buffers; what is no error of ours is a bug: keep it all
+            error.__context__ = error.__traceback__ = None
+        failed = False
+        with self._lock:
+            if error is None:
+                self._results[index] = result
+            elif self._keep_going and isinstance(error, Exception) and not self.cancelled:
+                self._results[index] = error
+            elif self._error is None:
+                self._error, failed = error, True
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            with self._lock:
+                self._finished.set()
+                callbacks, self._callbacks = self._callbacks, []
+            for callback in callbacks:
+                callback()
+        elif failed:
+            self._stop()
+
+
+class _Job:
+    """A function of an operation, in the queue of the workers."""
+
+    __slots__ = ("function", "index", "operation")
+
+    def __init__(self, operation: Operation[Any], index: int, function: Callable[[Task], Any]) -> None:
+        self.operation, self.index, self.function = operation, index, function
+
+    def __call__(self) -> None:
+        operation, index, function = self.operation, self.index, self.function
+        del self.operation, self.function
+        operation._run(index, function)

@@ -1,0 +1,288 @@
+"""Downloads of the sdk backend: one request for what fits into two parts, parallel ranges for what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from objectfs import errors
+from objectfs.backends import answers
+from objectfs.backends.base import GetOptions, Steps
+from objectfs.backends.sdk_body import fill, finish
+from objectfs.backends.sdk_ops import Task
+from objectfs.backends.sdk_sinks import Buffer, FileSink, MemorySink, Sink, ViewSink
+from objectfs.backends.sdk_wire import Wire
+from objectfs.types import ObjectInfo, OnError
+
+__all__ = ["Reader", "range_header"]
+
+PART_SIZE = 8 * 1024 * 1024
+"""Of a range where part_size is not set: boto3's own, and S3's advice is 8 to 16 MiB."""
+
+
+def range_header(start: int | None, end: int | None) -> str | None:
+    """The value of Range for a half-open range that is not empty; None for the whole object."""
+    if start is not None and start < 0:
+        return f"bytes={start}"
+    if end is None:
+        return f"bytes={start}-" if start else None
+    return f"bytes={start or 0}-{end - 1}"
+
+
+class Reader:
+    """The reading verbs."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._part = wire.config.part_size or PART_SIZE
+
+    def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
+        sink = MemorySink()
+        info = yield from self._download(bucket, key, options, sink)
+        sink.buffer.info = info
+        return sink.buffer
+
+    def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
+        with ViewSink(buffer) as sink:
+            yield from self._download(bucket, key, options, sink)
+            return sink.length
+
+    def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
+        with FileSink(path, bucket, key) as sink:
+            info = yield from self._download(bucket, key, options, sink)
+            sink.commit()
+            return info
+
+    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
+        def fetch(key: str) -> Callable[[Task], Buffer]:
+            def run(task: Task) -> Buffer:
+                sink = MemorySink()
+                options = GetOptions()
+                first = self._first(task, bucket, key, options, sink, whole=True)
+                sink.buffer.info = first.info
+                return sink.buffer
+
+            return run
+
+        operation = self._wire.start_many([fetch(key) for key in keys], keep_going=on_error == "return")
+        results: list[Any] = yield operation
+        return results
+
+    def get_ranges(
+        self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
+    ) -> Steps[list[Buffer]]:
+        def fetch(start: int, end: int) -> Callable[[Task], Buffer]:
+            def run(task: Task) -> Buffer:
+                sink = MemorySink()
+                one = GetOptions(
+                    start=start,
+                    end=end,
+                    version_id=options.version_id,
+                    if_match=options.if_match,
+                    if_none_match=options.if_none_match,
+                    headers=options.headers,
+                )
+                sink.buffer.info = self._first(task, bucket, key, one, sink, whole=True).info
+                return sink.buffer
+
+            return run
+
+        buffers: list[Buffer] = yield self._wire.start_many([fetch(start, end) for start, end in ranges])
+        tags = {buffer.info.etag for buffer in buffers if buffer.info is not None}
+        if len(tags) > 1:
+            raise errors.ObjectChangedError(
+                "the object was replaced while its ranges were read", operation="GetObject", bucket=bucket, key=key
+            )
+        return buffers
+
+    def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
+        info: ObjectInfo = yield self._wire.start(lambda task: self._head(task, bucket, key, options))
+        return info
+
+    def _head(self, task: Task, bucket: str, key: str, options: GetOptions) -> ObjectInfo:
+        params = self._params(bucket, key, options)
+        wanted = range_header(options.start, options.end)
+        if wanted is not None and options.start != options.end:
+            params["Range"] = wanted
+        response = self._wire.call(task, "head_object", params, headers=options.headers)
+        return answers.object_info(bucket, key, _headers(response))
+
+    # -- one object --------------------------------------------------------------------------------------------------
+    def _download(self, bucket: str, key: str, options: GetOptions, sink: Sink) -> Steps[ObjectInfo]:
+        first: _First = yield self._wire.start(lambda task: self._first(task, bucket, key, options, sink))
+        if first.rest:
+            yield self._wire.start_many(
+                [self._range(bucket, key, options, first, start, end, sink) for start, end in first.rest]
+            )
+        return first.info
+
+    def _first(
+        self, task: Task, bucket: str, key: str, options: GetOptions, sink: Sink, whole: bool = False
+    ) -> _First:
+        """The first request, which tells the size: all of a small object, the first part of a large one."""
+        if options.start is not None and options.start == options.end and options.start >= 0:
+            # HTTP cannot ask for no bytes; whether the object is there, HEAD tells
+            plain = GetOptions(
+                version_id=options.version_id,
+                if_match=options.if_match,
+                if_none_match=options.if_none_match,
+                headers=options.headers,
+            )
+            return _First(self._head(task, bucket, key, plain), sink.open(0))
+        wanted = range_header(options.start, options.end)
+        params = self._params(bucket, key, options)
+        if wanted is not None:
+            params["Range"] = wanted
+        try:
+            first: _First = self._wire.call(
+                task,
+                "get_object",
+                params,
+                use=lambda response: self._receive_first(
+                    task, bucket, key, response, sink, wanted is not None, whole or sink.sequential
+                ),
+                headers=options.headers,
+            )
+        except errors.InvalidRangeError:
+            # an empty object has no range at all, and S3 refuses even bytes=-5 of it
+            if (options.start or 0) > 0:
+                raise
+            info = self._head(task, bucket, key, GetOptions(version_id=options.version_id, headers=options.headers))
+            if info.size:
+                raise
+            return _First(info, sink.open(0))
+        return first
+
+    def _receive_first(
+        self, task: Task, bucket: str, key: str, response: Any, sink: Sink, ranged: bool, whole: bool
+    ) -> _First:
+        body = response["Body"]
+        try:
+            headers = _headers(response)
+            found = answers.content_range(headers)
+            if ranged and found is None:
+                raise errors.UnsupportedError("the endpoint does not answer ranges: it sent the whole object")
+            start = found[0] if found else 0
+            length = _length(headers)
+            if length is None:
+                data = body.read()
+                sink.open(len(data))
+                sink.write(0, memoryview(data))
+                info = answers.object_info(bucket, key, headers, size=found[2] if found else len(data))
+                return _First(info, None)
+            if found and found[1] - found[0] != length:
+                raise errors.TruncatedError(f"the answer announces {length} bytes for {headers['content-range']}")
+            sink.open(length)
+            rest = [] if whole or length <= 2 * self._part else _split(self._part, length, self._part)
+            take = rest[0][0] if rest else length
+            self._take(task, body, sink, 0, take)
+            if not rest:
+                finish(body)
+            validated = None if rest else _validated(response, body)
+            info = answers.object_info(bucket, key, headers, validated=validated)
+            return _First(info, None, start, rest, response.get("VersionId"))
+        finally:
+            # of a body that was read to its end this is nothing; any other's connection must not be used again
+            body.close()
+
+    def _take(self, task: Task, body: Any, sink: Sink, offset: int, length: int) -> None:
+        got = sink.receive(offset, length, lambda view, done: fill(body, view, task, done))
+        if got != length:
+            raise errors.TruncatedError(f"the connection ended after {got} of {length} bytes")
+
+    def _range(
+        self, bucket: str, key: str, options: GetOptions, first: _First, start: int, end: int, sink: Sink
+    ) -> Callable[[Task], None]:
+        base, etag = first.start, first.info.etag
+        params = self._params(bucket, key, options)
+        params["Range"] = f"bytes={base + start}-{base + end - 1}"
+        if etag is not None:
+            params["IfMatch"] = etag
+        if first.version is not None:
+            params["VersionId"] = first.version
+
+        def use(task: Task, response: Any) -> None:
+            body = response["Body"]
+            try:
+                headers = _headers(response)
+                found = answers.content_range(headers)
+                if found is None or found[:2] != (base + start, base + end) or headers.get("etag") != etag:
+                    raise errors.ObjectChangedError("the object was replaced while it was read")
+                self._take(task, body, sink, start, end - start)
+                finish(body)
+            finally:
+                body.close()
+
+        def run(task: Task) -> None:
+            try:
+                self._wire.call(
+                    task, "get_object", params, use=lambda response: use(task, response), headers=options.headers
+                )
+            except (errors.PreconditionFailedError, errors.InvalidRangeError) as error:
+                raise errors.ObjectChangedError(
+                    "the object was replaced while it was read",
+                    operation="GetObject",
+                    bucket=bucket,
+                    key=key,
+                    status=error.status,
+                    code=error.code,
+                    request_id=error.request_id,
+                ) from None
+
+        return run
+
+    @staticmethod
+    def _params(bucket: str, key: str, options: GetOptions) -> dict[str, Any]:
+        params = {
+            "Bucket": bucket,
+            "Key": key,
+            "VersionId": options.version_id,
+            "IfMatch": options.if_match,
+            "IfNoneMatch": options.if_none_match,
+        }
+        return {name: value for name, value in params.items() if value is not None}
+
+
+class _First:
+    """What the first request of a download told."""
+
+    __slots__ = ("info", "rest", "start", "version")
+
+    def __init__(
+        self,
+        info: ObjectInfo,
+        opened: None,
+        start: int = 0,
+        rest: Sequence[tuple[int, int]] = (),
+        version: str | None = None,
+    ) -> None:
+        self.info = info
+        self.start = start
+        """Where in the object the content begins."""
+        self.rest = rest
+        """What is still to fetch: half-open ranges of the content."""
+        self.version = version
+
+
+def _split(start: int, end: int, step: int) -> list[tuple[int, int]]:
+    return [(at, min(at + step, end)) for at in range(start, end, step)]
+
+
+def _headers(response: Mapping[str, Any]) -> dict[str, str]:
+    return {name.lower(): str(value) for name, value in response["ResponseMetadata"]["HTTPHeaders"].items()}
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
+    return int(text) if text.isdigit() else None
+
+
+def _validated(response: Mapping[str, Any], body: Any) -> str | None:
+    """The algorithm that botocore has just validated the body against."""
+    checksum = getattr(body, "checksum", None)
+    if checksum is None:
+        return None
+    for name, value in response["ResponseMetadata"]["HTTPHeaders"].items():
+        if name.lower().startswith("x-amz-checksum-") and value == checksum.b64digest():
+            return name[len("x-amz-checksum-") :].upper()
+    return None

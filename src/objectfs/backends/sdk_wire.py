@@ -1,0 +1,245 @@
+"""The botocore clients of the sdk backend, and one request on them: attempts, checksums, errors.
+
+botocore's own retries are off. It sleeps where nothing can wake it, and it does not retry a body that ended early;
+here one loop does both, for every request, and a cancel ends it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from objectfs import errors
+from objectfs.backends.sdk_errors import translate
+from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
+from objectfs.backends.session import Session
+from objectfs.config import Config
+
+__all__ = ["Wire"]
+
+log = logging.getLogger("objectfs")
+
+T = TypeVar("T")
+
+MAX_CONNECTIONS = 10
+"""As boto3 has it: its threads share the GIL, and ten already keep it busy."""
+
+BACKOFF_CAP = 20.0
+"""Seconds, as in botocore's standard mode: the n-th wait is a random part of min(2**n, 20)."""
+
+CLOSE_GRACE = 5.0
+"""Seconds that close() waits for threads whose sockets have been cut."""
+
+# What endpoints answer that do not know botocore's default checksums: Ceph over https 411 MissingContentLength to the
+# chunked upload with a trailer, others 400 or 501 to the trailer or to the algorithm.
+_REFUSALS = frozenset(
+    (
+        "InvalidArgument",
+        "InvalidRequest",
+        "MissingContentLength",
+        "NotImplemented",
+        "XAmzContentSHA256Mismatch",
+        "XAmzContentChecksumMismatch",
+    )
+)
+
+
+class Wire:
+    """Requests for one backend. May be used from any thread."""
+
+    def __init__(self, session: Session, config: Config) -> None:
+        self.session = session
+        self.config = config
+        self.connections = config.max_connections or MAX_CONNECTIONS
+        self.counters = {"requests": 0, "retries": 0}
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._clients: dict[bool, Any] = {}
+        self._operations: weakref.WeakSet[Operation[Any]] = weakref.WeakSet()
+        self._workers = Workers(self.connections)
+        self._closed = False
+        self.cuttable = True
+        self._checksums = config.checksum != "off"
+        self._checksums_known = config.checksum != "auto"
+        self.checksum_reason = "as set" if self._checksums_known else "not yet found out"
+        self._finalizer = weakref.finalize(
+            self, _shut_down, self._pid, self._workers, self._operations, self._clients, 0.5
+        )
+
+    # -- operations ------------------------------------------------------------------------------------------------
+    def start(self, function: Callable[[Task], T], *, cancellable: bool = True) -> Operation[T]:
+        """Run ``function`` as an operation of its own."""
+        return self._start([function], single=True, cancellable=cancellable)
+
+    def start_many(
+        self, functions: Sequence[Callable[[Task], T]], *, keep_going: bool = False
+    ) -> Operation[list[T]]:
+        """Run all ``functions`` as one operation, as many at a time as there are connections."""
+        return self._start(functions, keep_going=keep_going)
+
+    def _start(self, functions: Sequence[Callable[[Task], Any]], **how: Any) -> Operation[Any]:
+        self.check_usable()
+        operation: Operation[Any] = Operation(self._workers, functions, **how)
+        with self._lock:
+            self._operations.add(operation)
+        return operation
+
+    def check_usable(self) -> None:
+        if self._pid != os.getpid():
+            raise errors.ClosedError("this backend belongs to the process that this one was forked from")
+        if self._closed:
+            raise errors.ClosedError("the client is closed")
+
+    def close(self) -> None:
+        self._closed = True
+        if self._finalizer.detach() is not None:
+            _shut_down(self._pid, self._workers, self._operations, self._clients, CLOSE_GRACE)
+
+    # -- requests --------------------------------------------------------------------------------------------------
+    def call(
+        self,
+        task: Task,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        use: Callable[[Any], Any] | None = None,
+        body: Callable[[], Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """One request, tried up to max_attempts times.
+
+        Args:
+            operation: a method name of botocore's client.
+            use: takes the response and returns the result; what it raises counts as a failure of the attempt.
+            body: makes the body, anew for each attempt.
+            headers: further request headers.
+        """
+        params = dict(params)
+        model = _MODEL_NAMES.get(operation, operation)
+        bucket, key = params.get("Bucket"), params.get("Key")
+        task.headers = headers or {}
+        attempt = 0
+        while True:
+            attempt += 1
+            task.finish()
+            task.check()
+            try:
+                return self._attempt(operation, params, use, body)
+            except BaseException as caught:
+                task.check()
+                error = translate(caught, model, bucket, key)
+                if error is caught and not isinstance(error, errors.ObjectFSError):
+                    raise
+                if not getattr(error, "retryable", False) or attempt >= self.config.max_attempts:
+                    raise error from None
+            self.counters["retries"] += 1
+            log.debug("%s: attempt %d of %d failed: %s", model, attempt, self.config.max_attempts, error)
+            task.sleep(random.random() * min(2.0 ** (attempt - 1), BACKOFF_CAP))
+
+    def _attempt(self, operation: str, params: dict[str, Any], use: Any, body: Any) -> Any:
+        checksums = self._checksums
+        try:
+            result = self._send(operation, params, use, body, checksums)
+        except Exception as caught:
+            if body is None or not checksums or self._checksums_known or not _is_refusal(caught):
+                raise
+            result = self._send(operation, params, use, body, False)
+            self._checksums, self._checksums_known = False, True
+            code = caught.response.get("Error", {}).get("Code")  # type: ignore[attr-defined]
+            self.checksum_reason = f"the endpoint refused botocore's default checksum ({code})"
+            log.info("uploads go without checksum: %s", self.checksum_reason)
+            return result
+        if body is not None and checksums and not self._checksums_known:
+            self._checksums_known = True
+            self.checksum_reason = "the endpoint took botocore's default checksum"
+        return result
+
+    def _send(self, operation: str, params: dict[str, Any], use: Any, body: Any, checksums: bool) -> Any:
+        client = self.client(checksums)
+        self.counters["requests"] += 1
+        if body is not None:
+            params = {**params, "Body": body()}
+        response = getattr(client, operation)(**params)
+        return response if use is None else use(response)
+
+    @property
+    def checksum_in_use(self) -> str:
+        """What uploads carry now: an algorithm, or ``none``."""
+        if self.config.checksum not in ("auto", "off"):
+            return self.config.checksum
+        return "CRC32" if self._checksums else "none"
+
+    def client(self, checksums: bool) -> Any:
+        """The botocore client that adds checksums to uploads where it can, or only where S3 insists."""
+        with self._lock:
+            found = self._clients.get(checksums)
+            if found is None:
+                import botocore
+
+                config = self.config
+                more: dict[str, Any] = {"signature_version": botocore.UNSIGNED} if config.anonymous else {}
+                found = self.session.create_client(
+                    connect_timeout=config.connect_timeout,
+                    read_timeout=config.read_timeout,
+                    max_pool_connections=self.connections,
+                    retries={"total_max_attempts": 1},
+                    request_checksum_calculation="when_supported" if checksums else "when_required",
+                    response_checksum_validation="when_required" if config.checksum == "off" else "when_supported",
+                    **more,
+                )
+                found.meta.events.register_first("before-call.s3", _add_headers)
+                self.cuttable = install_connections(found)
+                self._clients[checksums] = found
+            return found
+
+
+_MODEL_NAMES = {
+    "abort_multipart_upload": "AbortMultipartUpload",
+    "complete_multipart_upload": "CompleteMultipartUpload",
+    "create_multipart_upload": "CreateMultipartUpload",
+    "delete_object": "DeleteObject",
+    "delete_objects": "DeleteObjects",
+    "get_object": "GetObject",
+    "head_object": "HeadObject",
+    "list_objects_v2": "ListObjectsV2",
+    "put_object": "PutObject",
+    "upload_part": "UploadPart",
+}
+
+
+def _add_headers(params: dict[str, Any], **_: Any) -> None:
+    task = current_task()
+    if task is not None:
+        for name, value in task.headers.items():
+            params["headers"][name] = value
+
+
+def _is_refusal(error: Exception) -> bool:
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return False
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in (411, 501) or response.get("Error", {}).get("Code") in _REFUSALS
+
+
+def _shut_down(
+    pid: int,
+    workers: Workers,
+    operations: weakref.WeakSet[Operation[Any]],
+    clients: dict[bool, Any],
+    grace: float,
+) -> None:
+    if pid != os.getpid():  # the threads and their locks stayed in the parent
+        return
+    workers.stop()
+    for operation in tuple(operations):
+        operation.cancel()
+    workers.join(grace)
+    for client in tuple(clients.values()):
+        client.close()
+    clients.clear()
