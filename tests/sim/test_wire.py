@@ -112,6 +112,7 @@ def test_aws_chunked_inside_chunked(wire: Opener) -> None:
         (b"6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n", b"MalformedTrailerError"),
         (b"6\r\nhello \r\n0\r\nx-amz-checksum-crc32:" + CRC + b"\r\n\r\n", b"IncompleteBody"),
         (b"6\r\nhello \r\n", b"IncompleteBody"),
+        (b"", b"IncompleteBody"),
         (b"zz\r\nhello", b"InvalidRequest"),
         (b"-5\r\nhello", b"InvalidRequest"),
         (b"5\r\nhelloXX\r\n", b"InvalidRequest"),

@@ -1,7 +1,8 @@
 """The socket side: one thread, one selector, non-blocking sockets.
 
-One thread and readiness beat a thread per connection here: a blocking thread must win the GIL back after
-every call, and with many small requests the threads queue for it.
+A thread per connection was measured and is no faster, nor slower, on one processor (GET and PUT of 8 MiB,
+GET of 4 KiB; the spread between runs was larger than the difference). One thread needs no locks: conditional
+writes are atomic, and bodies share one buffer.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ def _requested(root: ET.Element, upload: Upload) -> list[Part]:
     for element in listed:
         number = (element.findtext("PartNumber") or "").strip()
         etag = (element.findtext("ETag") or "").strip().strip('"')
-        if not number.isdigit():
+        if not number.isdecimal() or len(number) > 9:
             raise S3Error("MalformedXML")
         part = upload.parts.get(int(number))
         if parts and int(number) <= parts[-1].number:

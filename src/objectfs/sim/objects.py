@@ -221,7 +221,7 @@ def _title(name: str) -> str:
 
 def part_range(record: Record, value: str) -> tuple[int, int, dict[str, str]]:
     """Where a part lies, and its checksums. An object that was put whole is its own part 1."""
-    if not value.isdigit() or not 1 <= int(value) <= 10000:
+    if not value.isdecimal() or len(value) > 9 or not 1 <= int(value) <= 10000:
         raise S3Error(
             "InvalidArgument",
             "Part number must be an integer between 1 and 10000, inclusive",
@@ -338,8 +338,8 @@ def get_attributes(context: Context) -> Response:
             f"<ChecksumType>{record.checksum_type}</ChecksumType></Checksum>"
         )
     if "ObjectParts" in wanted and record.parts:
-        marker = int(context.header("x-amz-part-number-marker") or 0)
-        maximum = min(int(context.header("x-amz-max-parts") or 1000), 1000)
+        marker = _number(context, "x-amz-part-number-marker", 0)
+        maximum = min(_number(context, "x-amz-max-parts", 1000), 1000)
         shown = [part for part in record.parts if part.number > marker][:maximum]
         last = shown[-1].number if shown else marker
         truncated = bool(record.parts) and last < record.parts[-1].number
@@ -363,6 +363,15 @@ def get_attributes(context: Context) -> Response:
     return xml_response(
         "GetObjectAttributesResponse", content, headers=[("Last-Modified", http_date(record.modified))]
     )
+
+
+def _number(context: Context, name: str, default: int) -> int:
+    value = context.header(name)
+    if not value:
+        return default
+    if not value.isdecimal() or len(value) > 9:
+        raise S3Error("InvalidArgument", extra={"ArgumentName": name, "ArgumentValue": value})
+    return int(value)
 
 
 def tagging(context: Context) -> Response:

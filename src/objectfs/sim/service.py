@@ -147,7 +147,8 @@ class Service:
             sink,
             list(digests.values()),
             length=None if coding is not None else length or 0,
-            auth=auth if streaming and (length is not None or coding is not None) else None,
+            # An empty body has no chunks to parse; what it lacks shows when sizes are compared.
+            auth=auth if streaming and (length or coding is not None) else None,
             declared_trailers=head.headers.get("x-amz-trailer", ""),
         )
         if isinstance(sink, DocumentSink):
