@@ -70,7 +70,12 @@ class Lock:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
             archive = table["archive"]
-            lock = cls(archive["name"], archive["version"], archive["sha256"], dict(table["libraries"]))
+            lock = cls(
+                str(archive["name"]),
+                str(archive["version"]),
+                str(archive["sha256"]),
+                dict(table["libraries"]),
+            )
         except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
             raise BuildError(
                 f"{path} cannot be read as a lock file ({error}): restore it from the repository"
