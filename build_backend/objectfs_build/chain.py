@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -85,6 +86,11 @@ class Options:
         if self.shared:
             # The libraries find each other wherever the prefix is moved to.
             defines["CMAKE_INSTALL_RPATH"] = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
+        if sys.platform == "darwin" and (
+            archs := re.findall(r"-arch\s+(\S+)", os.environ.get("ARCHFLAGS", ""))
+        ):
+            # How cibuildwheel asks for another architecture; scikit-build-core does the same for the module.
+            defines["CMAKE_OSX_ARCHITECTURES"] = ";".join(archs)
         if link:
             defines |= {"CMAKE_SHARED_LINKER_FLAGS": link, "CMAKE_EXE_LINKER_FLAGS": link}
         if self.system_libcrypto:
