@@ -1,6 +1,10 @@
 # One S3 client of the C library.
 
+_live = set()  # operations under way, of all engines: no garbage collection may take them (lifetime rule 4)
+
+
 @cython.final
+@cython.no_gc_clear
 cdef class Engine:
     """One S3 client of the C library: one endpoint's scheme, one set of connections, one memory limit.
 
@@ -160,7 +164,7 @@ cdef class Engine:
             stop_on_error: the first failure cancels the others.
         """
         cdef Op op
-        cdef group_t* group
+        cdef group_t* group = NULL
         cdef size_t i
         cdef size_t n = len(requests)
         cdef Request request
@@ -186,6 +190,7 @@ cdef class Engine:
         op._group = group
         op._requests = requests
         self._inflight.add(op)
+        _live.add(op)
         with nogil:
             _feed(group)
         return op

@@ -44,6 +44,7 @@ cdef class Notifier:
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Op:
     """One or many requests under way; see ``objectfs.backends.base.Op``."""
 
@@ -180,6 +181,7 @@ cdef class Op:
             self._engine._recycle(group)
         self._notifier = None
         self._engine._inflight.discard(self)
+        _live.discard(self)
         return True
 
     def result(self):

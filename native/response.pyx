@@ -9,10 +9,10 @@ _ALGORITHM_CODES = {name: code for code, name in _ALGORITHMS.items()}
 @cython.final
 @cython.freelist(64)
 cdef class Response:
-    """Status, headers and body of one request, or how it failed. Owns one reference to the header block."""
+    """Status, headers and body of one request, or how it failed. Holds no memory of the C library."""
 
-    cdef aws_http_headers* _headers
-    cdef dict _header_dict
+    cdef bytes _packed
+    cdef dict _headers
     cdef readonly int status
     """HTTP status; 0 if there was none."""
     cdef readonly int error_code
@@ -30,10 +30,6 @@ cdef class Response:
     cdef readonly object validated
     """The algorithm whose checksum the content was validated against, or None."""
 
-    def __dealloc__(self):
-        if self._headers != NULL:
-            aws_http_headers_release(self._headers)
-
     @property
     def error(self):
         """The C library's name of the error, or None."""
@@ -47,29 +43,57 @@ cdef class Response:
     @property
     def headers(self):
         """The response's headers as a dict, names in lower case; of a repeated name, the last."""
-        cdef aws_http_header header
-        cdef size_t i
-        if self._header_dict is None:
-            found = {}
-            if self._headers != NULL:
-                for i in range(aws_http_headers_count(self._headers)):
-                    aws_http_headers_get_index(self._headers, i, &header)
-                    name = (<char*>header.name.ptr)[:header.name.len].decode("latin-1").lower()
-                    found[name] = _decode((<char*>header.value.ptr)[:header.value.len])
-            self._header_dict = found
-        return self._header_dict
+        if self._headers is None:
+            parts = self._packed.split(b"\n") if self._packed else []  # the last one is empty
+            self._headers = {
+                parts[i].decode("latin-1").lower(): _decode(parts[i + 1]) for i in range(0, len(parts) - 1, 2)}
+        return self._headers
 
     def header(self, bytes name not None):
-        """One header's value as bytes, or None."""
+        """One header's value as bytes, or None. ``name`` in any case."""
+        cdef const char* at
+        cdef const char* end
+        cdef const char* name_end
+        cdef const char* value_end
         cdef aws_byte_cursor wanted = aws_byte_cursor_from_array(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
-        cdef aws_http_header header
-        cdef size_t i
-        if self._headers != NULL:
-            for i in range(aws_http_headers_count(self._headers)):
-                aws_http_headers_get_index(self._headers, i, &header)
-                if aws_byte_cursor_eq_ignore_case(&header.name, &wanted):
-                    return (<char*>header.value.ptr)[:header.value.len]
+        cdef aws_byte_cursor found
+        if self._packed is None:
+            return None
+        at = PyBytes_AS_STRING(self._packed)
+        end = at + PyBytes_GET_SIZE(self._packed)
+        while at < end:
+            name_end = <const char*>memchr(at, c"\n", end - at)
+            value_end = <const char*>memchr(name_end + 1, c"\n", end - name_end - 1)
+            found = aws_byte_cursor_from_array(at, name_end - at)
+            if aws_byte_cursor_eq_ignore_case(&found, &wanted):
+                return (name_end + 1)[:value_end - name_end - 1]
+            at = value_end + 1
         return None
+
+
+cdef bytes _pack_headers(const aws_http_headers* headers):
+    """Name, newline, value, newline, and so on: one small block, read only if somebody asks. HTTP forbids newlines."""
+    cdef aws_http_header header
+    cdef size_t i
+    cdef size_t size = 0
+    cdef size_t n = aws_http_headers_count(headers)
+    cdef bytes packed
+    cdef char* to
+    for i in range(n):
+        aws_http_headers_get_index(headers, i, &header)
+        size += header.name.len + header.value.len + 2
+    packed = PyBytes_FromStringAndSize(NULL, size)
+    to = PyBytes_AS_STRING(packed)
+    for i in range(n):
+        aws_http_headers_get_index(headers, i, &header)
+        memcpy(to, header.name.ptr, header.name.len)
+        to += header.name.len
+        to[0] = c"\n"
+        memcpy(to + 1, header.value.ptr, header.value.len)
+        to += header.value.len + 1
+        to[0] = c"\n"
+        to += 1
+    return packed
 
 
 cdef str _decode(bytes value):
@@ -87,8 +111,10 @@ cdef Response _take_response(op_t* op):
     response.truncated = op.started_body
     response.source_changed = op.source_changed
     response.received = op.recv.len
-    response._headers = op.response_headers
-    op.response_headers = NULL
+    if op.response_headers != NULL:
+        response._packed = _pack_headers(op.response_headers)
+        aws_http_headers_release(op.response_headers)
+        op.response_headers = NULL
     if op.data != NULL:
         response.body = _buffer_adopt(op.data, op.data_len)
         op.data = NULL

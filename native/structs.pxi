@@ -10,7 +10,8 @@
 # 3. A group is *done* when each op that was submitted has had its shutdown callback (not merely finish: borrowed
 #    upload memory is in use until shutdown).
 # 4. The Python object `Op` holds the Py_buffers, the strings and the requests that op_t points into. The engine's
-#    `inflight` set holds `Op` from start to reap, so dropping a handle never frees memory under the CRT.
+#    `inflight` set and the module's `_live` set hold `Op` from start to reap, so neither dropping a handle nor the
+#    garbage collector frees memory under the CRT. `Op` holds the engine.
 # 5. meta (the CRT's handle, needed for cancel): our reference is taken by make_meta_request and given back in the
 #    finish callback, or by the submitting thread if finish came first. It is read only under the engine's lock.
 # 6. Threads: callbacks run on CRT threads, without the GIL, and touch only op_t, group_t and engine_t. They take

@@ -6,9 +6,11 @@ the verbs, ``crt_errors`` what failures mean. The contract is ``base.py``.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -68,6 +70,7 @@ class CrtBackend(ReadVerbs, WriteVerbs, CallVerbs):
         self._targets: dict[str | None, Target] = {}
         self._credentials: Any = None
         self._closed = False
+        _open_backends.add(self)
 
     # -- where to, and by which engine -------------------------------------------------------------------------------
     def target(self, bucket: str | None) -> Target:
@@ -147,6 +150,11 @@ class CrtBackend(ReadVerbs, WriteVerbs, CallVerbs):
             "meta_requests": sum(engine.submitted for engine in engines),
         }
 
+    def __del__(self) -> None:
+        # a client that was dropped unclosed: operations under way keep the engine alive, not the backend
+        if not getattr(self, "_closed", True):
+            self.close()
+
     def close(self) -> None:
         if self._closed:
             return
@@ -162,6 +170,16 @@ class CrtBackend(ReadVerbs, WriteVerbs, CallVerbs):
             if engine.watchers is not None:
                 engine.watchers.close()
                 engine.watchers = None
+
+
+_open_backends: weakref.WeakSet[CrtBackend] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """While Python still works: its end must not meet the C library's threads."""
+    for backend in list(_open_backends):
+        backend.close()
 
 
 class Target:
