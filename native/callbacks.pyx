@@ -7,7 +7,8 @@ cdef void _op_ended(op_t* op) noexcept nogil:
     group.ended += 1
     if op.error_code != 0:
         group.failed += 1
-        if group.stop_on_error and not group.cancelled:
+        # 416 is how a range of an empty object is refused: for a batch of whole objects that is no failure
+        if group.stop_on_error and not group.cancelled and op.status != 416:
             group.cancelled = True  # nothing further is submitted; the waiter cancels what runs
             group.wake_at = group.ended
     elif op.kind == KIND_DEFAULT:

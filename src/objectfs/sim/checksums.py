@@ -16,7 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
-PYTHON_LIMIT = 1024 * 1024
+PYTHON_LIMIT = 16 * 1024
 
 ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
 HEADERS = {f"x-amz-checksum-{name.lower()}": name for name in ALGORITHMS}
