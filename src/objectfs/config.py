@@ -17,11 +17,11 @@ The config file is TOML: ``OBJECTFS_CONFIG``, else ``objectfs/config.toml`` in t
     endpoint_url = "http://127.0.0.1:9000"
     access_key_id = "…"
 
-What says *who* asks (keys, token, ``anonymous``, ``profile``) is taken from one place only: a token of the environment
-must not be sent with a key that was given as an argument.
+What says *who* asks (keys, token, ``anonymous``, ``profile``) is taken from one place only: a token of the
+environment must not be sent with a key that was given as an argument.
 
-docs/design/0003-config.md tells why attrs is the library underneath. This module is imported with the first client,
-not with ``import objectfs``.
+docs/design/0003-config.md tells why attrs is the library underneath. This module is imported with the first
+client, not with ``import objectfs``.
 """
 
 from __future__ import annotations
@@ -232,13 +232,15 @@ def _endpoint(value: Any) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _setting(default: Any, convert: Any, secret: bool = False) -> Any:
+def _setting(default: Any, convert: Any) -> Any:
+    secret = convert is _secret
     return attrs.field(default=default, metadata={"convert": convert, "secret": secret}, repr=not secret)
 
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """The settings in force. Made by :func:`load`, which validates; the fields are the keyword arguments of Client."""
+    """The settings in force. Made by :func:`load`, which validates; the fields are the keyword arguments of
+    Client."""
 
     backend: str = _setting("auto", _one_of("auto", "crt", "sdk"))
     endpoint_url: str | None = _setting(None, _endpoint)
@@ -247,31 +249,34 @@ class Config:
     profile: str | None = _setting(None, _text)
     """A section ``[profiles.<name>]`` of the config file, or a profile of AWS's files, or both."""
     access_key_id: str | None = _setting(None, _text)
-    secret_access_key: Secret | None = _setting(None, _secret, secret=True)
-    session_token: Secret | None = _setting(None, _secret, secret=True)
+    secret_access_key: Secret | None = _setting(None, _secret)  # noqa: RUF009 - an attrs.field
+    session_token: Secret | None = _setting(None, _secret)  # noqa: RUF009 - an attrs.field
     anonymous: bool = _setting(False, _boolean)
     addressing_style: str = _setting("auto", _one_of("auto", "path", "virtual"))
     """auto: path for an endpoint_url, otherwise virtual hosts where the bucket's name allows."""
     verify: bool | str = _setting(True, _verify)
     """Of TLS: True, False, or a CA bundle. True also honours AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE."""
     part_size: int | None = _setting(None, _size(5 * MiB, 5 * GiB))
-    """S3 takes parts of 5 MiB to 5 GiB. None: 8 MiB, which S3's own guide and both engines use, growing for objects
-    that would otherwise need more than 10,000 parts."""
+    """S3 takes parts of 5 MiB to 5 GiB. None: 8 MiB, which S3's own guide and both engines use, growing for
+    objects that would otherwise need more than 10,000 parts."""
     max_connections: int | None = _setting(None, _integer(1, 10_000))
     memory_limit: int | None = _setting(None, _size(64 * MiB, 1024 * GiB))
     """Bytes in flight in buffers of ours. None: chosen by the backend from what the container allows."""
     throughput_gbps: float | None = _setting(None, _number(0.1, 10_000, "gigabits per second"))
     """What the crt backend plans its number of connections for. None: the machine's network class, or 10."""
     max_attempts: int = _setting(5, _integer(1, 100))
-    """Tries of one request, the first included. 5: AWS's SDKs use 3 for single requests and 5 for transfers; with
-    back-off from 1 s five tries outlast the few seconds that S3 needs to scale a hot prefix."""
+    """Tries of one request, the first included. 5: AWS's SDKs use 3 for single requests and 5 for transfers;
+    with back-off from 1 s five tries outlast the few seconds that S3 needs to scale a hot prefix."""
     connect_timeout: float = _setting(10.0, _number(0.001, 3600, "seconds"))
-    """10 s is three SYN retransmissions: what has not answered by then is not there. (botocore's 60 s hides typos.)"""
+    """10 s is three SYN retransmissions: what has not answered by then is not there. (botocore's 60 s hides
+    typos.)"""
     read_timeout: float = _setting(60.0, _number(0.001, 86_400, "seconds"))
-    """Without a byte from the server. S3 can take long over CompleteMultipartUpload; 60 s is botocore's default."""
+    """Without a byte from the server. S3 can take long over CompleteMultipartUpload; 60 s is botocore's
+    default."""
     checksum: str = _setting("auto", _one_of("auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"))
-    """auto: uploads carry the best checksum that the endpoint takes (found out once), downloads are validated where
-    the server reports one. off: neither. A name: that algorithm, and an error where it cannot be had."""
+    """auto: uploads carry the best checksum that the endpoint takes (found out once), downloads are validated
+    where the server reports one. off: neither. A name: that algorithm, and an error where it cannot be
+    had."""
 
     aws_profile: str | None = attrs.field(default=None)
     """The profile that botocore is to use: ``profile`` unless that names only a section of our file."""
@@ -414,7 +419,8 @@ def _read(path: str, required: bool) -> dict[str, Any]:
 
 
 def _one_identity(layers: list[_Layer]) -> None:
-    """Keep what says who asks in the first layer that says it; if that only names a profile, also in its section."""
+    """Keep what says who asks in the first layer that says it; if that only names a profile, also in its
+    section."""
     first = next((layer for layer in layers if layer.has_identity()), None)
     if first is None:
         return
@@ -444,5 +450,6 @@ def _check_together(values: dict[str, Any], sources: dict[str, str]) -> None:
     part, memory = values.get("part_size"), values.get("memory_limit")
     if part and memory and part * 2 > memory:
         raise ConfigError(
-            f"memory_limit={memory} ({sources['memory_limit']}) must hold at least two parts of part_size={part}"
+            f"memory_limit={memory} ({sources['memory_limit']}) must hold at least two parts "
+            f"of part_size={part}"
         )

@@ -32,7 +32,12 @@ def total_size(headers: Mapping[str, str]) -> int | None:
 
 
 def object_info(
-    bucket: str, key: str, headers: Mapping[str, str], *, validated: str | None = None, size: int | None = None
+    bucket: str,
+    key: str,
+    headers: Mapping[str, str],
+    *,
+    validated: str | None = None,
+    size: int | None = None,
 ) -> ObjectInfo:
     """The object that GetObject or HeadObject answered for. ``headers`` have names in lower case."""
     if size is None:
@@ -83,7 +88,8 @@ def _date(text: str | None) -> datetime | None:
 
 
 def _words(value: str) -> str:
-    """User metadata as text: S3 answers what is not ASCII as RFC 2047 words, Ceph as the UTF-8 that it was sent."""
+    """User metadata as text: S3 answers what is not ASCII as RFC 2047 words, Ceph as the UTF-8 that it was
+    sent."""
     if value.startswith("=?") and value.endswith("?="):
         try:
             return str(email.header.make_header(email.header.decode_header(value)))

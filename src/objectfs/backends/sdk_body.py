@@ -15,7 +15,8 @@ from objectfs.backends.sdk_ops import Task
 __all__ = ["FileBody", "MemoryBody", "SharedFile", "fill", "finish"]
 
 RECEIVE_BLOCK = 1024 * 1024
-"""Bytes that are asked of the socket at a time: large enough that the interpreter's share of the CPU is small."""
+"""Bytes that are asked of the socket at a time: large enough that the interpreter's share of the CPU is
+small."""
 
 
 def fill(body: Any, view: memoryview, task: Task, position: int) -> int:
@@ -39,8 +40,9 @@ def fill(body: Any, view: memoryview, task: Task, position: int) -> int:
 def _reader(body: Any) -> Any:
     """The function that reads into a buffer.
 
-    urllib3's readinto() makes a bytes object and copies it. Underneath lies http.client's, which receives into the
-    buffer itself. It does for bodies that nobody else looks at: no checksum, no content coding (botocore asks for none).
+    urllib3's readinto() makes a bytes object and copies it. Underneath lies http.client's, which receives
+    into the buffer itself. It does for bodies that nobody else looks at: no checksum, no content coding
+    (botocore asks for none).
     """
     raw = getattr(body, "_raw_stream", None)
     response = getattr(raw, "_fp", None)
@@ -50,12 +52,16 @@ def _reader(body: Any) -> Any:
 
 
 def finish(body: Any) -> None:
-    """Take the end of a body that was read to its last byte: gives the connection back, checks the checksum."""
+    """Take the end of a body that was read to its last byte: gives the connection back, checks the
+    checksum."""
     raw = getattr(body, "_raw_stream", None)
     if _reader(body) != body.readinto and raw is not None:
         raw.read(1)  # nothing is left: urllib3 notices, and puts the connection back into its pool
         return
     body.read(1)
+
+
+_HAS_PREAD: bool = hasattr(os, "pread")  # Windows has neither pread nor pwrite
 
 
 class MemoryBody:
@@ -102,7 +108,8 @@ class MemoryBody:
 class SharedFile:
     """An open file that several threads read or write at offsets, and that is closed with its last user.
 
-    Closing it under a thread that is about to write would let that write hit whatever file the number goes to next.
+    Closing it under a thread that is about to write would let that write hit whatever file the number goes to
+    next.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -139,7 +146,7 @@ class SharedFile:
     def write_at(self, data: memoryview, offset: int) -> None:
         with self.use() as descriptor:
             while data:
-                if hasattr(os, "pwrite"):
+                if _HAS_PREAD:
                     count = os.pwrite(descriptor, data, offset)
                 else:
                     with self._lock:
@@ -156,7 +163,7 @@ class SharedFile:
 
     def read_at(self, size: int, offset: int) -> bytes:
         with self.use() as descriptor:
-            if hasattr(os, "pread"):
+            if _HAS_PREAD:
                 return os.pread(descriptor, size, offset)
             with self._lock:
                 os.lseek(descriptor, offset, os.SEEK_SET)

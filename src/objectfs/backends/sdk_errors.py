@@ -34,15 +34,17 @@ def translate(error: BaseException, operation: str, bucket: str | None, key: str
     new = cls(message, operation=operation, bucket=bucket, key=key)
     if isinstance(new, errors.CredentialsError):
         new.hint = (
-            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile=, log in with `aws sso login`, "
-            "or give anonymous=True for public buckets"
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile=, "
+            "log in with `aws sso login`, or give anonymous=True for public buckets"
         )
     elif isinstance(new, errors.TLSError):
         new.hint = "Give the certificate authority's file as verify=, or correct the endpoint's host name"
     return new
 
 
-def from_client_error(error: Any, operation: str, bucket: str | None, key: str | None) -> errors.ObjectFSError:
+def from_client_error(
+    error: Any, operation: str, bucket: str | None, key: str | None
+) -> errors.ObjectFSError:
     """A server's error answer, from botocore's ClientError."""
     response = error.response
     metadata = response.get("ResponseMetadata", {})
@@ -82,7 +84,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _classify(error: Exception) -> tuple[type[errors.ObjectFSError] | None, str]:
     import urllib3.exceptions
-    from botocore import exceptions
+    from botocore import exceptions, parsers
 
     chain = list(_chain(error))
 
@@ -99,18 +101,28 @@ def _classify(error: Exception) -> tuple[type[errors.ObjectFSError] | None, str]
         return errors.InvalidRequestError, str(error)
     name_resolution = among(socket.gaierror)
     if name_resolution is not None:
-        return errors.NameResolutionError, f"the endpoint's name cannot be resolved: {_plain(name_resolution)}"
+        return (
+            errors.NameResolutionError,
+            f"the endpoint's name cannot be resolved: {_plain(name_resolution)}",
+        )
     tls = among(ssl.SSLError)
-    if tls is not None and not isinstance(tls, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
+    if tls is not None and not isinstance(
+        tls, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+    ):
         return errors.TLSError, f"TLS failed: {_plain(tls)}"
-    if among(exceptions.ConnectTimeoutError, urllib3.exceptions.ConnectTimeoutError):
+    # urllib3 derives "no connection" from "no connection in time": the socket's own error tells them apart
+    refused = among(ConnectionError)
+    if refused is None and among(exceptions.ConnectTimeoutError, urllib3.exceptions.ConnectTimeoutError):
         return errors.TimeoutError, "no connection within the connect timeout"
     if among(exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError, TimeoutError):
         return errors.TimeoutError, "nothing was received within the read timeout"
     if among(exceptions.IncompleteReadError):
         return errors.TruncatedError, "the connection ended before the whole body had arrived"
     if isinstance(error, (exceptions.ResponseStreamingError, http.client.IncompleteRead)):
-        return errors.TruncatedError, f"the connection ended before the whole body had arrived: {_plain(chain[-1])}"
+        return (
+            errors.TruncatedError,
+            f"the connection ended before the whole body had arrived: {_plain(chain[-1])}",
+        )
     if among(
         exceptions.HTTPClientError,
         exceptions.EndpointConnectionError,
@@ -122,7 +134,7 @@ def _classify(error: Exception) -> tuple[type[errors.ObjectFSError] | None, str]
         return errors.ConnectionFailedError, f"the connection failed: {_plain(chain[-1])}"
     if isinstance(error, OSError):
         return errors.ConnectionFailedError, f"the connection failed: {_plain(error)}"
-    if isinstance(error, exceptions.ResponseParserError):
+    if isinstance(error, parsers.ResponseParserError):
         return errors.ServerError, f"the server's answer cannot be read: {error}"
     if isinstance(error, exceptions.BotoCoreError):
         return errors.ConfigError, str(error)

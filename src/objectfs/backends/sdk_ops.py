@@ -1,7 +1,8 @@
 """Operations on a pool of threads, and connections that can be cut from outside.
 
-A blocked ``recv`` cannot be interrupted from Python, and a client that answers Ctrl-C within 200 ms cannot wait for a
-read timeout of a minute. So each connection knows the task that uses it, and cancelling the task shuts the socket
+A blocked ``recv`` cannot be interrupted from Python, and a client that answers Ctrl-C within 200 ms cannot
+wait for a read timeout of a minute. So each connection knows the task that uses it, and cancelling the task
+shuts the socket
 down: the blocked call returns at once, on every platform.
 """
 
@@ -27,7 +28,8 @@ POLL = 0.05
 """Seconds between two looks while waiting: on Windows a lock cannot be interrupted by Ctrl-C."""
 
 SEND_BLOCK = 256 * 1024
-"""Bytes that go to the socket in one call while uploading. urllib3 takes 16 KiB, and spends four times the CPU."""
+"""Bytes that go to the socket in one call while uploading. urllib3 takes 16 KiB, and spends four times the
+CPU."""
 
 _running = threading.local()
 
@@ -40,8 +42,9 @@ def current_task() -> Task | None:
 class Workers:
     """A few daemon threads that run functions.
 
-    Not ``concurrent.futures``: its threads are joined at interpreter exit, before anything could cancel what they wait
-    for. These are told to stop when their owner is closed or collected, and are no obstacle to an exit.
+    Not ``concurrent.futures``: its threads are joined at interpreter exit, before anything could cancel what
+    they wait for. These are told to stop when their owner is closed or collected, and are no obstacle to an
+    exit.
     """
 
     def __init__(self, limit: int) -> None:
@@ -109,7 +112,8 @@ class Task:
         self._connection: Any = None
 
     def at(self, position: int) -> None:
-        """Note that ``position`` bytes of content have been moved; a retry that starts over counts nothing twice."""
+        """Note that ``position`` bytes of content have been moved; a retry that starts over counts nothing
+        twice."""
         if position > self.moved:
             self.moved = position
 
@@ -153,7 +157,7 @@ _connections_lock = threading.Lock()
 class _Tracked:
     """Mixed into urllib3's connections: tells the running task which one it uses."""
 
-    objectfs_task: Callable[[], Task | None] = staticmethod(lambda: None)  # type: ignore[assignment]
+    objectfs_task: Callable[[], Task | None] = staticmethod(lambda: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -175,10 +179,11 @@ class _Tracked:
 
 
 def install_connections(client: Any) -> bool:
-    """Give a botocore client connections of ours; False where botocore has changed and cancelling must do without.
+    """Give a botocore client connections of ours; False where botocore has changed and cancelling must do
+    without.
 
-    There is no public way to them. What is touched here has been the same since botocore 1.11 (2018), and without it
-    all works but a cancel, which then ends when the server answers or the read timeout strikes.
+    There is no public way to them. What is touched here has been the same since botocore 1.11 (2018), and
+    without it all works but a cancel, which then ends when the server answers or the read timeout strikes.
     """
     try:
         classes = client._endpoint.http_session._pool_classes_by_scheme
@@ -288,7 +293,7 @@ class Operation(Generic[T]):
         try:
             task.check()
             result = function(task)
-        except BaseException as caught:  # noqa: BLE001 - it is carried to the waiting thread
+        except BaseException as caught:
             error = caught
             if self.cancelled and not isinstance(caught, CancelledError):
                 error = CancelledError("the operation was cancelled")
@@ -296,7 +301,8 @@ class Operation(Generic[T]):
             _running.task = None
             task.finish()
         if isinstance(error, ObjectFSError):
-            # the frames that it went through hold the caller's buffers; what is no error of ours is a bug: keep it all
+            # the frames that it went through hold the caller's buffers; what is no error of ours is a bug:
+            # keep it all
             error.__context__ = error.__traceback__ = None
         failed = False
         with self._lock:

@@ -1,11 +1,13 @@
-"""Downloads of the sdk backend: one request for what fits into two parts, parallel ranges for what does not."""
+"""Downloads of the sdk backend: one request for what fits into two parts, parallel ranges for what does
+not."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from objectfs import errors
+from objectfs import errors, types
 from objectfs.backends import answers
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.sdk_body import fill, finish
@@ -18,6 +20,10 @@ __all__ = ["Reader", "range_header"]
 
 PART_SIZE = 8 * 1024 * 1024
 """Of a range where part_size is not set: boto3's own, and S3's advice is 8 to 16 MiB."""
+
+
+CHECK_BLOCK = 4 * 1024 * 1024
+"""Bytes that are checked between two looks at whether the operation was cancelled."""
 
 
 def range_header(start: int | None, end: int | None) -> str | None:
@@ -34,7 +40,7 @@ class Reader:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._part = wire.config.part_size or PART_SIZE
+        self.part_size = wire.config.part_size or PART_SIZE
 
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
         sink = MemorySink()
@@ -70,7 +76,7 @@ class Reader:
 
     def get_ranges(
         self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
-    ) -> Steps[list[Buffer]]:
+    ) -> Steps[list[types.Buffer]]:
         def fetch(start: int, end: int) -> Callable[[Task], Buffer]:
             def run(task: Task) -> Buffer:
                 sink = MemorySink()
@@ -87,11 +93,16 @@ class Reader:
 
             return run
 
-        buffers: list[Buffer] = yield self._wire.start_many([fetch(start, end) for start, end in ranges])
+        buffers: list[types.Buffer] = yield self._wire.start_many(
+            [fetch(start, end) for start, end in ranges]
+        )
         tags = {buffer.info.etag for buffer in buffers if buffer.info is not None}
         if len(tags) > 1:
             raise errors.ObjectChangedError(
-                "the object was replaced while its ranges were read", operation="GetObject", bucket=bucket, key=key
+                "the object was replaced while its ranges were read",
+                operation="GetObject",
+                bucket=bucket,
+                key=key,
             )
         return buffers
 
@@ -107,13 +118,19 @@ class Reader:
         response = self._wire.call(task, "head_object", params, headers=options.headers)
         return answers.object_info(bucket, key, _headers(response))
 
-    # -- one object --------------------------------------------------------------------------------------------------
+    # -- one object ------------------------------------------------------------------------------------------
     def _download(self, bucket: str, key: str, options: GetOptions, sink: Sink) -> Steps[ObjectInfo]:
         first: _First = yield self._wire.start(lambda task: self._first(task, bucket, key, options, sink))
         if first.rest:
             yield self._wire.start_many(
                 [self._range(bucket, key, options, first, start, end, sink) for start, end in first.rest]
             )
+            if first.checksum is not None:
+                done, length = first.rest[0][0], first.rest[-1][1]
+                algorithm: str = yield self._wire.start(
+                    lambda task: _validate(task, sink, first.checksum, done, length, bucket, key)
+                )
+                return dataclasses.replace(first.info, checksum_validated=algorithm)
         return first.info
 
     def _first(
@@ -128,7 +145,8 @@ class Reader:
                 if_none_match=options.if_none_match,
                 headers=options.headers,
             )
-            return _First(self._head(task, bucket, key, plain), sink.open(0))
+            sink.open(0)
+            return _First(self._head(task, bucket, key, plain))
         wanted = range_header(options.start, options.end)
         params = self._params(bucket, key, options)
         if wanted is not None:
@@ -147,10 +165,13 @@ class Reader:
             # an empty object has no range at all, and S3 refuses even bytes=-5 of it
             if (options.start or 0) > 0:
                 raise
-            info = self._head(task, bucket, key, GetOptions(version_id=options.version_id, headers=options.headers))
+            info = self._head(
+                task, bucket, key, GetOptions(version_id=options.version_id, headers=options.headers)
+            )
             if info.size:
                 raise
-            return _First(info, sink.open(0))
+            sink.open(0)
+            return _First(info)
         return first
 
     def _receive_first(
@@ -169,20 +190,28 @@ class Reader:
                 sink.open(len(data))
                 sink.write(0, memoryview(data))
                 info = answers.object_info(bucket, key, headers, size=found[2] if found else len(data))
-                return _First(info, None)
+                return _First(info)
             if found and found[1] - found[0] != length:
-                raise errors.TruncatedError(f"the answer announces {length} bytes for {headers['content-range']}")
+                raise errors.TruncatedError(
+                    f"the answer announces {length} bytes for {headers['content-range']}"
+                )
             sink.open(length)
-            rest = [] if whole or length <= 2 * self._part else _split(self._part, length, self._part)
+            rest = (
+                []
+                if whole or length <= 2 * self.part_size
+                else _split(self.part_size, length, self.part_size)
+            )
             take = rest[0][0] if rest else length
             self._take(task, body, sink, 0, take)
             if not rest:
                 finish(body)
-            validated = None if rest else _validated(response, body)
+            checksum = _Checksum.of(headers, body)
+            validated = checksum.algorithm if checksum is not None and not rest else None
             info = answers.object_info(bucket, key, headers, validated=validated)
-            return _First(info, None, start, rest, response.get("VersionId"))
+            return _First(info, start=start, rest=rest, version=response.get("VersionId"), checksum=checksum)
         finally:
-            # of a body that was read to its end this is nothing; any other's connection must not be used again
+            # of a body that was read to its end this is nothing; any other's connection must not be used
+            # again
             body.close()
 
     def _take(self, task: Task, body: Any, sink: Sink, offset: int, length: int) -> None:
@@ -216,7 +245,11 @@ class Reader:
         def run(task: Task) -> None:
             try:
                 self._wire.call(
-                    task, "get_object", params, use=lambda response: use(task, response), headers=options.headers
+                    task,
+                    "get_object",
+                    params,
+                    use=lambda response: use(task, response),
+                    headers=options.headers,
                 )
             except (errors.PreconditionFailedError, errors.InvalidRangeError) as error:
                 raise errors.ObjectChangedError(
@@ -243,25 +276,53 @@ class Reader:
         return {name: value for name, value in params.items() if value is not None}
 
 
+@dataclasses.dataclass(slots=True)
+class _Checksum:
+    """A checksum of the whole content that the server reports, and that has seen the content's first part."""
+
+    algorithm: str
+    expected: str
+    state: Any
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], body: Any) -> _Checksum | None:
+        """The one that botocore validates ``body`` against, if it does."""
+        state = getattr(body, "_checksum", None)
+        expected = getattr(body, "_expected", None)
+        if state is not None and expected is not None:
+            for name, value in headers.items():
+                if name.startswith("x-amz-checksum-") and value == expected:
+                    return cls(name.removeprefix("x-amz-checksum-").upper(), expected, state)
+        return None
+
+
+@dataclasses.dataclass(slots=True)
 class _First:
     """What the first request of a download told."""
 
-    __slots__ = ("info", "rest", "start", "version")
+    info: ObjectInfo
+    start: int = 0
+    """Where in the object the content begins."""
+    rest: Sequence[tuple[int, int]] = ()
+    """What is still to fetch: half-open ranges of the content."""
+    version: str | None = None
+    checksum: _Checksum | None = None
 
-    def __init__(
-        self,
-        info: ObjectInfo,
-        opened: None,
-        start: int = 0,
-        rest: Sequence[tuple[int, int]] = (),
-        version: str | None = None,
-    ) -> None:
-        self.info = info
-        self.start = start
-        """Where in the object the content begins."""
-        self.rest = rest
-        """What is still to fetch: half-open ranges of the content."""
-        self.version = version
+
+def _validate(task: Task, sink: Sink, checksum: Any, done: int, length: int, bucket: str, key: str) -> str:
+    """Run a checksum that has seen ``done`` bytes over the rest of the content."""
+    for offset in range(done, length, CHECK_BLOCK):
+        checksum.state.update(sink.read(offset, min(CHECK_BLOCK, length - offset)))
+        task.check()
+    if checksum.state.b64digest() != checksum.expected:
+        raise errors.ChecksumError(
+            f"the content's {checksum.algorithm} is {checksum.state.b64digest()}, not {checksum.expected}",
+            operation="GetObject",
+            bucket=bucket,
+            key=key,
+        )
+    algorithm: str = checksum.algorithm
+    return algorithm
 
 
 def _split(start: int, end: int, step: int) -> list[tuple[int, int]]:
@@ -275,14 +336,3 @@ def _headers(response: Mapping[str, Any]) -> dict[str, str]:
 def _length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("content-length", "")
     return int(text) if text.isdigit() else None
-
-
-def _validated(response: Mapping[str, Any], body: Any) -> str | None:
-    """The algorithm that botocore has just validated the body against."""
-    checksum = getattr(body, "checksum", None)
-    if checksum is None:
-        return None
-    for name, value in response["ResponseMetadata"]["HTTPHeaders"].items():
-        if name.lower().startswith("x-amz-checksum-") and value == checksum.b64digest():
-            return name[len("x-amz-checksum-") :].upper()
-    return None

@@ -28,6 +28,10 @@ class Buffer(bytearray):
 
     info: ObjectInfo | None = None
 
+    def __bytes__(self) -> bytes:
+        with memoryview(self) as view:
+            return view.tobytes()
+
     def __repr__(self) -> str:
         return f"<objectfs.Buffer of {len(self)} bytes>"
 
@@ -46,6 +50,9 @@ class Sink(Protocol):
 
     def write(self, offset: int, data: memoryview) -> None:
         """Put bytes that are already in memory."""
+
+    def read(self, offset: int, length: int) -> Any:
+        """Content that has been received, to be checked."""
 
 
 class MemorySink:
@@ -66,6 +73,9 @@ class MemorySink:
 
     def write(self, offset: int, data: memoryview) -> None:
         self.buffer[offset : offset + len(data)] = data
+
+    def read(self, offset: int, length: int) -> Any:
+        return memoryview(self.buffer)[offset : offset + length]
 
 
 def writable_view(buffer: Any) -> memoryview:
@@ -120,6 +130,9 @@ class ViewSink:
         with self._slice(offset, len(data)) as view:
             view[:] = data
 
+    def read(self, offset: int, length: int) -> Any:
+        return self._slice(offset, length)
+
     def _slice(self, offset: int, length: int) -> memoryview:
         try:
             return self._view[offset : offset + length]
@@ -130,14 +143,16 @@ class ViewSink:
 class FileSink:
     """A temporary file beside ``path`` that takes its name when complete.
 
-    A ``path`` that exists and is no regular file (a device, a pipe) is written to in place, in order: replacing
-    ``/dev/stdout`` by a file is not what anybody wants.
+    A ``path`` that exists and is no regular file (a device, a pipe) is written to in place, in order:
+    replacing ``/dev/stdout`` by a file is not what anybody wants.
     """
 
     def __init__(self, path: str, bucket: str, key: str) -> None:
         self._path = path
-        self._where = {"operation": "GetObject", "bucket": bucket, "key": key}
+        self._where: dict[str, Any] = {"operation": "GetObject", "bucket": bucket, "key": key}
         self._temporary: str | None = None
+        self._length: int | None = None
+        self._sent = 0
         try:
             self.sequential = self._is_special()
             if self.sequential:
@@ -174,27 +189,38 @@ class FileSink:
             self._temporary = None
 
     def open(self, length: int) -> None:
-        pass
+        if self._sent and length != self._length:
+            raise errors.ObjectChangedError("the object was replaced while it was read", **self._where)
+        self._length = length
 
     def receive(self, offset: int, length: int, receive: Receive) -> int:
         done = 0
         scratch = memoryview(bytearray(min(length, FILE_BLOCK)))
         while done < length:
-            with scratch[: min(len(scratch), length - done)] as view:
+            want = min(len(scratch), length - done)
+            with scratch[:want] as view:
                 got = receive(view, done)
-                if got:
-                    self.write(offset + done, view[:got])
+                self.write(offset + done, view[:got])
             done += got
-            if got < min(len(scratch), length - (done - got)):
+            if got < want:
                 break
         return done
 
     def write(self, offset: int, data: memoryview) -> None:
         try:
             if self.sequential:
+                # an attempt that failed half way has sent its bytes already
+                data = data[max(0, self._sent - offset) :]
                 self._file.write_next(data)
+                self._sent += len(data)
             else:
                 self._file.write_at(data, offset)
+        except OSError as error:
+            raise self._local(error) from None
+
+    def read(self, offset: int, length: int) -> Any:
+        try:
+            return self._file.read_at(length, offset)
         except OSError as error:
             raise self._local(error) from None
 

@@ -1,7 +1,7 @@
 """The botocore clients of the sdk backend, and one request on them: attempts, checksums, errors.
 
-botocore's own retries are off. It sleeps where nothing can wake it, and it does not retry a body that ended early;
-here one loop does both, for every request, and a cancel ends it at once.
+botocore's own retries are off. It sleeps where nothing can wake it, and it does not retry a body that ended
+early; here one loop does both, for every request, and a cancel ends it at once.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ BACKOFF_CAP = 20.0
 CLOSE_GRACE = 5.0
 """Seconds that close() waits for threads whose sockets have been cut."""
 
-# What endpoints answer that do not know botocore's default checksums: Ceph over https 411 MissingContentLength to the
-# chunked upload with a trailer, others 400 or 501 to the trailer or to the algorithm.
+# What endpoints answer that do not know botocore's default checksums: Ceph over https 411
+# MissingContentLength to the chunked upload with a trailer, others 400 or 501 to the trailer or to the
+# algorithm.
 _REFUSALS = frozenset(
     (
         "InvalidArgument",
@@ -71,7 +72,7 @@ class Wire:
             self, _shut_down, self._pid, self._workers, self._operations, self._clients, 0.5
         )
 
-    # -- operations ------------------------------------------------------------------------------------------------
+    # -- operations ------------------------------------------------------------------------------------------
     def start(self, function: Callable[[Task], T], *, cancellable: bool = True) -> Operation[T]:
         """Run ``function`` as an operation of its own."""
         return self._start([function], single=True, cancellable=cancellable)
@@ -100,7 +101,7 @@ class Wire:
         if self._finalizer.detach() is not None:
             _shut_down(self._pid, self._workers, self._operations, self._clients, CLOSE_GRACE)
 
-    # -- requests --------------------------------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------------------
     def call(
         self,
         task: Task,
@@ -110,6 +111,7 @@ class Wire:
         use: Callable[[Any], Any] | None = None,
         body: Callable[[], Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        model: str | None = None,
     ) -> Any:
         """One request, tried up to max_attempts times.
 
@@ -118,9 +120,10 @@ class Wire:
             use: takes the response and returns the result; what it raises counts as a failure of the attempt.
             body: makes the body, anew for each attempt.
             headers: further request headers.
+            model: the operation's name in S3's model, for errors.
         """
         params = dict(params)
-        model = _MODEL_NAMES.get(operation, operation)
+        model = model or _MODEL_NAMES[operation]
         bucket, key = params.get("Bucket"), params.get("Key")
         task.headers = headers or {}
         attempt = 0
@@ -189,7 +192,9 @@ class Wire:
                     max_pool_connections=self.connections,
                     retries={"total_max_attempts": 1},
                     request_checksum_calculation="when_supported" if checksums else "when_required",
-                    response_checksum_validation="when_required" if config.checksum == "off" else "when_supported",
+                    response_checksum_validation="when_required"
+                    if config.checksum == "off"
+                    else "when_supported",
                     **more,
                 )
                 found.meta.events.register_first("before-call.s3", _add_headers)

@@ -1,19 +1,20 @@
-"""What botocore decides for both backends: who asks (credentials), where (region, endpoint), and how a request that is
-not on the hot path is written and its answer read.
+"""What botocore decides for both backends: who asks (credentials), where (region, endpoint), and how a
+request that is not on the hot path is written and its answer read.
 
 botocore is imported with the first use of a :class:`Session`, never with ``import objectfs``.
 
-The pipeline of botocore is used as it is, through its documented events: a ``before-send`` handler may answer a request
-in the network's place. :meth:`Session.serialize` takes the finished request out of that handler, and
-:meth:`SerializedRequest.parse` runs the same call again with the server's answer put in. So every customisation that
-botocore has for S3 (parameter aliases, error documents under status 200, decoded listings, SSE-C digests) applies
-to the crt backend too, and none is written again here. A call costs about 1 ms of CPU: for hot verbs that is too much,
-and the crt backend writes those itself.
+The pipeline of botocore is used as it is, through its documented events: a ``before-send`` handler may answer
+a request in the network's place. :meth:`Session.serialize` takes the finished request out of that handler,
+and :meth:`SerializedRequest.parse` runs the same call again with the server's answer put in. So every
+customisation that botocore has for S3 (parameter aliases, error documents under status 200, decoded listings,
+SSE-C digests) applies to the crt backend too, and none is written again here. A call costs about 1 ms of CPU:
+for hot verbs that is too much, and the crt backend writes those itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import io
 import os
 import threading
@@ -40,7 +41,8 @@ class Endpoint:
     """Without the port."""
     port: int
     path_prefix: str
-    """What stands before ``/key``, percent-encoded: ``""`` with virtual hosts, ``/bucket`` with path style."""
+    """What stands before ``/key``, percent-encoded: ``""`` with virtual hosts, ``/bucket`` with path
+    style."""
     virtual_host: bool
     signing_region: str
     signing_name: str
@@ -54,7 +56,8 @@ class Endpoint:
 
 
 class _Captured(BaseException):
-    """Carries the finished request out of botocore's pipeline; no ``Exception``, so that no handler retries it."""
+    """Carries the finished request out of botocore's pipeline; no ``Exception``, so that no handler retries
+    it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -127,7 +130,7 @@ class Session:
     def config(self) -> Config:
         return self._config
 
-    # -- who ---------------------------------------------------------------------------------------------------------
+    # -- who -------------------------------------------------------------------------------------------------
     @property
     def botocore(self) -> Any:
         """The botocore session, made on first use."""
@@ -149,8 +152,9 @@ class Session:
         except botocore.exceptions.ProfileNotFound:
             known = ", ".join(sorted(botocore.session.Session().available_profiles)) or "none"
             raise ConfigError(
-                f"profile={config.aws_profile!r} ({config.sources.get('profile', 'argument')}) is neither a section "
-                f"[profiles.{config.aws_profile}] of the config file nor a profile of AWS's files (those are: {known})"
+                f"profile={config.aws_profile!r} ({config.sources.get('profile', 'argument')}) is neither "
+                f"a section [profiles.{config.aws_profile}] of the config file "
+                f"nor a profile of AWS's files (those are: {known})"
             ) from None
         except botocore.exceptions.BotoCoreError as error:
             raise ConfigError(f"AWS's configuration files cannot be read: {error}") from None
@@ -201,23 +205,26 @@ class Session:
         return frozen.access_key, frozen.secret_key, frozen.token or None
 
     def credentials_refresh_due(self) -> bool:
-        """Whether :meth:`frozen_credentials` would fetch new ones. Costs a clock read; static ones never are due."""
+        """Whether :meth:`frozen_credentials` would fetch new ones. Costs a clock read; static ones never are
+        due."""
         credentials = self._credentials
         if credentials is None:
             return not self._config.anonymous
         check = getattr(credentials, "refresh_needed", None)
         return bool(check()) if check is not None else False
 
-    # -- where -------------------------------------------------------------------------------------------------------
+    # -- where -----------------------------------------------------------------------------------------------
     @property
     def region(self) -> str:
-        """The region that requests are signed for: the config's, AWS's own, or us-east-1 as botocore has it for S3."""
+        """The region that requests are signed for: the config's, AWS's own, or us-east-1 as botocore has it
+        for S3."""
         region: str | None = self._config.region or self.botocore.get_config_variable("region")
         return region or "us-east-1"
 
     @property
     def verify(self) -> bool | str:
-        """False, True, or the path of a CA bundle; AWS_CA_BUNDLE, ca_bundle and REQUESTS_CA_BUNDLE are looked up."""
+        """False, True, or the path of a CA bundle; AWS_CA_BUNDLE, ca_bundle and REQUESTS_CA_BUNDLE are looked
+        up."""
         if self._config.verify is not True:
             return self._config.verify
         bundle = self.botocore.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
@@ -240,8 +247,9 @@ class Session:
     def endpoint(self, bucket: str | None, operation: str = "GetObject", key: str | None = None) -> Endpoint:
         """Where requests to that bucket go (None: to the service); worked out once for each bucket.
 
-        ``bucket`` may be the ARN of an access point. ``operation`` and ``key`` do not change the answer for the
-        operations on objects; they are taken so that a rule which needs them can be added without new callers.
+        ``bucket`` may be the ARN of an access point. ``operation`` and ``key`` do not change the answer for
+        the operations on objects; they are taken so that a rule which needs them can be added without new
+        callers.
 
         Raises:
             InvalidRequestError: the bucket's name cannot be.
@@ -267,11 +275,28 @@ class Session:
             self._endpoints[bucket] = found
         return found
 
-    # -- how ---------------------------------------------------------------------------------------------------------
+    # -- how -------------------------------------------------------------------------------------------------
     @property
     def service_model(self) -> Any:
         """botocore's model of S3."""
         return self._client().meta.service_model
+
+    def method_name(self, operation: str) -> str:
+        """The method of a botocore client for an operation: ``get_object`` for ``GetObject``.
+
+        Raises:
+            InvalidRequestError: S3 has no such operation.
+        """
+        from botocore import xform_name
+
+        known = self.service_model.operation_names
+        if operation not in known:
+            near = difflib.get_close_matches(str(operation), known, 1)
+            raise InvalidRequestError(
+                f"{operation!r} is no operation of S3", hint=f"Did you mean {near[0]!r}?" if near else None
+            )
+        name: str = xform_name(operation)
+        return name
 
     def client_settings(self, **more: Any) -> dict[str, Any]:
         """The arguments for botocore's ``create_client("s3", …)`` that follow from the settings.
@@ -323,7 +348,8 @@ class Session:
         """The unsigned request for any operation of the S3 model, with botocore's parameter names.
 
         Raises:
-            InvalidRequestError: there is no such operation, or a parameter is unknown, missing or of a wrong type.
+            InvalidRequestError: there is no such operation, or a parameter is unknown, missing or of a wrong
+                type.
         """
         try:
             self._call(operation, params, None)
@@ -346,12 +372,12 @@ class Session:
 
     def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
         """A presigned URL; ``method`` is get, put, head or delete, ``expires`` in seconds."""
-        name = _PRESIGNABLE.get(method.lower()) if isinstance(method, str) else None
+        name = _PRESIGNABLE.get(str(method).lower())
         if name is None:
             raise InvalidRequestError(
                 f"cannot presign {method!r}: one of {', '.join(_PRESIGNABLE)}", bucket=bucket
             )
-        if isinstance(expires, bool) or not isinstance(expires, int) or not 1 <= expires <= 604_800:
+        if not 1 <= expires <= 604_800:
             raise InvalidRequestError(
                 f"expires={expires!r} must be from 1 to 604800 seconds (7 days)", bucket=bucket
             )
@@ -372,10 +398,10 @@ class Session:
             raise _parameter_error(error, name, bucket, key) from None
         return url
 
-    # -- botocore's pipeline, without a network ----------------------------------------------------------------------
+    # -- botocore's pipeline, without a network --------------------------------------------------------------
     def _call(self, operation: str, params: Mapping[str, Any], answer: Any) -> Any:
         client = self._client()
-        method = _method_name(client, operation)
+        method = self.method_name(operation)
         exchange = self._exchange
         exchange.active, exchange.answer = True, answer
         try:
@@ -390,7 +416,8 @@ class Session:
             exchange.active, exchange.answer = False, None
 
     def _on_call(self, params: dict[str, Any], **_: Any) -> None:
-        # trailing checksums make the body chunked, which is the signer's business and not ours: use the header
+        # trailing checksums make the body chunked, which is the signer's business and not ours: use the
+        # header
         algorithm = params.get("context", {}).get("checksum", {}).get("request_algorithm")
         if isinstance(algorithm, dict) and algorithm.get("in") == "trailer":
             algorithm["in"] = "header"
@@ -405,10 +432,12 @@ class Session:
         from botocore.awsrequest import AWSResponse, HeadersDict
 
         status, headers, body = self._exchange.answer
-        return AWSResponse(request.url, status, HeadersDict(dict(headers)), _Raw(body))
+        received: Any = HeadersDict(dict(headers))
+        return AWSResponse(request.url, status, received, _Raw(body))
 
     def _on_retry(self, request_dict: dict[str, Any], **_: Any) -> None:
-        # botocore's redirector would ask the network for the bucket's region; our caller is told to, as an error
+        # botocore's redirector would ask the network for the bucket's region; our caller is told to, as an
+        # error
         request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
     def _serialized(
@@ -454,25 +483,11 @@ _ENGINE_HEADERS = frozenset(
 )
 
 
-def _method_name(client: Any, operation: str) -> str:
-    from botocore import xform_name
-
-    if operation not in client.meta.service_model.operation_names:
-        import difflib
-
-        near = difflib.get_close_matches(str(operation), client.meta.service_model.operation_names, 1)
-        raise InvalidRequestError(
-            f"{operation!r} is no operation of S3", hint=f"Did you mean {near[0]!r}?" if near else None
-        )
-    name: str = xform_name(operation)
-    return name
-
-
 def _parameter_error(error: Exception, operation: str, bucket: Any, key: Any) -> Exception:
     """What botocore says of parameters and endpoints, as an error of ours."""
     from botocore import exceptions
 
-    where = {
+    where: dict[str, Any] = {
         "operation": operation,
         "bucket": bucket if isinstance(bucket, str) else None,
         "key": key if isinstance(key, str) else None,

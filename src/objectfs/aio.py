@@ -1,0 +1,478 @@
+"""The client for asyncio."""
+
+# ruff: noqa: ASYNC109 - ``timeout=`` is the blocking client's too, and ends the transfer before it raises
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from objectfs import arguments as check
+from objectfs.backends.base import BackendInfo, GetOptions, ReadableBuffer
+from objectfs.backends.drive import Progress, arun, run
+from objectfs.core import Core, Verb, fill_in, started
+from objectfs.errors import ConfigError, NotFoundError, ObjectFSError, UnsupportedError
+from objectfs.streams import PutData, async_reader, has_buffer, in_thread, reader
+from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
+
+__all__ = ["AsyncClient"]
+
+T = TypeVar("T")
+Path = str | bytes | os.PathLike[Any]
+Method = Literal["get", "put", "head", "delete"]
+
+PAGE = 1000
+"""Keys that S3 lists in one answer at most."""
+
+
+class AsyncClient:
+    """:class:`objectfs.Client` with awaitable verbs: the same settings, arguments, results and errors.
+
+    It belongs to no loop and starts no thread for what the engine does; cancelling a task cancels its
+    transfer. ``progress`` is called on the loop. Streams (file objects, iterables, async iterables) given to
+    :meth:`put` are read on a thread beside the loop, one part at a time.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        session_token: str | None = None,
+        anonymous: bool | None = None,
+        addressing_style: str | None = None,
+        verify: bool | str | None = None,
+        part_size: int | str | None = None,
+        max_connections: int | None = None,
+        memory_limit: int | str | None = None,
+        throughput_gbps: float | None = None,
+        max_attempts: int | None = None,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        checksum: str | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        self._core = Core(given)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+    async def get(
+        self,
+        bucket: str,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> Buffer:
+        """See :meth:`objectfs.Client.get`."""
+        options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
+        return await self._run(
+            "GetObject", bucket, key, lambda backend: backend.get(bucket, key, options), timeout, progress
+        )
+
+    async def get_into(
+        self,
+        bucket: str,
+        key: str,
+        buffer: Any,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """See :meth:`objectfs.Client.get_into`."""
+        options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
+        return await self._run(
+            "GetObject",
+            bucket,
+            key,
+            lambda backend: backend.get_into(bucket, key, buffer, options),
+            timeout,
+            progress,
+        )
+
+    async def get_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> ObjectInfo:
+        """See :meth:`objectfs.Client.get_file`."""
+        name = check.text_path(path)
+        options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
+        return await self._run(
+            "GetObject",
+            bucket,
+            key,
+            lambda backend: backend.get_file(bucket, key, name, options),
+            timeout,
+            progress,
+        )
+
+    async def get_many(
+        self,
+        bucket: str,
+        keys: Iterable[str],
+        *,
+        on_error: OnError = "raise",
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> list[Any]:
+        """See :meth:`objectfs.Client.get_many`."""
+        names = [check.check_key(key, bucket) for key in check.several(keys, "keys")]
+        check.check_on_error(on_error)
+        return await self._run(
+            "GetObject",
+            bucket,
+            check.MANY,
+            lambda backend: backend.get_many(bucket, names, on_error),
+            timeout,
+            progress,
+        )
+
+    async def get_ranges(
+        self,
+        bucket: str,
+        key: str,
+        ranges: Iterable[tuple[int, int]],
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> list[Buffer]:
+        """See :meth:`objectfs.Client.get_ranges`."""
+        pairs = check.ranges(ranges)
+        options = check.get_options(None, None, version_id, if_match, None, headers)
+        return await self._run(
+            "GetObject",
+            bucket,
+            key,
+            lambda backend: backend.get_ranges(bucket, key, pairs, options),
+            timeout,
+            progress,
+        )
+
+    async def head(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> ObjectInfo:
+        """See :meth:`objectfs.Client.head`."""
+        options = check.get_options(None, None, version_id, if_match, if_none_match, headers)
+        return await self._run(
+            "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, options), timeout
+        )
+
+    async def exists(self, bucket: str, key: str, *, timeout: float | None = None) -> bool:
+        """See :meth:`objectfs.Client.exists`."""
+        try:
+            await self._run(
+                "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, GetOptions()), timeout
+            )
+        except NotFoundError:
+            return False
+        return True
+
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> AsyncIterator[ObjectInfo | Prefix]:
+        """See :meth:`objectfs.Client.list`."""
+        check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
+        return self._pages(bucket, prefix, delimiter or None, start_after or None, limit, timeout)
+
+    async def _pages(
+        self,
+        bucket: str,
+        prefix: str,
+        delimiter: str | None,
+        start_after: str | None,
+        limit: int | None,
+        timeout: float | None,
+    ) -> AsyncIterator[ObjectInfo | Prefix]:
+        left = limit
+
+        def page(token: str | None) -> Any:
+            size = None if left is None else min(PAGE, left)
+            return self._core.backend().list_page(
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter,
+                start_after=start_after,
+                token=token,
+                max_keys=size,
+            )
+
+        ahead = page(None) if left != 0 else None
+        while ahead is not None:
+            result: ListPage = await self._drive("ListObjectsV2", bucket, None, ahead, timeout)
+            entries = result.entries if left is None else result.entries[:left]
+            left = None if left is None else left - len(entries)
+            ahead = started(page(result.next_token)) if result.next_token and left != 0 else None
+            try:
+                for entry in entries:
+                    yield entry
+            except GeneratorExit:
+                if ahead is not None:
+                    ahead.close()
+                raise
+
+    # -- writing ---------------------------------------------------------------------------------------------
+    async def put(
+        self,
+        bucket: str,
+        key: str,
+        data: PutData,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> PutResult:
+        """See :meth:`objectfs.Client.put`."""
+        options = check.put_options(content_type, metadata, storage_class, if_match, if_none_match, headers)
+        if has_buffer(data):
+            return await self._run(
+                "PutObject",
+                bucket,
+                key,
+                lambda backend: backend.put(bucket, key, data, options),
+                timeout,
+                progress,
+            )
+        check.check_call(bucket, key, timeout, progress)
+        loop = asyncio.get_running_loop()
+        read = async_reader(data, loop) if isinstance(data, AsyncIterable) else reader(data)
+        steps = self._core.backend().put_stream(bucket, key, read, options)
+
+        def work(check_cancelled: Callable[[], None]) -> PutResult:
+            def step(moved: int) -> None:
+                check_cancelled()
+                if progress is not None:
+                    loop.call_soon_threadsafe(progress, moved)
+
+            return run(steps, timeout, step)
+
+        try:
+            return await in_thread(work)
+        except ObjectFSError as error:
+            fill_in(error, "PutObject", bucket, key)
+            raise
+
+    async def put_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> PutResult:
+        """See :meth:`objectfs.Client.put_file`."""
+        name = check.text_path(path)
+        options = check.put_options(content_type, metadata, storage_class, if_match, if_none_match, headers)
+        return await self._run(
+            "PutObject",
+            bucket,
+            key,
+            lambda backend: backend.put_file(bucket, key, name, options),
+            timeout,
+            progress,
+        )
+
+    async def put_many(
+        self,
+        bucket: str,
+        items: Mapping[str, ReadableBuffer],
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, PutResult]:
+        """See :meth:`objectfs.Client.put_many`."""
+        check.check_items(items, bucket)
+        options = check.put_options(content_type, metadata, storage_class, None, if_none_match, headers)
+        return await self._run(
+            "PutObject",
+            bucket,
+            check.MANY,
+            lambda backend: backend.put_many(bucket, items, options),
+            timeout,
+            progress,
+        )
+
+    async def delete(
+        self, bucket: str, key: str, *, version_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """See :meth:`objectfs.Client.delete`."""
+        await self._run(
+            "DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, version_id), timeout
+        )
+
+    async def delete_many(
+        self, bucket: str, keys: Iterable[str], *, timeout: float | None = None
+    ) -> dict[str, Exception]:
+        """See :meth:`objectfs.Client.delete_many`."""
+        names = (check.check_key(key, bucket) for key in check.several(keys, "keys"))
+        return await self._run(
+            "DeleteObjects", bucket, check.MANY, lambda backend: backend.delete_many(bucket, names), timeout
+        )
+
+    # -- everything else -------------------------------------------------------------------------------------
+    def presign(
+        self,
+        method: Method,
+        bucket: str,
+        key: str,
+        expires: int = 3600,
+        params: Mapping[str, Any] | None = None,
+    ) -> str:
+        """See :meth:`objectfs.Client.presign`."""
+        check.check_call(bucket, key)
+        return self._core.backend().presign(method, bucket, key, expires, params or {})
+
+    async def call(self, operation: str, /, *, timeout: float | None = None, **params: Any) -> dict[str, Any]:
+        """See :meth:`objectfs.Client.call`."""
+        if not isinstance(operation, str):
+            raise TypeError(f"operation must be a string, not {type(operation).__name__}")
+        bucket, key = params.get("Bucket"), params.get("Key")
+        answer: dict[str, Any] = await self._drive(
+            operation, bucket, key, self._core.backend().call(operation, params), check.check_timeout(timeout)
+        )
+        return answer
+
+    async def health(self, *, timeout: float = 10.0) -> dict[str, Any]:
+        """See :meth:`objectfs.Client.health`."""
+        before = time.monotonic()
+        error: BaseException | None = None
+        try:
+            await self.call("ListBuckets", timeout=timeout)
+        except (ConfigError, UnsupportedError):
+            raise
+        except ObjectFSError as caught:
+            error = caught
+        return self._core.health_of(time.monotonic() - before, error)
+
+    def stats(self) -> dict[str, Any]:
+        """See :meth:`objectfs.Client.stats`."""
+        return self._core.backend().stats()
+
+    @property
+    def backend(self) -> BackendInfo:
+        """The backend in use, and what was tried to get it."""
+        return self._core.info
+
+    @property
+    def closed(self) -> bool:
+        return self._core.closed
+
+    async def aclose(self) -> None:
+        """:meth:`close`, without holding up the loop while what runs comes to its end."""
+        await asyncio.to_thread(self._core.close)
+
+    def close(self) -> None:
+        """Cancel what runs, and free connections and memory."""
+        self._core.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return self._core.describe("objectfs.AsyncClient")
+
+    def __reduce__(self) -> Any:
+        # a Secret refuses to be pickled, so that credentials never travel unasked
+        return _make, (type(self), self._core.arguments)
+
+    async def _run(
+        self,
+        operation: str,
+        bucket: str,
+        key: str,
+        verb: Verb[T],
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> T:
+        check.check_call(bucket, key, timeout, progress)
+        result: T = await self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
+        return result
+
+    @staticmethod
+    async def _drive(
+        operation: str,
+        bucket: str | None,
+        key: str | None,
+        steps: Any,
+        timeout: float | None,
+        progress: Any = None,
+    ) -> Any:
+        key = None if key is check.MANY else key
+        try:
+            return await arun(steps, timeout, progress)
+        except ObjectFSError as error:
+            fill_in(error, operation, bucket, key)
+            raise
+
+
+def _make(cls: type[AsyncClient], arguments: Mapping[str, Any]) -> AsyncClient:
+    return cls(**arguments)

@@ -1,0 +1,292 @@
+"""The checks that a client makes before a backend is asked, so that a mistake is told in the caller's own
+terms."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from objectfs.backends.base import GetOptions, PutOptions
+from objectfs.errors import InvalidRequestError
+
+__all__ = [
+    "MANY",
+    "check_bucket",
+    "check_call",
+    "check_items",
+    "check_key",
+    "check_listing",
+    "check_name",
+    "check_on_error",
+    "check_progress",
+    "check_timeout",
+    "get_options",
+    "put_options",
+    "ranges",
+    "several",
+    "text_path",
+]
+
+MAX_KEY_BYTES = 1024
+"""S3's limit for a key, in UTF-8."""
+
+MAX_METADATA_BYTES = 2048
+"""S3's limit for the names and values of user metadata together."""
+
+# What S3 has ever allowed, or an ARN; the rules for new buckets are stricter, and the server's to enforce.
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:aws[a-z-]*:[A-Za-z0-9:/._-]{1,2000}")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# Headers that the engine writes itself: a second one would make the request ambiguous, or its signature
+# wrong.
+_OWN_HEADERS = frozenset(
+    (
+        "authorization",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "range",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-security-token",
+    )
+)
+
+
+MANY: Any = object()
+"""In place of a key: the verb has many, checked on their own."""
+
+
+def check_call(bucket: str, key: str, timeout: float | None = None, progress: Any = None) -> None:
+    """What all verbs have in common."""
+    check_bucket(bucket)
+    if key is not MANY:
+        check_key(key, bucket)
+    check_timeout(timeout)
+    check_progress(progress)
+
+
+def check_bucket(bucket: str) -> str:
+    if not isinstance(bucket, str):
+        raise TypeError(f"bucket must be a string, not {type(bucket).__name__}")
+    if not _BUCKET.fullmatch(bucket):
+        what = "empty" if not bucket else f"{bucket!r}"
+        raise InvalidRequestError(
+            f"the bucket's name is {what}: it must be letters, digits, '.', '-' and '_', or an ARN"
+        )
+    return bucket
+
+
+def check_key(key: str, bucket: str | None = None) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"key must be a string, not {type(key).__name__}")
+    if not key:
+        raise InvalidRequestError("the key is empty", bucket=bucket)
+    return check_name(key, "key", bucket)
+
+
+def check_name(name: str, what: str, bucket: str | None = None) -> str:
+    """A key, or the part of one (a prefix): UTF-8 and within S3's length."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be a string, not {type(name).__name__}")
+    if len(name) * 3 > MAX_KEY_BYTES or not name.isascii():
+        try:
+            size = len(name.encode("utf-8"))
+        except UnicodeEncodeError:
+            # what os.listdir() makes of file names that are not UTF-8
+            raise InvalidRequestError(
+                f"the {what} {name!r} has no UTF-8 form (lone surrogates)", bucket=bucket
+            ) from None
+        if size > MAX_KEY_BYTES:
+            raise InvalidRequestError(
+                f"the {what} is {size} bytes long in UTF-8, more than {MAX_KEY_BYTES}", bucket=bucket
+            )
+    return name
+
+
+def check_listing(
+    bucket: str,
+    prefix: str,
+    delimiter: str | None,
+    start_after: str | None,
+    limit: int | None,
+    timeout: float | None,
+) -> None:
+    check_bucket(bucket)
+    check_name(prefix, "prefix", bucket)
+    for name, value in (("delimiter", delimiter), ("start_after", start_after)):
+        if value is not None:
+            check_name(value, name, bucket)
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+        raise TypeError(f"limit must be a whole number or None, not {type(limit).__name__}")
+    if limit is not None and limit < 0:
+        raise InvalidRequestError(f"limit={limit} must be 0 or more", bucket=bucket)
+    check_timeout(timeout)
+
+
+def check_items(items: Mapping[str, Any], bucket: str) -> None:
+    if not isinstance(items, Mapping):
+        raise TypeError(f"items must map keys to bytes-like, not {type(items).__name__}")
+    for key in items:
+        check_key(key, bucket)
+
+
+def check_on_error(on_error: str) -> None:
+    if on_error not in ("raise", "return"):
+        raise InvalidRequestError(f"on_error={on_error!r} must be 'raise' or 'return'")
+
+
+def several(values: Iterable[str], name: str) -> Iterable[str]:
+    """An iterable of strings that is not itself one."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be an iterable of strings, not {type(values).__name__}")
+    return values
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
+    if not timeout >= 0 or math.isinf(timeout):
+        raise InvalidRequestError(f"timeout={timeout!r} must be a number of seconds from 0 on, or None")
+    return float(timeout)
+
+
+def check_progress(progress: Any) -> Any:
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, not {type(progress).__name__}")
+    return progress
+
+
+def get_options(
+    start: int | None = None,
+    end: int | None = None,
+    version_id: str | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> GetOptions:
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f"{name} must be a whole number or None, not {type(value).__name__}")
+    if start is not None and start < 0 and end is not None:
+        raise InvalidRequestError(
+            f"start={start} counts from the end of the object; end={end} cannot go with it"
+        )
+    if end is not None and (end < 0 or end < (start or 0)):
+        raise InvalidRequestError(f"the range from {start or 0} to {end} is none")
+    return GetOptions(
+        start=start,
+        end=end,
+        version_id=_text("version_id", version_id),
+        if_match=_text("if_match", if_match),
+        if_none_match=_text("if_none_match", if_none_match),
+        headers=_headers(headers),
+    )
+
+
+def put_options(
+    content_type: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    storage_class: str | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> PutOptions:
+    if if_none_match not in (None, "*"):
+        raise InvalidRequestError(f"if_none_match={if_none_match!r}: an upload can only have '*'")
+    star: Literal["*"] | None = "*" if if_none_match == "*" else None
+    return PutOptions(
+        content_type=_text("content_type", content_type),
+        metadata=_metadata(metadata),
+        storage_class=_text("storage_class", storage_class),
+        if_match=_text("if_match", if_match),
+        if_none_match=star,
+        headers=_headers(headers),
+    )
+
+
+def ranges(given: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    checked = []
+    for index, pair in enumerate(given):
+        try:
+            start, end = pair
+        except (TypeError, ValueError):
+            raise TypeError(f"ranges[{index}] must be a pair (start, end), not {pair!r}") from None
+        for bound in (start, end):
+            if isinstance(bound, bool) or not isinstance(bound, int):
+                raise TypeError(f"ranges[{index}]={pair!r} must be two whole numbers")
+        if start < 0 or end < start:
+            raise InvalidRequestError(f"ranges[{index}]: the range from {start} to {end} is none")
+        checked.append((start, end))
+    return checked
+
+
+def text_path(path: str | bytes | os.PathLike[Any]) -> str:
+    """A local path as text."""
+    name = os.fsdecode(path)
+    if "\0" in name:
+        raise InvalidRequestError("the path has a NUL character in it")
+    return name
+
+
+def _text(name: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string or None, not {type(value).__name__}")
+    if not value:
+        raise InvalidRequestError(f"{name} is empty")
+    _check_value(name, value)
+    return value
+
+
+def _check_value(name: str, value: str) -> None:
+    if not value.isascii() or any(ord(char) < 32 or ord(char) == 127 for char in value if char != "\t"):
+        raise InvalidRequestError(f"{name}={value!r} must be printable ASCII: it is sent as a header")
+
+
+def _strings(what: str, *values: Any) -> None:
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{what} must map strings to strings")
+
+
+def _headers(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    checked = {}
+    for name, value in (headers or {}).items():
+        _strings("headers", name, value)
+        if not _TOKEN.fullmatch(name):
+            raise InvalidRequestError(f"{name!r} is no header's name")
+        if name.lower() in _OWN_HEADERS:
+            raise InvalidRequestError(f"the header {name} is written by the engine and cannot be given")
+        _check_value(f"headers[{name!r}]", value)
+        checked[name.lower()] = value.strip()
+    return checked
+
+
+def _metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
+    checked = {}
+    size = 0
+    for name, value in (metadata or {}).items():
+        _strings("metadata", name, value)
+        if not _TOKEN.fullmatch(name):
+            raise InvalidRequestError(
+                f"metadata: {name!r} cannot be a name: letters, digits and some punctuation"
+            )
+        _check_value(f"metadata[{name!r}]", value)
+        if value != value.strip():
+            raise InvalidRequestError(f"metadata[{name!r}]: HTTP does not keep spaces at the ends of a value")
+        checked[name.lower()] = value
+        size += len(name) + len(value)
+    if size > MAX_METADATA_BYTES:
+        raise InvalidRequestError(f"metadata has {size} bytes, more than S3's {MAX_METADATA_BYTES}")
+    return checked

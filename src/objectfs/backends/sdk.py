@@ -1,0 +1,169 @@
+"""The backend on the standard SDK: botocore's client under boto3, threads, and no C of ours.
+
+It is the fallback where the engine is not built, the baseline that the engine is measured against, and the
+reference that it must agree with. boto3's ``crt`` transfer manager is never used: it would load a second copy
+of the C libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from objectfs import errors
+from objectfs.backends.base import GetOptions, PutOptions, ReadableBuffer, Steps
+from objectfs.backends.sdk_listing import delete_many, list_page
+from objectfs.backends.sdk_ops import Task
+from objectfs.backends.sdk_read import Reader
+from objectfs.backends.sdk_wire import Wire
+from objectfs.backends.sdk_write import Writer
+from objectfs.backends.session import Session
+from objectfs.config import Config
+from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, PutResult
+
+__all__ = ["SdkBackend"]
+
+
+class SdkBackend:
+    """:class:`~objectfs.backends.base.Backend` on botocore. The contract's docstrings are not repeated
+    here."""
+
+    name = "sdk"
+    capabilities: frozenset[str] = frozenset()
+
+    def __init__(self, session: Session, config: Config) -> None:
+        _require_algorithm(config.checksum)
+        self._session = session
+        self._wire = Wire(session, config)
+        self._reader = Reader(self._wire)
+        self._writer = Writer(self._wire)
+
+    def __repr__(self) -> str:
+        return "<SdkBackend>"
+
+    # -- reading ---------------------------------------------------------------------------------------------
+    def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
+        return self._reader.get(bucket, key, options)
+
+    def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
+        return self._reader.get_into(bucket, key, buffer, options)
+
+    def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
+        return self._reader.get_file(bucket, key, path, options)
+
+    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
+        return self._reader.get_many(bucket, keys, on_error)
+
+    def get_ranges(
+        self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
+    ) -> Steps[list[Buffer]]:
+        return self._reader.get_ranges(bucket, key, ranges, options)
+
+    def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
+        return self._reader.head(bucket, key, options)
+
+    def list_page(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+        max_keys: int | None = None,
+    ) -> Steps[ListPage]:
+        return list_page(
+            self._wire,
+            bucket,
+            {
+                "Prefix": prefix or None,
+                "Delimiter": delimiter,
+                "StartAfter": start_after,
+                "ContinuationToken": token,
+                "MaxKeys": max_keys,
+            },
+        )
+
+    # -- writing ---------------------------------------------------------------------------------------------
+    def put(self, bucket: str, key: str, data: ReadableBuffer, options: PutOptions) -> Steps[PutResult]:
+        return self._writer.put(bucket, key, data, options)
+
+    def put_file(self, bucket: str, key: str, path: str, options: PutOptions) -> Steps[PutResult]:
+        return self._writer.put_file(bucket, key, path, options)
+
+    def put_stream(
+        self, bucket: str, key: str, read: Callable[[int], ReadableBuffer], options: PutOptions
+    ) -> Steps[PutResult]:
+        return self._writer.put_stream(bucket, key, read, options)
+
+    def put_many(
+        self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions
+    ) -> Steps[dict[str, PutResult]]:
+        return self._writer.put_many(bucket, items, options)
+
+    def delete(self, bucket: str, key: str, version_id: str | None = None) -> Steps[None]:
+        params = {"Bucket": bucket, "Key": key}
+        if version_id is not None:
+            params["VersionId"] = version_id
+        yield self._wire.start(lambda task: self._wire.call(task, "delete_object", params))
+
+    def delete_many(self, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
+        return delete_many(self._wire, bucket, keys)
+
+    # -- everything else -------------------------------------------------------------------------------------
+    def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+        method = self._session.method_name(operation)
+        # a body is sent as it is given, and checksums as the endpoint takes them
+        body = params.get("Body")
+        others = {name: value for name, value in params.items() if name != "Body"}
+        if body is None or not hasattr(body, "seek"):
+            again: Callable[[], Any] | None = None if body is None else lambda: body
+        else:
+            start = body.tell()
+
+            def again() -> Any:
+                body.seek(start)
+                return body
+
+        def run(task: Task) -> dict[str, Any]:
+            result: dict[str, Any] = self._wire.call(task, method, others, body=again, model=operation)
+            return result
+
+        answer: dict[str, Any] = yield self._wire.start(run)
+        return answer
+
+    def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
+        self._wire.check_usable()
+        return self._session.presign(method, bucket, key, expires, params)
+
+    def stats(self) -> dict[str, Any]:
+        import botocore
+
+        wire = self._wire
+        return {
+            "backend": self.name,
+            "version": f"botocore {botocore.__version__}",
+            **wire.counters,
+            "checksum": {"upload": wire.checksum_in_use, "reason": wire.checksum_reason},
+            "part_size": self._reader.part_size,
+            "max_connections": wire.connections,
+            "max_attempts": wire.config.max_attempts,
+            "connect_timeout": wire.config.connect_timeout,
+            "read_timeout": wire.config.read_timeout,
+            "cancel": "cuts the connection" if wire.cuttable else "waits for the server or the read timeout",
+        }
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def _require_algorithm(name: str) -> None:
+    if name not in ("CRC64NVME", "CRC32C"):
+        return
+    from botocore.compat import HAS_CRT
+
+    if not HAS_CRT:
+        raise errors.UnsupportedError(
+            f"checksum={name!r}: botocore has no {name} of its own",
+            hint="Use checksum='CRC32' or 'SHA256', or backend='crt'",
+        )

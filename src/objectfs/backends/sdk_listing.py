@@ -1,0 +1,109 @@
+"""ListObjectsV2 and DeleteObjects of the sdk backend."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from objectfs import errors
+from objectfs.backends.base import Steps
+from objectfs.backends.sdk_ops import Task
+from objectfs.backends.sdk_wire import Wire
+from objectfs.types import ListPage, ObjectInfo, Prefix
+
+__all__ = ["delete_many", "list_page"]
+
+DELETE_BATCH = 1000
+"""S3's limit for one DeleteObjects."""
+
+# Characters that XML 1.0 cannot carry, not even escaped. S3 takes them in keys all the same.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def list_page(wire: Wire, bucket: str, params: Mapping[str, Any]) -> Steps[ListPage]:
+    given = {name: value for name, value in params.items() if value is not None}
+    answer = yield wire.start(lambda task: wire.call(task, "list_objects_v2", {"Bucket": bucket, **given}))
+    entries: list[ObjectInfo | Prefix] = [
+        ObjectInfo(
+            bucket=bucket,
+            key=item["Key"],
+            size=item.get("Size", 0),
+            etag=item.get("ETag"),
+            last_modified=_utc(item.get("LastModified")),
+            storage_class=item.get("StorageClass"),
+        )
+        for item in answer.get("Contents", ())
+    ]
+    prefixes = [Prefix(item["Prefix"]) for item in answer.get("CommonPrefixes", ())]
+    if prefixes:
+        entries += prefixes
+        entries.sort(key=_order)
+    token = answer.get("NextContinuationToken") if answer.get("IsTruncated") else None
+    return ListPage(entries, token)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def _order(entry: ObjectInfo | Prefix) -> bytes:
+    name = entry.prefix if isinstance(entry, Prefix) else entry.key
+    return name.encode("utf-8", "surrogatepass")
+
+
+def delete_many(wire: Wire, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
+    failures: dict[str, Exception] = {}
+    iterator = iter(keys)
+    while batch := list(itertools.islice(iterator, DELETE_BATCH)):
+        awkward = [key for key in batch if _NOT_XML.search(key)]
+        plain = [key for key in batch if not _NOT_XML.search(key)]
+        if plain:
+            answer = yield wire.start(_delete(wire, bucket, plain))
+            for item in answer.get("Errors", ()):
+                failures[item.get("Key", "")] = _failure(bucket, item)
+        if awkward:
+            results = yield wire.start_many(
+                [_delete_one(wire, bucket, key) for key in awkward], keep_going=True
+            )
+            failures.update(
+                {
+                    key: result
+                    for key, result in zip(awkward, results, strict=True)
+                    if isinstance(result, Exception)
+                }
+            )
+    return failures
+
+
+def _delete(wire: Wire, bucket: str, keys: list[str]) -> Callable[[Task], Any]:
+    document = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+    return lambda task: wire.call(task, "delete_objects", {"Bucket": bucket, "Delete": document})
+
+
+def _delete_one(wire: Wire, bucket: str, key: str) -> Callable[[Task], Any]:
+    return lambda task: wire.call(task, "delete_object", {"Bucket": bucket, "Key": key})
+
+
+# DeleteObjects answers 200 and puts codes into the document: the status that each would have had alone
+_STATUS = {
+    "AccessDenied": 403,
+    "NoSuchVersion": 404,
+    "SlowDown": 503,
+    "NotImplemented": 501,
+    "InternalError": 500,
+}
+
+
+def _failure(bucket: str, item: Mapping[str, Any]) -> errors.ObjectFSError:
+    code = item.get("Code")
+    return errors.from_response(
+        "DeleteObjects",
+        status=_STATUS.get(code or "", 400),
+        code=code,
+        message=item.get("Message"),
+        bucket=bucket,
+        key=item.get("Key"),
+    )

@@ -1,0 +1,124 @@
+"""Which backend a client gets, and why.
+
+``auto`` takes the first of ``crt`` and ``sdk`` that works here. One that is asked for by name is the one that
+is used, or the client is not made: a program that was measured with one engine must not run on another
+unnoticed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from objectfs.backends.base import Attempt, Backend, BackendInfo
+from objectfs.backends.session import Session
+from objectfs.config import Config
+from objectfs.errors import BackendUnavailableError, NativeError, UnsupportedError
+
+__all__ = ["available", "choose"]
+
+log = logging.getLogger("objectfs")
+
+ORDER = ("crt", "sdk")
+"""What ``auto`` tries, best first."""
+
+_announced: set[str] = set()
+_announced_lock = threading.Lock()
+
+Make = Callable[[Session, Config], Backend]
+
+
+def choose(session: Session, config: Config) -> tuple[Backend, BackendInfo]:
+    """The backend for a client.
+
+    Raises:
+        BackendUnavailableError: the one asked for, or every one, cannot be used; lists all attempts.
+    """
+    wanted = config.backend
+    attempts: list[Attempt] = []
+    for name in ORDER if wanted == "auto" else (wanted,):
+        attempt, make = _load(name)
+        if make is None:
+            attempts.append(attempt)
+            continue
+        try:
+            backend = make(session, config)
+        except (UnsupportedError, NativeError, ImportError) as error:
+            attempts.append(Attempt(name, False, str(error)))
+            continue
+        attempts.append(attempt)
+        info = BackendInfo(name, tuple(attempts), backend.capabilities)
+        _announce(info, config)
+        return backend, info
+    listed = "; ".join(f"{attempt.name}: {attempt.reason}" for attempt in attempts)
+    if wanted == "crt":
+        hint = "Install with OBJECTFS_NATIVE=ON to see why the engine cannot be built, or use backend='sdk'"
+    elif wanted == "sdk":
+        hint = "Install boto3, or use backend='crt'"
+    else:
+        hint = "Install boto3, or build the engine with OBJECTFS_NATIVE=ON"
+    source = config.sources.get("backend")
+    asked = f"backend={wanted!r}" + (f" ({source})" if source else "")
+    raise BackendUnavailableError(f"{asked} cannot be used here: {listed}", hint=hint)
+
+
+def available() -> tuple[Attempt, ...]:
+    """Each backend, and whether it can be used in this installation; for ``objectfs doctor`` and the
+    tests."""
+    return tuple(_load(name)[0] for name in ORDER)
+
+
+def _load(name: str) -> tuple[Attempt, Make | None]:
+    return _load_crt() if name == "crt" else _load_sdk()
+
+
+def _load_crt() -> tuple[Attempt, Make | None]:
+    try:
+        from objectfs import _native  # noqa: F401 - whether it is there is the question
+    except ImportError as error:
+        return Attempt("crt", False, _why_no_engine(error)), None
+    from objectfs.backends.crt import CrtBackend
+
+    return Attempt("crt", True, "the engine (aws-c-s3) is built"), CrtBackend
+
+
+def _why_no_engine(error: ImportError) -> str:
+    try:
+        from objectfs import _build_info
+    except ImportError:
+        reason = None
+    else:
+        reason = getattr(_build_info, "REASON", None)
+    if "_native" in str(error) and (
+        isinstance(error, ModuleNotFoundError) or "cannot import name" in str(error)
+    ):
+        return f"the engine is not built ({reason})" if reason else "the engine is not built"
+    return f"the engine cannot be loaded: {error}"
+
+
+def _load_sdk() -> tuple[Attempt, Make | None]:
+    try:
+        import botocore
+    except ImportError as error:
+        return Attempt("sdk", False, f"boto3 is not installed ({error})"), None
+    from objectfs.backends.sdk import SdkBackend
+
+    return Attempt("sdk", True, f"botocore {botocore.__version__}"), SdkBackend
+
+
+def _announce(info: BackendInfo, config: Config) -> None:
+    """Log the choice, once for each different one in a process."""
+    failed = [
+        f"{attempt.name} was not possible: {attempt.reason}" for attempt in info.attempts if not attempt.ok
+    ]
+    if config.backend == "auto":
+        why = "; ".join(failed) or "first choice"
+    else:
+        why = f"asked for by {config.sources.get('backend', 'argument')}"
+    text = f"backend {info.name} ({why})"
+    with _announced_lock:
+        if text in _announced:
+            return
+        _announced.add(text)
+    log.info("%s", text)

@@ -1,0 +1,575 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from objectfs import arguments as check
+from objectfs.backends.base import BackendInfo, GetOptions, ReadableBuffer
+from objectfs.backends.drive import Progress, run
+from objectfs.core import Core, Verb, fill_in, started
+from objectfs.errors import ConfigError, NotFoundError, ObjectFSError, UnsupportedError
+from objectfs.streams import PutData, has_buffer, reader
+from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+Path = str | bytes | os.PathLike[Any]
+Method = Literal["get", "put", "head", "delete"]
+
+PAGE = 1000
+"""Keys that S3 lists in one answer at most."""
+
+
+class Client:
+    """Moves objects between an S3 service and this program. May be used from any number of threads.
+
+    Every keyword may also be set as ``OBJECTFS_<NAME>`` in the environment or in the config file
+    (see :mod:`objectfs.config`); an argument that is None is taken from there, then from AWS's own variables
+    and files. Sizes are bytes, or text such as ``"256 MiB"``; times are seconds.
+
+    Args:
+        backend: ``auto`` (the engine if it is built, else boto3), ``crt`` or ``sdk``; by name there is no
+            fallback.
+        endpoint_url: ``https://host[:port]`` of a service that is not AWS.
+        region: of the bucket; requests are signed for it.
+        profile: a section ``[profiles.<name>]`` of the config file, or a profile of AWS's files.
+        access_key_id, secret_access_key, session_token: credentials; without them botocore finds and
+            refreshes them.
+        anonymous: send requests unsigned.
+        addressing_style: ``auto`` (path with an endpoint_url, else virtual hosts), ``path`` or ``virtual``.
+        verify: of TLS certificates: True, False, or the path of a CA bundle.
+        part_size: of multipart transfers and parallel ranges.
+        max_connections: at most so many at a time, whatever runs on this client.
+        memory_limit: for buffers of data in flight.
+        throughput_gbps: what the engine plans its connections for.
+        max_attempts: tries of each request, the first included.
+        connect_timeout, read_timeout: of one connection; ``timeout=`` of a verb bounds the whole verb.
+        checksum: ``auto`` (what the endpoint takes), ``off``, or an algorithm (``CRC64NVME``, ``CRC32``, …).
+
+    Raises:
+        ConfigError: a setting is unknown or cannot be; says which, from where, and what is allowed.
+        BackendUnavailableError: the backend cannot be used here; says why.
+
+    All verbs raise subclasses of :class:`objectfs.errors.ObjectFSError`, and TypeError for arguments of a
+    wrong type. ``timeout`` is in seconds for the whole verb; then what runs is cancelled and TimeoutError
+    raised. ``progress`` is called on the calling thread with the number of bytes moved so far, some ten times
+    a second and at the end.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        session_token: str | None = None,
+        anonymous: bool | None = None,
+        addressing_style: str | None = None,
+        verify: bool | str | None = None,
+        part_size: int | str | None = None,
+        max_connections: int | None = None,
+        memory_limit: int | str | None = None,
+        throughput_gbps: float | None = None,
+        max_attempts: int | None = None,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        checksum: str | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        self._core = Core(given)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> Buffer:
+        """An object, or a range of it, in new memory (GetObject).
+
+        Args:
+            start, end: a half-open range in bytes; a negative ``start`` is a suffix. ``end`` is cut to the
+                object.
+            if_match, if_none_match: ETags.
+            headers: further request headers.
+
+        Raises:
+            NotFoundError, AccessDeniedError, PreconditionFailedError (also for "not modified"),
+            InvalidRangeError: ``start`` lies at or behind the end of the object.
+            ChecksumError, TruncatedError: after the last attempt.
+        """
+        options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
+        return self._run(
+            "GetObject", bucket, key, lambda backend: backend.get(bucket, key, options), timeout, progress
+        )
+
+    def get_into(
+        self,
+        bucket: str,
+        key: str,
+        buffer: Any,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """As :meth:`get`, into a writable, C-contiguous buffer (bytearray, mmap, numpy array …); the byte
+        count.
+
+        Raises:
+            TypeError, ValueError: it is no buffer; it is read-only or not contiguous.
+            BufferTooSmallError: the content does not fit.
+        """
+        options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
+        return self._run(
+            "GetObject",
+            bucket,
+            key,
+            lambda backend: backend.get_into(bucket, key, buffer, options),
+            timeout,
+            progress,
+        )
+
+    def get_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> ObjectInfo:
+        """As :meth:`get`, into a file that appears under ``path`` when it is complete, replacing what was
+        there.
+
+        Raises:
+            LocalFileError: the file cannot be written: ``errno`` says why.
+        """
+        name = check.text_path(path)
+        options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
+        return self._run(
+            "GetObject",
+            bucket,
+            key,
+            lambda backend: backend.get_file(bucket, key, name, options),
+            timeout,
+            progress,
+        )
+
+    def get_many(
+        self,
+        bucket: str,
+        keys: Iterable[str],
+        *,
+        on_error: OnError = "raise",
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> list[Any]:
+        """Many whole objects (GetObject each), in the order of ``keys``.
+
+        Args:
+            on_error: ``raise`` the first failure and cancel the rest, or ``return`` each in its key's place.
+        """
+        names = [check.check_key(key, bucket) for key in check.several(keys, "keys")]
+        check.check_on_error(on_error)
+        return self._run(
+            "GetObject",
+            bucket,
+            check.MANY,
+            lambda backend: backend.get_many(bucket, names, on_error),
+            timeout,
+            progress,
+        )
+
+    def get_ranges(
+        self,
+        bucket: str,
+        key: str,
+        ranges: Iterable[tuple[int, int]],
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> list[Buffer]:
+        """Many half-open ranges of one object (GetObject each), in the order given.
+
+        Raises:
+            ObjectChangedError: the object was replaced meanwhile.
+            InvalidRangeError: a range begins behind the end of the object.
+        """
+        pairs = check.ranges(ranges)
+        options = check.get_options(None, None, version_id, if_match, None, headers)
+        return self._run(
+            "GetObject",
+            bucket,
+            key,
+            lambda backend: backend.get_ranges(bucket, key, pairs, options),
+            timeout,
+            progress,
+        )
+
+    def head(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> ObjectInfo:
+        """What is known of an object (HeadObject)."""
+        options = check.get_options(None, None, version_id, if_match, if_none_match, headers)
+        return self._run(
+            "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, options), timeout
+        )
+
+    def exists(self, bucket: str, key: str, *, timeout: float | None = None) -> bool:
+        """Whether there is such an object (HeadObject). AccessDeniedError where that may not be known."""
+        try:
+            self._run(
+                "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, GetOptions()), timeout
+            )
+        except NotFoundError:
+            return False
+        return True
+
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Iterator[ObjectInfo | Prefix]:
+        """Objects, and prefixes where there is a delimiter, in the order of their UTF-8 bytes
+        (ListObjectsV2).
+
+        While one page is being consumed the next is on its way; memory holds two pages however long the
+        listing is.
+
+        Args:
+            start_after: begin behind this key.
+            limit: at most so many entries.
+            timeout: seconds for each page.
+        """
+        check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
+        return self._pages(bucket, prefix, delimiter or None, start_after or None, limit, timeout)
+
+    def _pages(
+        self,
+        bucket: str,
+        prefix: str,
+        delimiter: str | None,
+        start_after: str | None,
+        limit: int | None,
+        timeout: float | None,
+    ) -> Iterator[ObjectInfo | Prefix]:
+        left = limit
+
+        def page(token: str | None) -> Any:
+            size = None if left is None else min(PAGE, left)
+            return self._core.backend().list_page(
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter,
+                start_after=start_after,
+                token=token,
+                max_keys=size,
+            )
+
+        ahead = page(None) if left != 0 else None
+        while ahead is not None:
+            result: ListPage = self._drive("ListObjectsV2", bucket, None, ahead, timeout)
+            entries = result.entries if left is None else result.entries[:left]
+            left = None if left is None else left - len(entries)
+            ahead = started(page(result.next_token)) if result.next_token and left != 0 else None
+            try:
+                yield from entries
+            except GeneratorExit:
+                if ahead is not None:
+                    ahead.close()
+                raise
+
+    # -- writing ---------------------------------------------------------------------------------------------
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: PutData,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> PutResult:
+        """Store an object (PutObject, or a multipart upload where it is large).
+
+        Args:
+            data: bytes-like (borrowed: do not change it meanwhile); or a binary file object, or an iterable
+                of
+                bytes-like, which are sent in parts as they come, within a bounded memory.
+            metadata: the user's (``x-amz-meta-``), ASCII.
+            if_none_match: ``"*"``: only if there is no such object yet.
+            if_match: only if the object has this ETag.
+            headers: further request headers (``cache-control``, ``x-amz-tagging`` …).
+
+        Raises:
+            PreconditionFailedError: the condition does not hold.
+            ChecksumError: what arrived is not what was sent.
+        """
+        options = check.put_options(content_type, metadata, storage_class, if_match, if_none_match, headers)
+        if has_buffer(data):
+            return self._run(
+                "PutObject",
+                bucket,
+                key,
+                lambda backend: backend.put(bucket, key, data, options),
+                timeout,
+                progress,
+            )
+        read = reader(data)
+        return self._run(
+            "PutObject",
+            bucket,
+            key,
+            lambda backend: backend.put_stream(bucket, key, read, options),
+            timeout,
+            progress,
+        )
+
+    def put_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> PutResult:
+        """As :meth:`put`, from a file.
+
+        Raises:
+            LocalFileError: the file cannot be read.
+            ObjectChangedError: it changed while it was sent; nothing has been stored.
+        """
+        name = check.text_path(path)
+        options = check.put_options(content_type, metadata, storage_class, if_match, if_none_match, headers)
+        return self._run(
+            "PutObject",
+            bucket,
+            key,
+            lambda backend: backend.put_file(bucket, key, name, options),
+            timeout,
+            progress,
+        )
+
+    def put_many(
+        self,
+        bucket: str,
+        items: Mapping[str, ReadableBuffer],
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, PutResult]:
+        """Store many objects from memory (PutObject each); results by key. The first failure cancels the
+        rest."""
+        check.check_items(items, bucket)
+        options = check.put_options(content_type, metadata, storage_class, None, if_none_match, headers)
+        return self._run(
+            "PutObject",
+            bucket,
+            check.MANY,
+            lambda backend: backend.put_many(bucket, items, options),
+            timeout,
+            progress,
+        )
+
+    def delete(
+        self, bucket: str, key: str, *, version_id: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Delete an object (DeleteObject). One that does not exist is no error, as S3 has it."""
+        self._run(
+            "DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, version_id), timeout
+        )
+
+    def delete_many(
+        self, bucket: str, keys: Iterable[str], *, timeout: float | None = None
+    ) -> dict[str, Exception]:
+        """Delete many objects, 1,000 with each request (DeleteObjects). The failures by key: empty if all
+        went well.
+
+        Args:
+            keys: may be a generator of any length, such as of names out of :meth:`list`.
+        """
+        names = (check.check_key(key, bucket) for key in check.several(keys, "keys"))
+        return self._run(
+            "DeleteObjects", bucket, check.MANY, lambda backend: backend.delete_many(bucket, names), timeout
+        )
+
+    # -- everything else -------------------------------------------------------------------------------------
+    def presign(
+        self,
+        method: Method,
+        bucket: str,
+        key: str,
+        expires: int = 3600,
+        params: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A URL that allows one request to whoever has it. No request is made.
+
+        Args:
+            method: ``get``, ``put``, ``head`` or ``delete``.
+            expires: in seconds, at most 604,800 (7 days).
+            params: further parameters of the operation by botocore's names (``ResponseContentType``).
+        """
+        check.check_call(bucket, key)
+        return self._core.backend().presign(method, bucket, key, expires, params or {})
+
+    def call(self, operation: str, /, *, timeout: float | None = None, **params: Any) -> dict[str, Any]:
+        """Any operation of S3 with botocore's parameter names, and its answer in botocore's shape.
+
+        >>> client.call("PutBucketVersioning", Bucket="b", VersioningConfiguration={"Status": "Enabled"})
+
+        Raises:
+            InvalidRequestError: there is no such operation or parameter.
+        """
+        if not isinstance(operation, str):
+            raise TypeError(f"operation must be a string, not {type(operation).__name__}")
+        bucket, key = params.get("Bucket"), params.get("Key")
+        answer: dict[str, Any] = self._drive(
+            operation, bucket, key, self._core.backend().call(operation, params), check.check_timeout(timeout)
+        )
+        return answer
+
+    def health(self, *, timeout: float = 10.0) -> dict[str, Any]:
+        """Whether the endpoint answers, and whether it knows who asks (ListBuckets). Never raises for what it
+        finds.
+
+        Returns:
+            ``ok``; ``reachable``: it answered at all; ``error``: an exception or None; ``seconds``,
+            ``backend``, ``endpoint``.
+        """
+        before = time.monotonic()
+        error: BaseException | None = None
+        try:
+            self.call("ListBuckets", timeout=timeout)
+        except (ConfigError, UnsupportedError):
+            raise
+        except ObjectFSError as caught:
+            error = caught
+        return self._core.health_of(time.monotonic() - before, error)
+
+    def stats(self) -> dict[str, Any]:
+        """Counters and settings in force."""
+        return self._core.backend().stats()
+
+    @property
+    def backend(self) -> BackendInfo:
+        """The backend in use, and what was tried to get it."""
+        return self._core.info
+
+    @property
+    def closed(self) -> bool:
+        return self._core.closed
+
+    def close(self) -> None:
+        """Cancel what runs, and free connections and memory. Later use raises ClosedError; closing again is
+        nothing."""
+        self._core.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return self._core.describe("objectfs.Client")
+
+    def __reduce__(self) -> Any:
+        # a Secret refuses to be pickled, so that credentials never travel unasked
+        return _make, (type(self), self._core.arguments)
+
+    def _run(
+        self,
+        operation: str,
+        bucket: str,
+        key: str,
+        verb: Verb[T],
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> T:
+        check.check_call(bucket, key, timeout, progress)
+        result: T = self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
+        return result
+
+    @staticmethod
+    def _drive(
+        operation: str,
+        bucket: str | None,
+        key: str | None,
+        steps: Any,
+        timeout: float | None,
+        progress: Any = None,
+    ) -> Any:
+        key = None if key is check.MANY else key
+        try:
+            return run(steps, timeout, progress)
+        except ObjectFSError as error:
+            fill_in(error, operation, bucket, key)
+            raise
+
+
+def _make(cls: type[Client], arguments: Mapping[str, Any]) -> Client:
+    return cls(**arguments)

@@ -1,0 +1,179 @@
+"""What Client and AsyncClient have in common: a backend, its life, and forks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeVar
+
+from objectfs import config as settings
+from objectfs.backends.base import Backend, BackendInfo, Op, Steps
+from objectfs.backends.select import choose
+from objectfs.backends.session import Session
+from objectfs.errors import ClosedError, ObjectFSError
+
+__all__ = ["Core", "fill_in", "started"]
+
+T = TypeVar("T")
+
+
+class Core:
+    """The backend of one client.
+
+    A process that was forked from the client's own gets a backend of its own with its first request. The
+    inherited one is neither used nor closed nor freed: its threads are in the parent, and its sockets are the
+    parent's too.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self.arguments = {name: value for name, value in arguments.items() if value is not None}
+        for name in (
+            "secret_access_key",
+            "session_token",
+        ):  # not to be seen in a debugger's list of attributes
+            if isinstance(self.arguments.get(name), str) and self.arguments[name]:
+                self.arguments[name] = settings.Secret(self.arguments[name])
+        self.config = settings.load(self.arguments)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pid = os.getpid()
+        self._session = Session(self.config)
+        backend, self._info = choose(self._session, self.config)
+        self._backend: Backend | None = backend
+        with _cores_lock:
+            _cores.add(self)
+
+    def backend(self) -> Backend:
+        """The backend to use now.
+
+        Raises:
+            ClosedError: the client was closed.
+        """
+        backend = self._backend
+        if backend is None or self._pid != os.getpid():
+            return self._rebuild()
+        return backend
+
+    def _rebuild(self) -> Backend:
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the client is closed")
+            if self._pid != os.getpid():  # a fork that went round Python (vfork, C code): no handler has run
+                self.forget()
+            if self._backend is None:
+                self._session = Session(self.config)
+                self._backend, self._info = choose(self._session, self.config)
+            return self._backend
+
+    def forget(self) -> None:
+        """In a forked child: let go of the parent's backend without touching it."""
+        if self._backend is not None:
+            _inherited.append((self._backend, self._session))
+        self._backend = None
+        self._pid = os.getpid()
+
+    @property
+    def info(self) -> BackendInfo:
+        return self._info
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        with self._lock:
+            backend, self._backend = self._backend, None
+            already, self._closed = self._closed, True
+            if already or backend is None:
+                return
+            if self._pid != os.getpid():
+                _inherited.append((backend, self._session))
+                return
+        backend.close()
+
+    def describe(self, name: str) -> str:
+        """For a repr: where, and on what; nothing secret."""
+        where = self.config.endpoint_url or f"AWS {self.config.region or 'default region'}"
+        state = " closed" if self._closed else ""
+        return f"<{name} of {where} on {self._info.name}{state}>"
+
+    def health_of(self, seconds: float, error: BaseException | None) -> dict[str, Any]:
+        """What ``health()`` answers after its request."""
+        status = getattr(error, "status", None)
+        return {
+            "ok": error is None,
+            "backend": self._info.name,
+            "endpoint": self.config.endpoint_url or self._session.endpoint(None).host,
+            "reachable": error is None or status is not None,
+            "seconds": seconds,
+            "error": error,
+        }
+
+
+_cores: weakref.WeakSet[Core] = weakref.WeakSet()
+_cores_lock = threading.Lock()
+_inherited: list[Any] = []
+"""Backends of a parent process, kept for ever: freeing them would act on what is the parent's."""
+
+
+def _after_fork_in_child() -> None:
+    global _cores_lock
+    _cores_lock = threading.Lock()  # another thread of the parent may have held it
+    for core in tuple(_cores):
+        core._lock = threading.Lock()
+        core.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def fill_in(error: ObjectFSError, operation: str, bucket: str | None, key: str | None) -> None:
+    """Complete an error that a driver raised (a timeout) and that knows nothing of the request."""
+    if error.operation is None:
+        error.operation = operation
+    if error.bucket is None:
+        error.bucket = bucket
+    if error.key is None:
+        error.key = key
+
+
+def started(steps: Steps[T]) -> Steps[T]:
+    """Start a verb's first operation now; the steps that remain."""
+    try:
+        first = next(steps)
+    except StopIteration as stop:
+        return _finished(stop.value)
+    return _remaining(steps, first)
+
+
+def _remaining(steps: Steps[T], op: Op[Any]) -> Generator[Op[Any], Any, T]:
+    try:
+        while True:
+            try:
+                value = yield op
+            except Exception as error:
+                op = steps.throw(error)
+            else:
+                op = steps.send(value)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    except BaseException:
+        op.cancel()
+        steps.close()
+        raise
+
+
+def _finished(value: T) -> Generator[Op[Any], Any, T]:
+    yield from ()
+    return value
+
+
+Verb = Callable[[Backend], Steps[T]]
