@@ -38,7 +38,7 @@ def _init_library():
             aws_logger_set(&_logger)
 
 
-FRAGMENT_SIZE = int(_os.environ.get("OBJECTFS_FRAGMENT_SIZE", str(64 * 1024)))
+FRAGMENT_SIZE = int(_os.environ.get("OBJECTFS_DEBUG_FRAGMENT_SIZE", str(64 * 1024)))
 
 
 cdef int _acquire_runtime(int threads) except -1:
