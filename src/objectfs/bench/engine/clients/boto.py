@@ -14,34 +14,6 @@ from objectfs.bench.engine.clients import ACCESS_KEY, REGION, SECRET_KEY, Bytes
 THREADS = 16
 
 
-class _Window(io.RawIOBase):
-    """A file over the caller's memory: kinder to boto3 than a BytesIO, which grows by copying."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._view = view
-        self._position = 0
-
-    def seekable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = (0, self._position, len(self._view))[whence]
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def write(self, data: Bytes) -> int:
-        count = len(data)
-        self._view[self._position : self._position + count] = data
-        self._position += count
-        return count
-
-
 class Boto:
     def __init__(self, endpoint: str) -> None:
         self._client = boto3.client(
@@ -56,8 +28,9 @@ class Boto:
         self._transfer = TransferConfig(preferred_transfer_client="classic")
 
     def get_into(self, bucket: str, key: str, view: memoryview) -> Bytes:
-        self._client.download_fileobj(bucket, key, _Window(view), Config=self._transfer)
-        return view
+        file = io.BytesIO()
+        self._client.download_fileobj(bucket, key, file, Config=self._transfer)
+        return file.getbuffer()
 
     def put(self, bucket: str, key: str, data: bytearray) -> None:
         self._client.upload_fileobj(io.BytesIO(data), bucket, key, Config=self._transfer)

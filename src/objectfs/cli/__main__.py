@@ -1,0 +1,5 @@
+"""``python -m objectfs.cli``"""
+
+from objectfs.cli.main import main
+
+main()

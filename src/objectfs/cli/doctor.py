@@ -1,0 +1,119 @@
+"""``objectfs doctor``"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+import objectfs
+from objectfs.cli.options import connection_options, settings
+from objectfs.cli.text import human_size
+from objectfs.cli.version import crt_versions
+from objectfs.config import Config, load
+from objectfs.errors import ConfigError, ObjectFSError
+
+_SECRETS = {"access_key_id", "secret_access_key", "session_token"}
+
+
+@click.command()
+@click.option("--check", metavar="BUCKET", help="Also make a request to this bucket.")
+@connection_options
+def command(check: str | None, **options: Any) -> int:
+    """Show what this installation has and which settings are in force. Prints no secret."""
+    given = settings(**options)
+    _section("installation", _installation())
+    _section("machine", _machine())
+    try:
+        config = load(given)
+    except ConfigError as error:
+        click.echo(f"settings\n  not usable: {error}")
+        return 2
+    _section("settings", _settings(config))
+    problem = False
+    lines = []
+    try:
+        with objectfs.Client(**given) as client:
+            info = client.backend
+            lines = [(attempt.name, ("ok" if attempt.ok else f"no: {attempt.reason}")) for attempt in info.attempts]
+            lines.append(("in use", f"{info.name} ({', '.join(sorted(info.capabilities)) or 'no capabilities'})"))
+            if check:
+                next(iter(client.list(check, limit=1)), None)
+                lines.append((f"s3://{check}", "answers"))
+    except ObjectFSError as error:
+        problem = True
+        lines.append(("problem", str(error)))
+    _section("backends", lines)
+    return 1 if problem else 0
+
+
+def _section(title: str, lines: Any) -> None:
+    click.echo(title)
+    for name, value in lines:
+        click.echo(f"  {name:<22} {value}")
+
+
+def _installation() -> Iterator[tuple[str, str]]:
+    yield "objectfs", f"{objectfs.__version__} in {os.path.dirname(objectfs.__file__)}"
+    yield "python", f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}"
+    yield "platform", platform.platform()
+    try:
+        from objectfs import _build_info
+    except ImportError:
+        yield "built as", "unknown: this is a source tree, not an installation"
+    else:
+        native = getattr(_build_info, "NATIVE", None)
+        reason = getattr(_build_info, "REASON", None)
+        yield "built as", ("with the engine" if native else "pure Python") + (f": {reason}" if reason else "")
+    try:
+        from objectfs import _native
+    except ImportError as error:
+        yield "engine", f"not there: {error}"
+    else:
+        yield "engine", str(_native.__file__)
+    for name, version in crt_versions().items():
+        yield f"  {name}", version
+    from importlib import metadata
+
+    for name in ("boto3", "botocore"):
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield name, "not installed"
+
+
+def _machine() -> Iterator[tuple[str, str]]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield "cores", f"{usable} usable of {os.cpu_count()}"
+    limit = cgroup_memory_limit()
+    yield "cgroup memory limit", "none" if limit is None else human_size(limit)
+
+
+def cgroup_memory_limit(root: str = "/sys/fs/cgroup") -> int | None:
+    """What the container may use, if it is bounded: cgroup v2, then v1."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            with open(os.path.join(root, name)) as file:
+                text = file.read().strip()
+        except OSError:
+            continue
+        # v1 writes "no limit" as a huge number
+        if text.isdigit() and int(text) < 1 << 60:
+            return int(text)
+    return None
+
+
+def _settings(config: Config) -> Iterator[tuple[str, str]]:
+    for name in config.__attrs_attrs__:
+        if name.name in ("sources", "aws_profile"):
+            continue
+        value = getattr(config, name.name)
+        if name.name in _SECRETS and value is not None:
+            shown = "***"
+        else:
+            shown = "-" if value is None else str(value)
+        yield name.name, f"{shown:<24} {config.sources.get(name.name, 'default')}".rstrip()

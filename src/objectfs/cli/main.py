@@ -1,0 +1,85 @@
+"""The ``objectfs`` command.
+
+Exit codes: 0 done; 1 the operation failed, wholly or for some files; 2 wrong usage or settings; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from objectfs.errors import ConfigError, ObjectFSError
+
+# What --help shows: the modules of the commands are not imported for it.
+_COMMANDS = {
+    "cat": "Write objects to the standard output.",
+    "cp": "Copy files and objects, to, from and between buckets.",
+    "doctor": "Show what this installation has and which settings are in force.",
+    "ls": "List buckets, or the objects under a prefix.",
+    "rm": "Delete objects.",
+    "serve": "Run the embedded S3 server on this machine.",
+    "version": "Show the version; with -v those of the C libraries too.",
+}
+
+
+class _Failure(click.ClickException):
+    """An error of the library, in the shape that click prints."""
+
+    def __init__(self, error: ObjectFSError) -> None:
+        super().__init__(str(error))
+        self.exit_code = 2 if isinstance(error, ConfigError) else 1
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"objectfs: {self.format_message()}", file=file, err=True)
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"objectfs.cli.{cmd_name}"), "command", None)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; its return value is the exit code."""
+        try:
+            code = super().invoke(ctx)
+        except ObjectFSError as error:
+            raise _Failure(error) from error
+        except KeyboardInterrupt:
+            click.echo("\nobjectfs: interrupted", err=True)
+            ctx.exit(130)
+        ctx.exit(code or 0)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["--help"], "max_content_width": 100})
+def cli() -> None:
+    """Move data between this machine and Amazon S3, or anything that speaks S3.
+
+    Objects are addressed as s3://bucket/key. Settings come from the options, then from OBJECTFS_* variables, the
+    config file, and AWS's own files and variables; `objectfs doctor` shows which are in force.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the installed command."""
+    try:
+        cli.main(args=arguments, prog_name="objectfs")
+    except KeyboardInterrupt:  # before a command ran
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
