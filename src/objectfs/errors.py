@@ -16,7 +16,7 @@
     │   ├── CredentialsError                no credentials, or credentials that the server does not know or that expired
     │   └── UnsafeKeyError (ValueError)     a key that would be written outside its destination folder
     ├── PreconditionFailedError             If-Match / If-None-Match and their like (HTTP 412), or a lost race (409)
-    │   └── ObjectChangedError              the object was replaced while it was being read or the source while it was sent
+    │   └── ObjectChangedError              the object was replaced while it was read, or the source while it was sent
     ├── ConflictError (FileExistsError)     the bucket exists, is not empty, or is being changed (HTTP 409)
     ├── ThrottledError                      503 SlowDown, 429 and relatives, after all attempts
     ├── ServerError                         any other 5xx, after all attempts
@@ -77,7 +77,18 @@ __all__ = [
     "from_response",
 ]
 
-_FIELDS = ("operation", "bucket", "key", "status", "code", "message", "request_id", "host_id", "crt_error", "hint")
+_FIELDS = (
+    "operation",
+    "bucket",
+    "key",
+    "status",
+    "code",
+    "message",
+    "request_id",
+    "host_id",
+    "crt_error",
+    "hint",
+)
 
 
 class ObjectFSError(Exception):
@@ -136,7 +147,7 @@ class ObjectFSError(Exception):
             details.append(f"HTTP {self.status}")
         if self.code and self.code not in cause:
             details.append(self.code)
-        if self.crt_error and self.crt_error not in cause:
+        if self.crt_error and self.status is None and self.crt_error not in cause:
             details.append(self.crt_error)
         if self.request_id:
             details.append(f"request id {self.request_id}")
@@ -277,7 +288,9 @@ class CancelledError(ObjectFSError):
 class LocalFileError(ObjectFSError, OSError):
     """The local file cannot be read or written; ``errno`` says why."""
 
-    def __init__(self, message: str = "", *, errno: int | None = None, filename: str | None = None, **fields: Any) -> None:
+    def __init__(
+        self, message: str = "", *, errno: int | None = None, filename: str | None = None, **fields: Any
+    ) -> None:
         super().__init__(message, **fields)
         self.errno = errno
         self.filename = filename

@@ -201,7 +201,9 @@ class Backend(Protocol):
         Whatever ``read`` raises aborts the upload and comes out unchanged.
         """
 
-    def put_many(self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions) -> Steps[dict[str, PutResult]]:
+    def put_many(
+        self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions
+    ) -> Steps[dict[str, PutResult]]:
         """Many PutObject, each in one request where it fits. The first failure cancels the rest and is raised."""
 
     def delete(self, bucket: str, key: str, version_id: str | None = None) -> Steps[None]:

@@ -1,7 +1,7 @@
 """The crt backend: which requests make up a verb, sent by aws-c-s3.
 
-This file makes and keeps the engines and turns a verb into requests; ``crt_read``, ``crt_write`` and ``crt_call`` hold
-the verbs, ``crt_errors`` what failures mean. The contract is ``base.py``.
+This file makes and keeps the engines; ``crt_get``, ``crt_get_file``, ``crt_batch``, ``crt_list``, ``crt_write`` and
+``crt_call`` hold the verbs, ``crt_errors`` what failures mean. The contract is ``base.py``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from urllib.parse import quote
 
 from objectfs import _native, errors
 from objectfs.backends import machine
-from objectfs.backends.base import Steps
+from objectfs.backends.crt_batch import BatchVerbs
 from objectfs.backends.crt_call import CallVerbs
 from objectfs.backends.crt_checksum import ChecksumPolicy
-from objectfs.backends.crt_errors import failure
-from objectfs.backends.crt_read import ReadVerbs
+from objectfs.backends.crt_get import GetVerbs
+from objectfs.backends.crt_get_file import FileVerbs
+from objectfs.backends.crt_list import ListVerbs
 from objectfs.backends.crt_watch import Watchers
 from objectfs.backends.crt_write import WriteVerbs
 from objectfs.backends.session import Endpoint, Session
@@ -47,7 +48,7 @@ WINDOW = 256
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9/_.~-]*\Z")
 
 
-class CrtBackend(ReadVerbs, WriteVerbs, CallVerbs):
+class CrtBackend(GetVerbs, FileVerbs, BatchVerbs, ListVerbs, WriteVerbs, CallVerbs):
     """See :class:`objectfs.backends.base.Backend`."""
 
     name = "crt"
@@ -137,7 +138,7 @@ class CrtBackend(ReadVerbs, WriteVerbs, CallVerbs):
 
     # -- life --------------------------------------------------------------------------------------------------------
     def stats(self) -> dict[str, Any]:
-        engines = [engine for engine in self._engines.values()] if self._pid == os.getpid() else []
+        engines = list(self._engines.values()) if self._pid == os.getpid() else []
         return {
             "backend": self.name,
             "part_size": self.part_size,
@@ -214,11 +215,3 @@ class Target:
 
 
 USER_AGENT = b"objectfs"
-
-
-def one(op: Any, operation: str, bucket: str | None, key: str | None) -> Steps[Any]:
-    """Wait for an op of one request; its Response, or its failure raised."""
-    (response,) = yield op
-    if response.error_code or response.status >= 300:
-        raise failure(response, operation, bucket, key)
-    return response

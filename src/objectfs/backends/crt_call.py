@@ -34,8 +34,12 @@ class CallVerbs(_Base):
         op = target.engine.start(
             [
                 _native.Request(
-                    operation.encode(), request.method.encode(), path.encode("ascii"), target.native,
-                    target.headers(headers), body=bytes(body) or None,
+                    operation.encode(),
+                    request.method.encode(),
+                    path.encode("ascii"),
+                    target.native,
+                    target.headers(headers),
+                    body=bytes(body) or None,
                 )
             ]
         )

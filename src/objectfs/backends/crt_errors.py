@@ -42,7 +42,11 @@ _BY_NAME: dict[str, type[errors.ObjectFSError]] = {
     "AWS_AUTH_CREDENTIALS_PROVIDER_INVALID_DELEGATE": errors.CredentialsError,
 }
 _CLOSED = (
-    "AWS_ERROR_HTTP_CONNECTION_CLOSED", "AWS_IO_SOCKET_CLOSED", "AWS_ERROR_HTTP_SERVER_CLOSED", "AWS_IO_BROKEN_PIPE")
+    "AWS_ERROR_HTTP_CONNECTION_CLOSED",
+    "AWS_IO_SOCKET_CLOSED",
+    "AWS_ERROR_HTTP_SERVER_CLOSED",
+    "AWS_IO_BROKEN_PIPE",
+)
 _HINTS = {
     errors.NameResolutionError: "Check the endpoint's host name",
     errors.TLSError: "Give verify= the server's CA bundle, or check the host name",
@@ -52,7 +56,11 @@ _HINTS = {
 def failure(response: Any, operation: str, bucket: str | None, key: str | None) -> errors.ObjectFSError:
     """The exception for a Response of the engine whose ``error_code`` or ``status`` says that it failed."""
     name: str | None = response.error
-    where: dict[str, Any] = {"operation": response.failed_operation or operation, "bucket": bucket, "key": key}
+    where: dict[str, Any] = {
+        "operation": response.failed_operation or operation,
+        "bucket": bucket,
+        "key": key,
+    }
     if response.source_changed:
         return errors.ObjectChangedError("the file changed while it was sent; nothing was stored", **where)
     body = bytes(response.body) if response.body is not None and response.status else b""
@@ -72,7 +80,11 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
     text = response.error_message
     if cls is None and name in _CLOSED:
         cls = errors.TruncatedError if response.truncated else errors.ConnectionFailedError
-        text = "the connection ended before the answer was complete" if response.truncated else "the server closed the connection"
+        text = (
+            "the connection ended before the answer was complete"
+            if response.truncated
+            else "the server closed the connection"
+        )
     elif cls is None and name is not None and name.startswith("AWS_IO_TLS"):
         cls = errors.TLSError
     elif cls is None and name is not None and name.startswith("AWS_IO_SOCKET"):

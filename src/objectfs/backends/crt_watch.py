@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import weakref
@@ -57,7 +58,10 @@ class _Watcher:
         except NotImplementedError:  # Windows' proactor loop watches no descriptors: a thread does
             self._reader.setblocking(True)
             threading.Thread(
-                target=_relay, args=(self._reader, weakref.ref(loop), ready), name="objectfs-watch", daemon=True
+                target=_relay,
+                args=(self._reader, weakref.ref(loop), ready),
+                name="objectfs-watch",
+                daemon=True,
             ).start()
 
     def future(self, op: Any) -> asyncio.Future[None]:
@@ -89,10 +93,8 @@ class _Watcher:
     def close(self) -> None:
         loop = self._loop()
         if loop is not None and not loop.is_closed():
-            try:
+            with contextlib.suppress(NotImplementedError, RuntimeError):
                 loop.remove_reader(self._reader)
-            except (NotImplementedError, RuntimeError):
-                pass
         self._finalize()
 
 

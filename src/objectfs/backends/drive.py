@@ -79,7 +79,7 @@ def _stop(op: Op[Any]) -> None:
     op.wait(STOP_GRACE)
 
 
-async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress | None = None) -> T:
+async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress | None = None) -> T:  # noqa: ASYNC109 - also cleans up
     """Run a verb to its end on the running asyncio loop. Cancelling the task cancels the transfer.
 
     Args: as for :func:`run`; ``progress`` is called on the loop.
@@ -112,7 +112,11 @@ async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress
 
 
 async def _await(
-    loop: asyncio.AbstractEventLoop, op: Op[Any], deadline: float | None, progress: Progress | None, moved: int
+    loop: asyncio.AbstractEventLoop,
+    op: Op[Any],
+    deadline: float | None,
+    progress: Progress | None,
+    moved: int,
 ) -> None:
     if op.done():
         return

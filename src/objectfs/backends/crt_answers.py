@@ -1,0 +1,67 @@
+"""What the reading verbs of the crt backend share: writing a GET, and believing its answer only when it adds up."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from objectfs import errors
+from objectfs.backends.answers import object_info
+from objectfs.backends.base import GetOptions
+from objectfs.types import ObjectInfo
+
+__all__ = ["check_length", "conditions", "make_info", "object_size", "pinned", "query", "too_small"]
+
+
+def conditions(options: GetOptions) -> dict[str, str]:
+    headers = dict(options.headers)
+    if options.if_match is not None:
+        headers["If-Match"] = options.if_match
+    if options.if_none_match is not None:
+        headers["If-None-Match"] = options.if_none_match
+    return headers
+
+
+def query(options: GetOptions) -> str:
+    return "" if options.version_id is None else f"versionId={quote(options.version_id, safe='')}"
+
+
+def object_size(response: Any) -> int:
+    """The object's size, from Content-Range or Content-Length."""
+    content_range = response.header(b"content-range")
+    if content_range is not None:
+        return int(content_range.rpartition(b"/")[2])
+    return int(response.header(b"content-length") or 0)
+
+
+def make_info(bucket: str, key: str, response: Any, size: int) -> ObjectInfo:
+    """The object that a GET's response speaks of; made when somebody asks for it."""
+    return object_info(bucket, key, response.headers, size=size, validated=response.validated)
+
+
+def check_length(response: Any, bucket: str, key: str, body: Any) -> None:
+    """No short answer passes for a whole one, whatever the server's headers said."""
+    have = len(body) if body is not None else 0
+    content_range = response.header(b"content-range")
+    if content_range is not None and response.status == 206:
+        first, _, last = content_range.partition(b"/")[0].rpartition(b" ")[2].partition(b"-")
+        expected = int(last) - int(first) + 1
+        if have != expected:
+            raise errors.TruncatedError(
+                f"{have} of {expected} bytes arrived", operation="GetObject", bucket=bucket, key=key
+            )
+
+
+def pinned(error: errors.ObjectFSError, options: GetOptions) -> errors.ObjectFSError:
+    """A 412 that the caller did not ask for comes from our own If-Match: the object was replaced under way."""
+    if isinstance(error, errors.PreconditionFailedError) and options.if_match is None:
+        fields = error.fields()
+        fields.pop("message")
+        return errors.ObjectChangedError("the object was replaced while it was read", **fields)
+    return error
+
+
+def too_small(bucket: str, key: str, content: int, room: int) -> errors.BufferTooSmallError:
+    return errors.BufferTooSmallError(
+        f"{content} bytes do not fit into the buffer of {room}", operation="GetObject", bucket=bucket, key=key
+    )

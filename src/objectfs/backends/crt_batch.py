@@ -1,0 +1,145 @@
+"""Many objects or ranges with one crossing each way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from objectfs import _native, errors
+from objectfs.backends.base import GetOptions, Steps
+from objectfs.backends.crt_answers import check_length, conditions, make_info, object_size
+from objectfs.backends.crt_errors import failure
+from objectfs.types import Buffer, OnError
+
+if TYPE_CHECKING:
+    from objectfs.backends.crt import CrtBackend
+
+    _Base = CrtBackend
+else:
+    _Base = object
+
+__all__ = ["BatchVerbs"]
+
+PROBE = 16
+"""Objects of a batch that are read before the memory for the others is chosen."""
+
+SMALL = 64 * 1024
+"""Bytes up to which an object is collected by the C library and copied once: cheaper than setting up a parallel
+download."""
+
+
+class BatchVerbs(_Base):
+    """Mixed into CrtBackend."""
+
+    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
+        results: list[Any] = []
+        room = 0
+        # The first few tell how large these objects are: memory of that size can then be given to the C library
+        # beforehand, which saves the growing of its own buffer, a copy, and two page faults of three.
+        probe = PROBE if len(keys) > 2 * PROBE else len(keys)
+        for chunk in (keys[:probe], keys[probe:]):
+            if chunk:
+                found = yield from self._get_chunk(bucket, chunk, on_error, room)
+                results.extend(found)
+                sizes = [len(item) for item in found if not isinstance(item, Exception)]
+                largest = min(max(sizes, default=0), self.part_size)
+                room = largest if largest > SMALL else 0
+        return results
+
+    def _get_chunk(self, bucket: str, keys: Sequence[str], on_error: OnError, room: int) -> Steps[list[Any]]:
+        """``room``: bytes to receive each object in; 0 to let the C library collect it."""
+        target = self.target(bucket)
+        options = GetOptions()
+        asked = room or self.part_size
+        common = target.headers({"Range": f"bytes=0-{asked - 1}"})
+        buffers = [_native.Buffer(room) if room else None for _ in keys]
+        requests = [
+            self._get_request(target, key, common, options, None, recv=buffer)
+            for key, buffer in zip(keys, buffers, strict=True)
+        ]
+        responses = yield target.engine.start(requests, window=self.window, stop_on_error=on_error == "raise")
+        if on_error == "raise":
+            self._raise_cause(bucket, keys, responses)
+        results: list[Any] = []
+        for key, response, buffer in zip(keys, responses, buffers, strict=True):
+            try:
+                results.append((yield from self._one_of_many(bucket, key, options, response, buffer)))
+            except errors.ObjectFSError as error:
+                if on_error == "raise":
+                    raise
+                results.append(error)
+        return results
+
+    def _raise_cause(self, bucket: str, keys: Sequence[str], responses: Sequence[Any]) -> None:
+        """The failure that stopped a batch, not the cancelling that it led to. Empty objects (416) are none."""
+        for key, response in zip(keys, responses, strict=True):
+            if response.error_code and response.status != 416 and response.error != "AWS_ERROR_S3_CANCELED":
+                raise failure(response, "GetObject", bucket, key)
+
+    def _one_of_many(self, bucket: str, key: str, options: GetOptions, response: Any, buffer: Any) -> Steps[Any]:
+        if response.error_code or response.status >= 300:
+            error = failure(response, "GetObject", bucket, key)
+            if not isinstance(error, errors.InvalidRangeError):
+                raise error
+            yield from self._require_empty(bucket, key, options, error)
+            return _native.Buffer(0)
+        if buffer is not None:
+            buffer._shrink(response.received)
+            body = buffer
+        else:
+            body = response.body if response.body is not None else _native.Buffer(0)
+        check_length(response, bucket, key, body)
+        total = object_size(response) if response.status == 206 else len(body)
+        if total > len(body):
+            return (yield from self._rest(bucket, key, options, response, 0, total, body))
+        body._set_info((make_info, (bucket, key, response, total)))
+        return body
+
+    def get_ranges(
+        self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
+    ) -> Steps[list[Buffer]]:
+        target = self.target(bucket)
+        common = target.headers(conditions(options))
+        wanted = [(start, end) for start, end in ranges if end > start]
+        if not wanted:
+            return [_native.Buffer(0) for _ in ranges]
+        requests, buffers = [], []
+        for start, end in wanted:
+            # a long range goes in parallel into memory of its own
+            buffer = _native.Buffer(end - start) if end - start > self.part_size else None
+            more = {"recv": buffer, "max_connections": self.large_connections} if buffer is not None else {}
+            requests.append(self._get_request(target, key, common, options, f"{start}-{end - 1}", **more))
+            buffers.append(buffer)
+        responses = yield target.engine.start(requests, window=self.window, stop_on_error=True)
+        etags = set()
+        found: dict[tuple[int, int], Any] = {}
+        for response in responses:  # the cause before the cancelled rest
+            if response.error_code and response.error != "AWS_ERROR_S3_CANCELED":
+                raise failure(response, "GetObject", bucket, key)
+        for (start, end), response, buffer in zip(wanted, responses, buffers, strict=True):
+            if response.error_code or response.status >= 300:
+                raise failure(response, "GetObject", bucket, key)
+            total = object_size(response)
+            expected = min(end, total) - start
+            if buffer is None:
+                buffer = response.body if response.body is not None else _native.Buffer(0)
+            else:
+                buffer._shrink(response.received)
+            if len(buffer) != expected:
+                raise errors.TruncatedError(
+                    f"{len(buffer)} of {expected} bytes arrived",
+                    operation="GetObject",
+                    bucket=bucket,
+                    key=key,
+                )
+            buffer._set_info((make_info, (bucket, key, response, total)))
+            etags.add(response.header(b"etag"))
+            found[start, end] = buffer
+        if len(etags) > 1:
+            raise errors.ObjectChangedError(
+                "the object was replaced while its ranges were read",
+                operation="GetObject",
+                bucket=bucket,
+                key=key,
+            )
+        return [found[start, end] if end > start else _native.Buffer(0) for start, end in ranges]

@@ -1,0 +1,229 @@
+"""Reading one object with the crt backend.
+
+A GET of unknown size begins with one ranged request for the first part: a small object needs no other, and no HEAD.
+What is left then goes in parallel straight into its place. Objects larger than WHOLE_OBJECT are asked for anew as a
+whole, so that the C library can validate them against the object's own checksum.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from objectfs import _native, errors
+from objectfs.backends.answers import object_info
+from objectfs.backends.base import GetOptions, Steps
+from objectfs.backends.crt_answers import check_length, conditions, make_info, object_size, pinned, query, too_small
+from objectfs.backends.crt_errors import failure
+from objectfs.types import Buffer, ObjectInfo
+
+if TYPE_CHECKING:
+    from objectfs.backends.crt import CrtBackend
+
+    _Base = CrtBackend
+else:
+    _Base = object
+
+__all__ = ["WHOLE_OBJECT", "GetVerbs"]
+
+WHOLE_OBJECT = 64 * 1024 * 1024
+"""Bytes. Above it one more request (HEAD, for the object's checksum) and the first part once more cost under 15 %."""
+
+
+class GetVerbs(_Base):
+    """Mixed into CrtBackend."""
+
+    def _get_request(
+        self, target: Any, key: str, common: Any, options: GetOptions, byte_range: str | None, **more: Any
+    ) -> Any:
+        headers = _native.Headers([(b"Range", f"bytes={byte_range}".encode())]) if byte_range else None
+        more.setdefault("validate", self.validate)
+        return _native.Request(
+            b"GetObject", b"GET", target.path(key, query(options)), target.native, common, headers, **more
+        )
+
+    def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
+        target = self.target(bucket)
+        common = target.headers(conditions(options))
+        path = target.path(key, query(options))
+        op = target.engine.start([_native.Request(b"HeadObject", b"HEAD", path, target.native, common)])
+        (response,) = yield op
+        if response.error_code or response.status >= 300:
+            raise failure(response, "HeadObject", bucket, key)
+        return object_info(bucket, key, response.headers)
+
+    def _first(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
+        """The first part of what is asked for: (response or None if empty, start, end), start and end absolute."""
+        start, end = options.start, options.end
+        if start is not None and start < 0:
+            if -start > self.part_size:  # a long suffix: its start must be known to go on from
+                info = yield from self.head(bucket, key, options)
+                start, end = max(0, info.size + start), info.size
+            else:
+                response = yield from self._ranged(bucket, key, options, common, f"{start}")
+                if response is None:
+                    return None, 0, 0
+                total = object_size(response)
+                return response, max(0, total + start), total
+        start = start or 0
+        if end is not None and end <= start:
+            return None, start, start
+        last = start + self.part_size - 1
+        if end is not None:
+            last = min(last, end - 1)
+        response = yield from self._ranged(bucket, key, options, common, f"{start}-{last}")
+        if response is None:
+            return None, 0, 0
+        total = object_size(response)
+        return response, start, total if end is None else min(end, total)
+
+    def _ranged(self, bucket: str, key: str, options: GetOptions, common: Any, byte_range: str) -> Steps[Any]:
+        """One ranged GET; None for the empty content of an empty object."""
+        target = self.target(bucket)
+        (response,) = yield target.engine.start([self._get_request(target, key, common, options, byte_range)])
+        if response.error_code or response.status >= 300:
+            error = failure(response, "GetObject", bucket, key)
+            if not isinstance(error, errors.InvalidRangeError) or byte_range[0] not in "0-":
+                raise error
+            yield from self._require_empty(bucket, key, options, error)
+            return None
+        check_length(response, bucket, key, response.body)
+        return response
+
+    def _require_empty(self, bucket: str, key: str, options: GetOptions, error: Exception) -> Steps[ObjectInfo]:
+        """A range of an empty object cannot be satisfied (416), yet its content from 0 on is well known."""
+        info = yield from self.head(bucket, key, options)
+        if info.size != 0:
+            raise error
+        return info
+
+    def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
+        target = self.target(bucket)
+        common = target.headers(conditions(options))
+        response, start, end = yield from self._first(bucket, key, options, common)
+        return (yield from self._rest(bucket, key, options, response, start, end))
+
+    def _rest(
+        self,
+        bucket: str,
+        key: str,
+        options: GetOptions,
+        response: Any,
+        start: int,
+        end: int,
+        body: Any = None,
+    ) -> Steps[Any]:
+        """The whole content in one Buffer, given the response to its first part (and its body, if elsewhere)."""
+        if response is None:
+            return _native.Buffer(0)
+        total = object_size(response)
+        if body is None:
+            body = response.body if response.body is not None else _native.Buffer(0)
+        have = len(body)
+        if have < end - start:
+            first = body
+            body = _native.Buffer(end - start)
+            whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validate_whole is not None
+            if not whole:
+                _native.copy_into(body, 0, first)
+            info = yield from self._fill(bucket, key, options, body, 0 if whole else have, start, end, whole, response)
+            if info is not None:
+                response = info
+        body._set_info((make_info, (bucket, key, response, total)))
+        return body
+
+    def _fill(
+        self,
+        bucket: str,
+        key: str,
+        options: GetOptions,
+        buffer: Any,
+        offset: int,
+        start: int,
+        end: int,
+        whole: bool,
+        first: Any,
+    ) -> Steps[Any]:
+        """``buffer[offset:]`` from the object's bytes, in parallel; pinned to the first response's ETag."""
+        target = self.target(bucket)
+        etag = first.headers.get("etag")
+        common = target.headers({**conditions(options), **({"If-Match": etag} if etag else {})})
+        view = memoryview(buffer)[offset:]
+        request = self._get_request(
+            target,
+            key,
+            common,
+            options,
+            None if whole else f"{start + offset}-{end - 1}",
+            recv=view,
+            validate=self.validate_whole if whole else self.validate,
+            max_connections=self.large_connections,
+        )
+        (response,) = yield target.engine.start([request])
+        if response.error_code or response.status >= 300:
+            raise pinned(failure(response, "GetObject", bucket, key), options)
+        if response.received != len(view):
+            raise errors.TruncatedError(
+                f"{response.received} of {len(view)} bytes arrived",
+                operation="GetObject",
+                bucket=bucket,
+                key=key,
+            )
+        return response
+
+    def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
+        view = memoryview(buffer)
+        if view.readonly:
+            raise ValueError("the buffer is read-only")
+        if not view.c_contiguous:
+            raise ValueError("the buffer is not C-contiguous")
+        view = view.cast("B") if view.nbytes else memoryview(bytearray())
+        start, end, room = options.start or 0, options.end, len(view)
+        if start < 0 or room == 0:
+            info = yield from self.head(bucket, key, options)
+            start, end = (max(0, info.size + start) if start < 0 else start), min(info.size, end or info.size)
+        if end is not None and end <= start:
+            if start and options.start == start and room == 0 and options.end is None:
+                raise errors.InvalidRangeError(
+                    "the range lies outside the object", operation="GetObject", bucket=bucket, key=key
+                )
+            return 0
+        if end is not None and room == 0:
+            raise too_small(bucket, key, end - start, room)
+        target = self.target(bucket)
+        common = target.headers(conditions(options))
+        whole = start == 0 and end is None and room > self.part_size and self.validate_whole is not None
+        if whole:
+            byte_range = None
+        else:
+            last = start + room - 1 if end is None else min(end, start + room) - 1
+            byte_range = f"{start}-{last}"
+            view = view[: last - start + 1]
+        request = self._get_request(
+            target,
+            key,
+            common,
+            options,
+            byte_range,
+            recv=view,
+            validate=self.validate_whole if whole else self.validate,
+            max_connections=self.large_connections if room > self.part_size else 0,
+        )
+        (response,) = yield target.engine.start([request])
+        if response.error_code or response.status >= 300:
+            error = failure(response, "GetObject", bucket, key)
+            if isinstance(error, errors.InvalidRangeError) and start == 0:
+                yield from self._require_empty(bucket, key, options, error)
+                return 0
+            raise pinned(error, options)
+        total = object_size(response)
+        content = (total if end is None else min(end, total)) - start
+        if content > room:
+            raise too_small(bucket, key, content, room)
+        if response.received != content:
+            raise errors.TruncatedError(
+                f"{response.received} of {content} bytes arrived",
+                operation="GetObject",
+                bucket=bucket,
+                key=key,
+            )
+        return int(response.received)

@@ -1,0 +1,146 @@
+"""Downloads to files with the crt backend: under the file's name only when complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from objectfs import errors
+from objectfs.backends.base import GetOptions, Steps
+from objectfs.backends.crt_answers import conditions, make_info, object_size, pinned
+from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_get import WHOLE_OBJECT
+from objectfs.types import ObjectInfo
+
+if TYPE_CHECKING:
+    from objectfs.backends.crt import CrtBackend
+
+    _Base = CrtBackend
+else:
+    _Base = object
+
+__all__ = ["FileVerbs"]
+
+
+class FileVerbs(_Base):
+    """Mixed into CrtBackend."""
+
+    def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
+        target = self.target(bucket)
+        common = target.headers(conditions(options))
+        where = {"operation": "GetObject", "bucket": bucket, "key": key}
+        if os.path.isdir(path):
+            raise errors.LocalFileError(f"it is a folder: {path}", errno=21, filename=path, **where)
+        response, start, end = yield from self._first(bucket, key, options, common)
+        temporary = ""
+        try:
+            temporary = _temporary_beside(path)
+            total = object_size(response) if response is not None else 0
+            body = response.body if response is not None and response.body is not None else b""
+            whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validate_whole is not None
+            if not whole:
+                with open(temporary, "wb", buffering=0) as file:
+                    _write_all(file, body)
+            if len(body) < end - start:
+                response = yield from self._append_file(
+                    bucket, key, options, temporary, body, start, end, whole, response
+                )
+            os.replace(temporary, path)
+            temporary = ""
+        except OSError as error:
+            if isinstance(error, errors.ObjectFSError):
+                raise
+            raise errors.LocalFileError.from_oserror(error, **where) from None
+        finally:
+            if temporary:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+        if response is None:
+            return (yield from self.head(bucket, key, options))
+        return make_info(bucket, key, response, total)
+
+    def _append_file(
+        self,
+        bucket: str,
+        key: str,
+        options: GetOptions,
+        temporary: str,
+        body: Any,
+        start: int,
+        end: int,
+        whole: bool,
+        first: Any,
+    ) -> Steps[Any]:
+        target = self.target(bucket)
+        etag = first.headers.get("etag")
+        common = target.headers({**conditions(options), **({"If-Match": etag} if etag else {})})
+        offset = 0 if whole else len(body)
+        request = self._get_request(
+            target,
+            key,
+            common,
+            options,
+            None if whole else f"{start + offset}-{end - 1}",
+            recv_path=os.fsencode(temporary),
+            recv_position=offset,
+            validate=self.validate_whole if whole else self.validate,
+            max_connections=self.large_connections,
+        )
+        (response,) = yield target.engine.start([request])
+        if response.error_code or response.status >= 300:
+            error = failure(response, "GetObject", bucket, key)
+            if isinstance(error, errors.LocalFileError):
+                raise _local_cause(error, temporary, end - start)
+            raise pinned(error, options)
+        size = os.stat(temporary).st_size
+        if size != end - start:
+            raise errors.TruncatedError(
+                f"{size} of {end - start} bytes were written", operation="GetObject", bucket=bucket, key=key
+            )
+        return response
+
+
+def _temporary_beside(path: str) -> str:
+    """An empty file in the same folder, with the mode that a new file would have."""
+    folder, name = os.path.split(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=f".{name[:80]}.", suffix=".part", dir=folder)
+    try:
+        if hasattr(os, "fchmod"):
+            os.fchmod(handle, 0o666 & ~_umask())
+    finally:
+        os.close(handle)
+    return temporary
+
+
+def _umask() -> int:
+    # reading the mask means setting it; Linux also tells without
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith("Umask:"):
+                    return int(line.split()[1], 8)
+    except OSError:
+        pass
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _write_all(file: Any, data: Any) -> None:
+    view = memoryview(data)
+    while len(view):
+        view = view[file.write(view) :]
+
+
+def _local_cause(error: errors.LocalFileError, path: str, needed: int) -> errors.LocalFileError:
+    """The C library says that a write failed, not why: look."""
+    if error.errno is None:
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(os.path.dirname(path)).free < needed:
+                error.errno = errno.ENOSPC
+                error.message = f"no space left on the device: {path}"
+    return error

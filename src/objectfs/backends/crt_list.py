@@ -1,0 +1,86 @@
+"""Listing with the crt backend: ListObjectsV2, read natively."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_plus, urlencode
+
+from objectfs import _native, errors
+from objectfs.backends.base import Steps
+from objectfs.backends.crt_errors import failure
+from objectfs.types import ListPage, ObjectInfo, Prefix
+
+if TYPE_CHECKING:
+    from objectfs.backends.crt import CrtBackend
+
+    _Base = CrtBackend
+else:
+    _Base = object
+
+__all__ = ["ListVerbs"]
+
+
+class ListVerbs(_Base):
+    """Mixed into CrtBackend."""
+
+    def list_page(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        token: str | None = None,
+        max_keys: int | None = None,
+    ) -> Steps[ListPage]:
+        target = self.target(bucket)
+        query = {
+            "continuation-token": token,
+            "delimiter": delimiter,
+            "encoding-type": "url",
+            "list-type": "2",
+            "max-keys": max_keys,
+            "prefix": prefix,
+            "start-after": start_after,
+        }
+        given = [(name, value) for name, value in query.items() if value]
+        path = target.path(None, urlencode(given, quote_via=quote, safe="-_.~"))
+        op = target.engine.start([_native.Request(b"ListObjectsV2", b"GET", path, target.native, target.headers())])
+        (response,) = yield op
+        if response.error_code or response.status >= 300:
+            raise failure(response, "ListObjectsV2", bucket, None)
+        try:
+            objects, prefixes, following = _native.parse_list(response.body or b"")
+        except ValueError as error:
+            raise errors.TruncatedError(str(error), operation="ListObjectsV2", bucket=bucket) from None
+        entries: list[ObjectInfo | Prefix] = [
+            ObjectInfo(
+                bucket=bucket,
+                key=_decoded(key),
+                size=size,
+                etag=etag,
+                last_modified=_iso(modified),
+                storage_class=storage_class,
+            )
+            for key, size, etag, modified, storage_class in objects
+        ]
+        if prefixes:
+            entries.extend(Prefix(_decoded(prefix)) for prefix in prefixes)
+            entries.sort(
+                key=lambda entry: (entry.prefix if isinstance(entry, Prefix) else entry.key).encode(
+                    "utf-8", "surrogatepass"
+                )
+            )
+        return ListPage(entries, following)
+
+
+def _decoded(name: str) -> str:
+    return unquote_plus(name) if "%" in name or "+" in name else name
+
+
+def _iso(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    when = datetime.fromisoformat(text)
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)

@@ -1,0 +1,147 @@
+"""One multipart upload, and what it shares with a single PutObject."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape, unescape
+
+from objectfs import _native, errors
+from objectfs.backends.answers import put_result
+from objectfs.backends.base import PutOptions, Steps
+from objectfs.backends.crt_errors import failure
+from objectfs.types import PutResult
+
+if TYPE_CHECKING:
+    from objectfs.backends.crt import CrtBackend
+
+__all__ = ["XMLNS", "Upload", "cause_first", "object_headers", "write_conditions", "xml_text"]
+
+_UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
+_ETAG = re.compile(rb"<ETag>([^<]+)</ETag>")
+
+XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+def object_headers(options: PutOptions) -> dict[str, str]:
+    """What describes the object, for PutObject and CreateMultipartUpload."""
+    headers = dict(options.headers)
+    if options.content_type is not None:
+        headers["Content-Type"] = options.content_type
+    if options.storage_class is not None:
+        headers["x-amz-storage-class"] = options.storage_class
+    for name, value in options.metadata.items():
+        headers[f"x-amz-meta-{name}"] = value
+    return headers
+
+
+def write_conditions(options: PutOptions) -> dict[str, str]:
+    """What decides whether the object may appear, for PutObject and CompleteMultipartUpload."""
+    headers = {}
+    if options.if_match is not None:
+        headers["If-Match"] = options.if_match
+    if options.if_none_match is not None:
+        headers["If-None-Match"] = options.if_none_match
+    return headers
+
+
+class Upload:
+    """One multipart upload: create, parts, complete or abort."""
+
+    def __init__(self, backend: CrtBackend, bucket: str, key: str, options: PutOptions, algorithm: str | None) -> None:
+        self.backend, self.bucket, self.key, self.options, self.algorithm = (
+            backend,
+            bucket,
+            key,
+            options,
+            algorithm,
+        )
+        self.id = ""
+        self.etags: list[str] = []
+
+    def _start(self, operation: str, method: str, query: str, headers: Mapping[str, str], body: bytes | None) -> Any:
+        target = self.backend.target(self.bucket)
+        length = {"Content-Length": str(len(body or b""))} if method != "DELETE" else {}
+        request = _native.Request(
+            operation.encode(),
+            method.encode(),
+            target.path(self.key, query),
+            target.native,
+            target.headers(headers, length),
+            body=body or None,
+        )
+        return target.engine.start([request])
+
+    def create(self) -> Steps[None]:
+        headers = object_headers(self.options)
+        if self.algorithm is not None:
+            headers["x-amz-checksum-algorithm"] = self.algorithm
+            if self.algorithm.startswith("CRC"):
+                headers["x-amz-checksum-type"] = "FULL_OBJECT"
+        (response,) = yield self._start("CreateMultipartUpload", "POST", "uploads=", headers, None)
+        if response.error_code or response.status >= 300:
+            raise failure(response, "CreateMultipartUpload", self.bucket, self.key)
+        found = _UPLOAD_ID.search(bytes(response.body or b""))
+        if found is None:
+            raise errors.TruncatedError(
+                "the answer names no upload",
+                operation="CreateMultipartUpload",
+                bucket=self.bucket,
+                key=self.key,
+            )
+        self.id = quote(unescape(found[1].decode()), safe="-_.~")
+
+    def part_request(self, number: int, view: memoryview) -> Any:
+        target = self.backend.target(self.bucket)
+        return _native.Request(
+            b"UploadPart",
+            b"PUT",
+            target.path(self.key, f"partNumber={number}&uploadId={self.id}"),
+            target.native,
+            target.headers({"Content-Length": str(len(view))}),
+            body=view,
+            checksum=self.algorithm,
+        )
+
+    def collect(self, responses: Iterable[Any]) -> None:
+        """Note the parts' ETags, or raise the first cause of a failure."""
+        for _, response in cause_first(None, list(responses)):
+            if response.error_code or response.status >= 300:
+                raise failure(response, "UploadPart", self.bucket, self.key)
+            self.etags.append(response.headers.get("etag", ""))
+
+    def complete(self) -> Steps[PutResult]:
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{xml_text(etag)}</ETag></Part>"
+            for number, etag in enumerate(self.etags, start=1)
+        )
+        body = f'<CompleteMultipartUpload xmlns="{XMLNS}">{parts}</CompleteMultipartUpload>'.encode()
+        headers = {"Content-Type": "application/xml", **write_conditions(self.options)}
+        op = self._start("CompleteMultipartUpload", "POST", f"uploadId={self.id}", headers, body)
+        (response,) = yield op
+        if response.error_code or response.status >= 300:
+            raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
+        found = _ETAG.search(bytes(response.body or b""))
+        if found is None:  # status 200 and not the document: the object is not there for sure
+            raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
+        return put_result(response.headers, unescape(found[1].decode(), {"&quot;": '"'}))
+
+    def abort(self) -> Steps[None]:
+        """Leave no pending parts. Its own failure is not raised: the error that led here says more."""
+        if self.id:
+            yield self._start("AbortMultipartUpload", "DELETE", f"uploadId={self.id}", {}, None)
+
+
+def xml_text(text: str) -> str:
+    # carriage returns would be read as newlines (XML 1.0, 2.11)
+    return escape(text, {"\r": "&#13;", "\n": "&#10;"})
+
+
+def cause_first(keys: list[str] | None, responses: list[Any]) -> list[tuple[Any, Any]]:
+    """Pairs of key and response; what was only cancelled because another failed comes last."""
+    pairs = list(zip(keys if keys is not None else responses, responses, strict=True))
+    if any(response.error_code for response in responses):
+        pairs.sort(key=lambda pair: (not pair[1].error_code, pair[1].error == "AWS_ERROR_S3_CANCELED"))
+    return pairs
