@@ -133,8 +133,6 @@ class ObjectFSError(Exception):
         self.crt_error = crt_error
         self.hint = hint
         super().__init__(message)
-        if isinstance(self, OSError):  # OSError fills these from two positional arguments only
-            self.filename = None
 
     def __str__(self) -> str:
         where = ""

@@ -18,8 +18,9 @@ class Buffer(SupportsBytes, Protocol):
     bytes without a copy. The memory is freed with the last view of it.
     """
 
-    info: ObjectInfo | None
-    """What the response said of the object; None where the backend had no reason to ask."""
+    @property
+    def info(self) -> ObjectInfo | None:
+        """What the response said of the object; None where the backend had no reason to ask."""
 
     def __len__(self) -> int: ...
     @overload

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectfs import _native, errors
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import check_length, conditions, make_info, object_size
+from objectfs.backends.crt_base import all_of
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_get import GetVerbs
 from objectfs.types import Buffer, OnError
-
-if TYPE_CHECKING:
-    from objectfs.backends.crt import CrtBackend
-
-    _Base = CrtBackend
-else:
-    _Base = object
 
 __all__ = ["BatchVerbs"]
 
@@ -28,8 +23,8 @@ SMALL = 64 * 1024
 download."""
 
 
-class BatchVerbs(_Base):
-    """Mixed into CrtBackend."""
+class BatchVerbs(GetVerbs):
+    """Verbs of CrtBackend."""
 
     def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
         results: list[Any] = []
@@ -57,7 +52,9 @@ class BatchVerbs(_Base):
             self._get_request(target, key, common, options, None, recv=buffer)
             for key, buffer in zip(keys, buffers, strict=True)
         ]
-        responses = yield target.engine.start(requests, window=self.window, stop_on_error=on_error == "raise")
+        responses = yield from all_of(
+            target.engine.start(requests, window=self.window, stop_on_error=on_error == "raise")
+        )
         if on_error == "raise":
             self._raise_cause(bucket, keys, responses)
         results: list[Any] = []
@@ -110,7 +107,7 @@ class BatchVerbs(_Base):
             more = {"recv": buffer, "max_connections": self.large_connections} if buffer is not None else {}
             requests.append(self._get_request(target, key, common, options, f"{start}-{end - 1}", **more))
             buffers.append(buffer)
-        responses = yield target.engine.start(requests, window=self.window, stop_on_error=True)
+        responses = yield from all_of(target.engine.start(requests, window=self.window, stop_on_error=True))
         etags = set()
         found: dict[tuple[int, int], Any] = {}
         for response in responses:  # the cause before the cancelled rest

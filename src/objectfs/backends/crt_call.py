@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectfs import _native, errors
 from objectfs.backends.base import Steps
+from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
-
-if TYPE_CHECKING:
-    from objectfs.backends.crt import CrtBackend
-
-    _Base = CrtBackend
-else:
-    _Base = object
 
 __all__ = ["CallVerbs"]
 
 
-class CallVerbs(_Base):
-    """Mixed into CrtBackend."""
+class CallVerbs(CrtBase):
+    """Verbs of CrtBackend."""
 
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         bucket = params.get("Bucket")
@@ -43,7 +37,7 @@ class CallVerbs(_Base):
                 )
             ]
         )
-        (response,) = yield op
+        response = yield from one(op)
         key = params.get("Key")
         if response.status == 0:
             raise failure(response, operation, bucket, key)

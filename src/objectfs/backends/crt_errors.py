@@ -47,7 +47,7 @@ _CLOSED = (
     "AWS_ERROR_HTTP_SERVER_CLOSED",
     "AWS_IO_BROKEN_PIPE",
 )
-_HINTS = {
+_HINTS: dict[type[errors.ObjectFSError], str] = {
     errors.NameResolutionError: "Check the endpoint's host name",
     errors.TLSError: "Give verify= the server's CA bundle, or check the host name",
 }

@@ -7,21 +7,15 @@ whole, so that the C library can validate them against the object's own checksum
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectfs import _native, errors
 from objectfs.backends.answers import object_info
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import check_length, conditions, make_info, object_size, pinned, query, too_small
+from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
 from objectfs.types import Buffer, ObjectInfo
-
-if TYPE_CHECKING:
-    from objectfs.backends.crt import CrtBackend
-
-    _Base = CrtBackend
-else:
-    _Base = object
 
 __all__ = ["WHOLE_OBJECT", "GetVerbs"]
 
@@ -29,8 +23,8 @@ WHOLE_OBJECT = 64 * 1024 * 1024
 """Bytes. Above it one more request (HEAD, for the object's checksum) and the first part once more cost under 15 %."""
 
 
-class GetVerbs(_Base):
-    """Mixed into CrtBackend."""
+class GetVerbs(CrtBase):
+    """Verbs of CrtBackend."""
 
     def _get_request(
         self, target: Any, key: str, common: Any, options: GetOptions, byte_range: str | None, **more: Any
@@ -46,7 +40,7 @@ class GetVerbs(_Base):
         common = target.headers(conditions(options))
         path = target.path(key, query(options))
         op = target.engine.start([_native.Request(b"HeadObject", b"HEAD", path, target.native, common)])
-        (response,) = yield op
+        response = yield from one(op)
         if response.error_code or response.status >= 300:
             raise failure(response, "HeadObject", bucket, key)
         return object_info(bucket, key, response.headers)
@@ -79,7 +73,7 @@ class GetVerbs(_Base):
     def _ranged(self, bucket: str, key: str, options: GetOptions, common: Any, byte_range: str) -> Steps[Any]:
         """One ranged GET; None for the empty content of an empty object."""
         target = self.target(bucket)
-        (response,) = yield target.engine.start([self._get_request(target, key, common, options, byte_range)])
+        response = yield from one(target.engine.start([self._get_request(target, key, common, options, byte_range)]))
         if response.error_code or response.status >= 300:
             error = failure(response, "GetObject", bucket, key)
             if not isinstance(error, errors.InvalidRangeError) or byte_range[0] not in "0-":
@@ -100,7 +94,8 @@ class GetVerbs(_Base):
         target = self.target(bucket)
         common = target.headers(conditions(options))
         response, start, end = yield from self._first(bucket, key, options, common)
-        return (yield from self._rest(bucket, key, options, response, start, end))
+        buffer: Buffer = yield from self._rest(bucket, key, options, response, start, end)
+        return buffer
 
     def _rest(
         self,
@@ -158,7 +153,7 @@ class GetVerbs(_Base):
             validate=self.validate_whole if whole else self.validate,
             max_connections=self.large_connections,
         )
-        (response,) = yield target.engine.start([request])
+        response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
             raise pinned(failure(response, "GetObject", bucket, key), options)
         if response.received != len(view):
@@ -208,7 +203,7 @@ class GetVerbs(_Base):
             validate=self.validate_whole if whole else self.validate,
             max_connections=self.large_connections if room > self.part_size else 0,
         )
-        (response,) = yield target.engine.start([request])
+        response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
             error = failure(response, "GetObject", bucket, key)
             if isinstance(error, errors.InvalidRangeError) and start == 0:

@@ -7,27 +7,21 @@ import errno
 import os
 import shutil
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from objectfs import errors
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import conditions, make_info, object_size, pinned
+from objectfs.backends.crt_base import one
 from objectfs.backends.crt_errors import failure
-from objectfs.backends.crt_get import WHOLE_OBJECT
+from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
 from objectfs.types import ObjectInfo
-
-if TYPE_CHECKING:
-    from objectfs.backends.crt import CrtBackend
-
-    _Base = CrtBackend
-else:
-    _Base = object
 
 __all__ = ["FileVerbs"]
 
 
-class FileVerbs(_Base):
-    """Mixed into CrtBackend."""
+class FileVerbs(GetVerbs):
+    """Verbs of CrtBackend."""
 
     def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
         target = self.target(bucket)
@@ -51,9 +45,9 @@ class FileVerbs(_Base):
                 )
             os.replace(temporary, path)
             temporary = ""
+        except errors.ObjectFSError:
+            raise
         except OSError as error:
-            if isinstance(error, errors.ObjectFSError):
-                raise
             raise errors.LocalFileError.from_oserror(error, **where) from None
         finally:
             if temporary:
@@ -90,7 +84,7 @@ class FileVerbs(_Base):
             validate=self.validate_whole if whole else self.validate,
             max_connections=self.large_connections,
         )
-        (response,) = yield target.engine.start([request])
+        response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
             error = failure(response, "GetObject", bucket, key)
             if isinstance(error, errors.LocalFileError):

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus, urlencode
 
 from objectfs import _native, errors
 from objectfs.backends.base import Steps
+from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
 from objectfs.types import ListPage, ObjectInfo, Prefix
-
-if TYPE_CHECKING:
-    from objectfs.backends.crt import CrtBackend
-
-    _Base = CrtBackend
-else:
-    _Base = object
 
 __all__ = ["ListVerbs"]
 
 
-class ListVerbs(_Base):
-    """Mixed into CrtBackend."""
+class ListVerbs(CrtBase):
+    """Verbs of CrtBackend."""
 
     def list_page(
         self,
@@ -47,7 +40,7 @@ class ListVerbs(_Base):
         given = [(name, value) for name, value in query.items() if value]
         path = target.path(None, urlencode(given, quote_via=quote, safe="-_.~"))
         op = target.engine.start([_native.Request(b"ListObjectsV2", b"GET", path, target.native, target.headers())])
-        (response,) = yield op
+        response = yield from one(op)
         if response.error_code or response.status >= 300:
             raise failure(response, "ListObjectsV2", bucket, None)
         try:

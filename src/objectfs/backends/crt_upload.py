@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape, unescape
 
 from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import PutOptions, Steps
+from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
 from objectfs.types import PutResult
-
-if TYPE_CHECKING:
-    from objectfs.backends.crt import CrtBackend
 
 __all__ = ["XMLNS", "Upload", "cause_first", "object_headers", "write_conditions", "xml_text"]
 
@@ -50,7 +48,7 @@ def write_conditions(options: PutOptions) -> dict[str, str]:
 class Upload:
     """One multipart upload: create, parts, complete or abort."""
 
-    def __init__(self, backend: CrtBackend, bucket: str, key: str, options: PutOptions, algorithm: str | None) -> None:
+    def __init__(self, backend: CrtBase, bucket: str, key: str, options: PutOptions, algorithm: str | None) -> None:
         self.backend, self.bucket, self.key, self.options, self.algorithm = (
             backend,
             bucket,
@@ -80,7 +78,7 @@ class Upload:
             headers["x-amz-checksum-algorithm"] = self.algorithm
             if self.algorithm.startswith("CRC"):
                 headers["x-amz-checksum-type"] = "FULL_OBJECT"
-        (response,) = yield self._start("CreateMultipartUpload", "POST", "uploads=", headers, None)
+        response = yield from one(self._start("CreateMultipartUpload", "POST", "uploads=", headers, None))
         if response.error_code or response.status >= 300:
             raise failure(response, "CreateMultipartUpload", self.bucket, self.key)
         found = _UPLOAD_ID.search(bytes(response.body or b""))
@@ -120,7 +118,7 @@ class Upload:
         body = f'<CompleteMultipartUpload xmlns="{XMLNS}">{parts}</CompleteMultipartUpload>'.encode()
         headers = {"Content-Type": "application/xml", **write_conditions(self.options)}
         op = self._start("CompleteMultipartUpload", "POST", f"uploadId={self.id}", headers, body)
-        (response,) = yield op
+        response = yield from one(op)
         if response.error_code or response.status >= 300:
             raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
         found = _ETAG.search(bytes(response.body or b""))

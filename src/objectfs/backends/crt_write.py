@@ -15,22 +15,16 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
+from objectfs.backends.crt_base import CrtBase, all_of, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_upload import XMLNS, Upload, cause_first, object_headers, write_conditions, xml_text
 from objectfs.types import PutResult
-
-if TYPE_CHECKING:
-    from objectfs.backends.crt import CrtBackend
-
-    _Base = CrtBackend
-else:
-    _Base = object
 
 __all__ = ["WriteVerbs"]
 
@@ -52,8 +46,8 @@ def _bytes_view(data: ReadableBuffer) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
-class WriteVerbs(_Base):
-    """Mixed into CrtBackend."""
+class WriteVerbs(CrtBase):
+    """Verbs of CrtBackend."""
 
     def _put_request(self, target: Any, key: str, common: Any, view: memoryview, algorithm: str | None) -> Any:
         length = _native.Headers([(b"Content-Length", str(len(view)).encode())])
@@ -79,7 +73,7 @@ class WriteVerbs(_Base):
     ) -> Steps[PutResult]:
         target = self.target(bucket)
         common = target.headers(object_headers(options), write_conditions(options))
-        (response,) = yield target.engine.start([self._put_request(target, key, common, view, algorithm)])
+        response = yield from one(target.engine.start([self._put_request(target, key, common, view, algorithm)]))
         if response.error_code or response.status >= 300:
             raise failure(response, "PutObject", bucket, key)
         return put_result(response.headers)
@@ -96,7 +90,7 @@ class WriteVerbs(_Base):
                 for number, offset in enumerate(range(0, len(view), size), start=1)
             ]
             engine = self.target(bucket).engine
-            responses = yield engine.start(requests, window=self.large_connections, stop_on_error=True)
+            responses = yield from all_of(engine.start(requests, window=self.large_connections, stop_on_error=True))
             upload.collect(responses)
             return (yield from upload.complete())
         except BaseException:
@@ -122,9 +116,9 @@ class WriteVerbs(_Base):
                     lambda a: self._put_large_file(bucket, key, path, _stamp(before), options, a)
                 )
             )
+        except errors.ObjectFSError:
+            raise
         except OSError as error:
-            if isinstance(error, errors.ObjectFSError):
-                raise
             raise errors.LocalFileError.from_oserror(error, **where) from None
 
     def _put_large_file(
@@ -149,7 +143,7 @@ class WriteVerbs(_Base):
             checksum=algorithm,
             max_connections=self.large_connections,
         )
-        (response,) = yield target.engine.start([request])
+        response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
             error = failure(response, "PutObject", bucket, key)
             if isinstance(error, errors.LocalFileError):
@@ -228,7 +222,7 @@ class WriteVerbs(_Base):
             common = target.headers(object_headers(options), write_conditions(options))
             algorithm = self.checksums.algorithm
             requests = [self._put_request(target, key, common, views[key], algorithm) for key in small]
-            responses = yield target.engine.start(requests, window=self.window, stop_on_error=True)
+            responses = yield from all_of(target.engine.start(requests, window=self.window, stop_on_error=True))
             for key, response in cause_first(small, responses):
                 if response.error_code or response.status >= 300:
                     raise failure(response, "PutObject", bucket, key)
@@ -242,7 +236,7 @@ class WriteVerbs(_Base):
         target = self.target(bucket)
         query = "" if version_id is None else f"versionId={quote(version_id, safe='')}"
         request = _native.Request(b"DeleteObject", b"DELETE", target.path(key, query), target.native, target.headers())
-        (response,) = yield target.engine.start([request])
+        response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
             raise failure(response, "DeleteObject", bucket, key)
 
@@ -261,7 +255,7 @@ class WriteVerbs(_Base):
             request = _native.Request(
                 b"DeleteObjects", b"POST", target.path(None, "delete="), target.native, headers, body=body
             )
-            (response,) = yield target.engine.start([request])
+            response = yield from one(target.engine.start([request]))
             if response.error_code or response.status >= 300:
                 raise failure(response, "DeleteObjects", bucket, None)
             failures.update(_delete_failures(bucket, bytes(response.body or b"")))

@@ -128,11 +128,14 @@ class SharedFile:
         try:
             yield self._descriptor
         finally:
-            with self._lock:
-                self._users -= 1
-                close = self._closing and self._users == 0
-            if close:
-                os.close(self._descriptor)
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            close = self._closing and self._users == 0
+        if close:
+            os.close(self._descriptor)
 
     def close(self) -> None:
         with self._lock:

@@ -1,0 +1,221 @@
+"""Engines, addresses and settings of the crt backend: what all of its verbs stand on."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from objectfs import _native, errors
+from objectfs.backends import machine
+from objectfs.backends.base import Steps
+from objectfs.backends.crt_checksum import ChecksumPolicy
+from objectfs.backends.crt_watch import Watchers
+from objectfs.backends.session import Endpoint, Session
+from objectfs.config import Config
+
+__all__ = ["CrtBase", "Target", "all_of", "one"]
+
+MiB = 1024 * 1024
+
+PART_SIZE = 8 * MiB
+"""AWS recommends ranges of 8-16 MiB (Performance Guidelines for Amazon S3); 8 keeps more connections busy."""
+
+MAX_CONNECTIONS = 256
+"""For small objects latency is everything: at 30 ms to the first byte 2,000 x 4 KiB took 2.5 s over 25 connections and
+0.36 s over 256 (aws-c-s3's own default of 25 follows from 10 Gb/s)."""
+
+LARGE_CONNECTIONS = 25
+"""For the parts of one large transfer: 25 x 90 MB/s is 18 Gb/s; more than the CPU can serve makes it slower."""
+
+WINDOW = 256
+"""Requests of a batch that are with the C library at a time; see ``native/submit.pyx``."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9/_.~-]*\Z")
+
+
+class CrtBase:
+    """What :class:`objectfs.backends.crt.CrtBackend` is made of, without the verbs."""
+
+    name = "crt"
+    capabilities = frozenset(("zero-copy",))
+
+    def __init__(self, session: Session, config: Config) -> None:
+        self.session = session
+        self.config = config
+        self.part_size = config.part_size or PART_SIZE
+        self.connections = config.max_connections or MAX_CONNECTIONS
+        self.large_connections = min(self.connections, config.max_connections or LARGE_CONNECTIONS)
+        self.memory_limit = config.memory_limit or machine.default_memory_limit()
+        self.window = WINDOW
+        self.validate: str | None = None if config.checksum == "off" else "request"
+        self.validate_whole: str | None = None if config.checksum == "off" else "full"
+        self.checksums = ChecksumPolicy(config.checksum)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._engines: dict[tuple[str, int, str], Any] = {}
+        self._targets: dict[str | None, Target] = {}
+        self._credentials: Any = None
+        self._closed = False
+        _open_backends.add(self)
+
+    # -- where to, and by which engine -------------------------------------------------------------------------------
+    def target(self, bucket: str | None) -> Target:
+        """Engine and address for a bucket, with credentials in force."""
+        if self._closed:
+            raise errors.ClosedError("the client is closed")
+        if self._pid != os.getpid():
+            raise errors.ClosedError("the client belongs to the process that this one was forked from")
+        found = self._targets.get(bucket)
+        if found is None:
+            endpoint = self.session.endpoint(bucket)
+            found = self._targets[bucket] = Target(self.engine(endpoint), endpoint)
+        if self._credentials is None or self.session.credentials_refresh_due():
+            self._refresh()
+        return found
+
+    def engine(self, endpoint: Endpoint) -> Any:
+        """The engine for an endpoint.
+
+        One for each scheme and port: the C library's table of endpoints is keyed by host name alone, so two ports of
+        one host would share a pool. One for each region: it is part of the signature.
+        """
+        key = (endpoint.scheme, endpoint.port, endpoint.signing_region)
+        with self._lock:
+            engine = self._engines.get(key)
+            if engine is None:
+                engine = self._engines[key] = self._make_engine(endpoint)
+                if self._credentials is not None:
+                    engine.set_credentials(*self._credentials)
+            return engine
+
+    def _make_engine(self, endpoint: Endpoint) -> Any:
+        config = self.config
+        tls = endpoint.scheme == "https"
+        verify = self.session.verify if tls else True
+        try:
+            engine = _native.Engine(
+                region=endpoint.signing_region,
+                tls=tls,
+                verify=verify is not False,
+                ca=machine.ca_bundle(verify) if tls else None,
+                threads=machine.event_loops(),
+                part_size=self.part_size,
+                max_connections=self.connections,
+                memory_limit=self.memory_limit,
+                # the C library plans 0.4 Gb/s for a connection and can only be capped below that plan
+                throughput_gbps=max(config.throughput_gbps or 0.0, self.connections * 0.4),
+                connect_timeout_ms=max(1, round(config.connect_timeout * 1000)),
+                read_timeout_s=max(1, round(config.read_timeout)),
+                max_retries=config.max_attempts - 1,
+            )
+        except ValueError as error:
+            raise errors.ConfigError(str(error)) from None
+        engine.watchers = Watchers(engine)
+        return engine
+
+    def _refresh(self) -> None:
+        frozen = self.session.frozen_credentials() or (None, None, None)
+        with self._lock:
+            if frozen != self._credentials:
+                self._credentials = frozen
+                for engine in self._engines.values():
+                    engine.set_credentials(*frozen)
+
+    # -- life --------------------------------------------------------------------------------------------------------
+    def stats(self) -> dict[str, Any]:
+        engines = list(self._engines.values()) if self._pid == os.getpid() else []
+        return {
+            "backend": self.name,
+            "part_size": self.part_size,
+            "max_connections": self.connections,
+            "max_connections_per_transfer": self.large_connections,
+            "memory_limit": self.memory_limit,
+            "checksum": self.checksums.describe(),
+            "event_loops": machine.event_loops(),
+            "operations_in_flight": sum(engine.inflight for engine in engines),
+            "meta_requests": sum(engine.submitted for engine in engines),
+        }
+
+    def __del__(self) -> None:
+        # a client that was dropped unclosed: operations under way keep the engine alive, not the backend
+        if not getattr(self, "_closed", True):
+            self.close()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            engines = list(self._engines.values())
+            self._engines.clear()
+            self._targets.clear()
+        for engine in engines:
+            engine.close()
+            if engine.watchers is not None:
+                engine.watchers.close()
+                engine.watchers = None
+
+
+_open_backends: weakref.WeakSet[CrtBase] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """While Python still works: its end must not meet the C library's threads."""
+    for backend in list(_open_backends):
+        backend.close()
+
+
+class Target:
+    """What all requests to one bucket have in common."""
+
+    __slots__ = ("base", "endpoint", "engine", "native")
+
+    def __init__(self, engine: Any, endpoint: Endpoint) -> None:
+        self.engine = engine
+        self.endpoint = endpoint
+        self.base = endpoint.path_prefix
+        self.native = _native.Endpoint(f"{endpoint.scheme}://{endpoint.host_header}")
+
+    def path(self, key: str | None, query: str = "") -> bytes:
+        """The request's path and query. Only what RFC 3986 calls unreserved, and the slash, stays as it is."""
+        path = self.base
+        if key is None:
+            path = path or "/"
+        elif _PLAIN_KEY.match(key):
+            path = f"{path}/{key}"
+        else:
+            path = f"{path}/{quote(key, safe='/-_.~')}"
+        return (f"{path}?{query}" if query else path).encode("ascii")
+
+    def headers(self, *groups: Mapping[str, str] | None) -> Any:
+        """Host and user agent, and the groups' headers."""
+        pairs = [(b"Host", self.endpoint.host_header.encode("ascii")), (b"User-Agent", USER_AGENT)]
+        for group in groups:
+            if group:
+                pairs.extend((name.encode("ascii"), value.encode("utf-8")) for name, value in group.items())
+        return _native.Headers(pairs)
+
+
+USER_AGENT = b"objectfs"
+
+
+def one(op: _native.Op) -> Steps[_native.Response]:
+    """Wait for an operation of one request."""
+    (response,) = yield op
+    found: _native.Response = response
+    return found
+
+
+def all_of(op: _native.Op) -> Steps[list[_native.Response]]:
+    """Wait for an operation of many requests."""
+    responses: list[_native.Response] = yield op
+    return responses
