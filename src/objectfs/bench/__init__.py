@@ -1,1 +1,2 @@
-"""Benchmarks: programs for people, not timed tests. Each prints ratios within one run, the machine and the spread."""
+"""Benchmarks: programs for people, not timed tests. Each prints ratios within one run, the machine and the
+spread."""

@@ -57,14 +57,14 @@ def _say_dry(what: str) -> None:
     click.echo(f"(dry run) {printable(what)}")
 
 
-# -- to S3 -------------------------------------------------------------------------------------------------------------
+# -- to S3 ---------------------------------------------------------------------------------------------------
 
 
 def upload_stream(client: Client, stream: Any, to: S3Uri, account: Account) -> None:
     """All of a pipe, in parts, within a bounded memory."""
 
     def chunks() -> Iterator[bytes]:
-        while data := stream.read(1024 * 1024):
+        while data := stream.read1(1024 * 1024):
             account.moved(len(data))
             yield data
 
@@ -174,18 +174,25 @@ def _put_batch(client: Client, items: list[tuple[str, S3Uri, int]], account: Acc
             account.done(f"{path} -> {to}", len(loaded[to.key]))
 
 
-# -- from S3 -----------------------------------------------------------------------------------------------------------
+# -- from S3 -------------------------------------------------------------------------------------------------
 
 
 def download_one(
-    client: Client, source: S3Uri, target: str, pool: Pool, account: Account, *, into_folder: bool, dry_run: bool
+    client: Client,
+    source: S3Uri,
+    target: str,
+    pool: Pool,
+    account: Account,
+    *,
+    into_folder: bool,
+    dry_run: bool,
 ) -> None:
     path = target
     if into_folder:
         name = source.key.rpartition("/")[2]
         if not dry_run:
             _make_folder(target)
-        path = Destination(target).path_of(source.bucket, source.key, name)
+        path = Destination(target, create=not dry_run).path_of(source.bucket, source.key, name)
     if dry_run:
         _say_dry(f"{source} -> {path}")
         return
@@ -298,7 +305,7 @@ def _umask() -> int:
     return _known_umask[0]
 
 
-# -- within S3 ---------------------------------------------------------------------------------------------------------
+# -- within S3 -----------------------------------------------------------------------------------------------
 
 
 def keys_below(client: Client, source: S3Uri, prefix: str) -> Iterator[tuple[str, str, int]]:
@@ -330,7 +337,10 @@ def _copy(client: Client, source: S3Uri, to: S3Uri, size: int, account: Account)
     try:
         # One request, which S3 takes up to 5 GiB; the bytes do not travel through this machine.
         client.call(
-            "CopyObject", Bucket=to.bucket, Key=to.key, CopySource={"Bucket": source.bucket, "Key": source.key}
+            "CopyObject",
+            Bucket=to.bucket,
+            Key=to.key,
+            CopySource={"Bucket": source.bucket, "Key": source.key},
         )
     except ObjectFSError as error:
         account.failed(str(source), error)

@@ -48,10 +48,10 @@ def command(
 ) -> int:
     """Copy between this machine and S3, or within S3.
 
-    SOURCE and TARGET are paths, s3://bucket/key addresses, or - for the standard input or output. With several
-    sources, or when it ends in /, TARGET is a folder. A file that cannot be copied is told of, the others still are,
-    and the exit code is 1. Downloads appear under their name when they are complete. Keys that would be written
-    outside of TARGET are refused.
+    SOURCE and TARGET are paths, s3://bucket/key addresses, or - for the standard input or output. With
+    several sources, or when it ends in /, TARGET is a folder. A file that cannot be copied is told of, the
+    others still are, and the exit code is 1. Downloads appear under their name when they are complete. Keys
+    that would be written outside of TARGET are refused.
     """
     remote = [is_address(source) for source in sources]
     if not is_address(target) and not all(remote):
@@ -60,16 +60,19 @@ def command(
         raise click.UsageError("- stands for one stream: no -r, no --dry-run, no second source")
     to = uri.parse(target) if is_address(target) else None
     flags = Flags(recursive, dry_run)
-    with make_client(options) as client, Account(quiet=quiet or dry_run, verbose=verbose) as account:
-        with Pool(jobs) as pool:
-            for source in sources:
-                if to is not None and not is_address(source):
-                    _upload(client, source, to, flags, pool, account, several=len(sources) > 1)
-                elif to is not None:
-                    _within(client, uri.parse(source), to, flags, pool, account, several=len(sources) > 1)
-                else:
-                    _download(client, uri.parse(source), target, flags, pool, account, several=len(sources) > 1)
-            pool.finish()
+    with (
+        make_client(options) as client,
+        Account(quiet=quiet or dry_run, verbose=verbose) as account,
+        Pool(jobs) as pool,
+    ):
+        for source in sources:
+            if to is not None and not is_address(source):
+                _upload(client, source, to, flags, pool, account, several=len(sources) > 1)
+            elif to is not None:
+                _within(client, uri.parse(source), to, flags, pool, account, several=len(sources) > 1)
+            else:
+                _download(client, uri.parse(source), target, flags, pool, account, several=len(sources) > 1)
+        pool.finish()
     return account.summary("copied")
 
 
@@ -90,7 +93,8 @@ def folder(key: str) -> str:
 
 
 def last_name(source: S3Uri) -> str:
-    """What a source is called in the folder that receives it. UsageError where that could be another place."""
+    """What a source is called in the folder that receives it. UsageError where that could be another
+    place."""
     name = source.key.rstrip("/").rpartition("/")[2] or source.bucket
     if name in (".", "..") or os.path.basename(name) != name or chr(0) in name:
         raise click.UsageError(f"{source} has no name that a folder could have; copy it alone")
@@ -103,12 +107,14 @@ def _upload(
     if source == STREAM:
         if not to.key or to.key.endswith("/"):
             raise click.UsageError(f"{to} names no object: a stream has no name of its own")
-        copying.upload_stream(client, sys.stdin.buffer.raw, to, account)
+        copying.upload_stream(client, sys.stdin.buffer, to, account)
     elif os.path.isdir(source):
         if not flags.recursive:
             raise click.UsageError(f"{source} is a folder; -r copies folders")
         name = os.path.basename(os.path.abspath(source)) + "/" if several else ""
-        copying.upload_tree(client, source, S3Uri(to.bucket, folder(to.key) + name), pool, account, dry_run=flags.dry_run)
+        copying.upload_tree(
+            client, source, S3Uri(to.bucket, folder(to.key) + name), pool, account, dry_run=flags.dry_run
+        )
     else:
         key = _named(to, os.path.basename(source), several=several)
         copying.upload_one(client, source, S3Uri(to.bucket, key), pool, account, dry_run=flags.dry_run)
@@ -134,7 +140,13 @@ def _download(
         if not source.key:
             raise click.UsageError(f"{source} names no object; -r copies all that is under it")
         copying.download_one(
-            client, source, target, pool, account, into_folder=several or _is_folder(target), dry_run=flags.dry_run
+            client,
+            source,
+            target,
+            pool,
+            account,
+            into_folder=several or _is_folder(target),
+            dry_run=flags.dry_run,
         )
 
 

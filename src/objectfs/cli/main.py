@@ -1,6 +1,7 @@
 """The ``objectfs`` command.
 
-Exit codes: 0 done; 1 the operation failed, wholly or for some files; 2 wrong usage or settings; 130 interrupted.
+Exit codes: 0 done; 1 the operation failed, wholly or for some files; 2 wrong usage or settings; 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ class _Failure(click.ClickException):
 
     def __init__(self, error: ObjectFSError) -> None:
         super().__init__(str(error))
-        self.exit_code = 2 if isinstance(error, ConfigError) else 1
 
     def show(self, file: Any = None) -> None:
         click.echo(f"objectfs: {self.format_message()}", file=file, err=True)
+
+
+class _WrongSetting(_Failure):
+    exit_code = 2
 
 
 class _Commands(click.Group):
@@ -57,7 +61,7 @@ class _Commands(click.Group):
         try:
             code = super().invoke(ctx)
         except ObjectFSError as error:
-            raise _Failure(error) from error
+            raise (_WrongSetting if isinstance(error, ConfigError) else _Failure)(error) from error
         except KeyboardInterrupt:
             click.echo("\nobjectfs: interrupted", err=True)
             ctx.exit(130)
@@ -68,8 +72,8 @@ class _Commands(click.Group):
 def cli() -> None:
     """Move data between this machine and Amazon S3, or anything that speaks S3.
 
-    Objects are addressed as s3://bucket/key. Settings come from the options, then from OBJECTFS_* variables, the
-    config file, and AWS's own files and variables; `objectfs doctor` shows which are in force.
+    Objects are addressed as s3://bucket/key. Settings come from the options, then from OBJECTFS_* variables,
+    the config file, and AWS's own files and variables; `objectfs doctor` shows which are in force.
     """
 
 

@@ -18,7 +18,9 @@ _OPTIONS = (
     click.option("--region", metavar="NAME", help="The region of the bucket."),
     click.option("--profile", metavar="NAME", help="A profile of the config file or of AWS's files."),
     click.option("--no-sign-request", "anonymous", is_flag=True, default=None, help="Send no credentials."),
-    click.option("--addressing-style", type=click.Choice(["auto", "path", "virtual"]), help="How URLs name the bucket."),
+    click.option(
+        "--addressing-style", type=click.Choice(["auto", "path", "virtual"]), help="How URLs name the bucket."
+    ),
     click.option("--ca-bundle", metavar="FILE", help="Certificates that are trusted."),
     click.option("--no-verify-ssl", is_flag=True, help="Accept any TLS certificate."),
     click.option("--max-connections", type=int, metavar="N", help="At most so many connections."),

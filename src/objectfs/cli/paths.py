@@ -11,7 +11,9 @@ import sys
 
 from objectfs.errors import LocalFileError, UnsafeKeyError
 
-_WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10)}
+_WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {
+    f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10)
+}
 
 
 def segments(name: str, *, windows: bool | None = None) -> list[str]:
@@ -42,7 +44,9 @@ def segments(name: str, *, windows: bool | None = None) -> list[str]:
 
 def _check_windows(part: str) -> None:
     if any(char in '\\:*?"<>|' or char < " " for char in part):
-        raise ValueError("it has a character that Windows does not allow in a file's name (a backslash, a drive's colon…)")
+        raise ValueError(
+            "it has a character that Windows does not allow in a file's name (a backslash, a drive's colon…)"
+        )
     if part[-1] in ". ":
         raise ValueError("Windows drops dots and spaces at the end of a name")
     if part.partition(".")[0].upper() in _WINDOWS_DEVICES:
@@ -89,7 +93,8 @@ class Destination:
     def _check_order(self, name: str) -> None:
         """Refuse ``a/b`` behind ``a``: one path cannot be both a file and a folder.
 
-        Names come sorted, so those that begin with a given one follow it directly: only its own beginnings are kept.
+        Names come sorted, so those that begin with a given one follow it directly: only its own beginnings
+        are kept.
         """
         while self._above and not name.startswith(self._above[-1]):
             self._above.pop()
@@ -102,7 +107,8 @@ class Destination:
         if parent in self._checked:
             return
         try:
-            # Before anything is made: a link on the way must not lead to a place outside, and have folders made there.
+            # Before anything is made: a link on the way must not lead to a place outside, and have folders
+            # made there.
             real = os.path.realpath(parent)
             if real != self._root and os.path.commonpath([real, self._root]) != self._root:
                 raise _refusal(bucket, key, f"a symbolic link leads out of the destination: {parent} is {real}")

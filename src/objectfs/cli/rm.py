@@ -56,5 +56,8 @@ def command(addresses: tuple[str, ...], recursive: bool, dry_run: bool, quiet: b
             for key, error in failures.items():
                 account.failed(f"s3://{target.bucket}/{key}", error)
     if not quiet and not dry_run:
-        click.echo(f"deleted {account.files}" + (f"; {account.failures} failed" if account.failures else ""), err=True)
+        click.echo(
+            f"deleted {account.files}" + (f"; {account.failures} failed" if account.failures else ""),
+            err=True,
+        )
     return 1 if account.failures else 0

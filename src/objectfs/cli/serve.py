@@ -15,7 +15,9 @@ import click
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free port.")
 @click.option("--tls", is_flag=True, help="HTTPS with a certificate made for it.")
-@click.option("--bucket", "buckets", multiple=True, metavar="NAME", help="Create it; may be repeated. [default: bucket]")
+@click.option(
+    "--bucket", "buckets", multiple=True, metavar="NAME", help="Create it; may be repeated. [default: bucket]"
+)
 @click.option("--access-key", default="test", show_default=True)
 @click.option("--secret-key", default="testtest", show_default=True)
 @click.option("--no-verify", is_flag=True, help="Do not check signatures.")
@@ -41,16 +43,16 @@ def command(
     # So that `kill` ends it as cleanly as Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        server = S3Server(
-            directory, host, port, tls, access_key, secret_key, buckets or ("bucket",), not no_verify
-        )
+        server = S3Server(directory, host, port, tls, access_key, secret_key, buckets or ("bucket",), not no_verify)
         server.start()
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
     try:
         click.echo(f"Serving S3 at {server.endpoint_url}. Paste into another terminal:\n")
         click.echo(f"  export OBJECTFS_ENDPOINT_URL={shlex.quote(server.endpoint_url)} OBJECTFS_REGION={server.region}")
-        click.echo(f"  export AWS_ACCESS_KEY_ID={shlex.quote(access_key)} AWS_SECRET_ACCESS_KEY={shlex.quote(secret_key)}")
+        click.echo(
+            f"  export AWS_ACCESS_KEY_ID={shlex.quote(access_key)} AWS_SECRET_ACCESS_KEY={shlex.quote(secret_key)}"
+        )
         if server.ca_file:
             click.echo(f"  export AWS_CA_BUNDLE={shlex.quote(str(server.ca_file))}")
         click.echo(f"  objectfs ls s3://{(buckets or ('bucket',))[0]}\n")

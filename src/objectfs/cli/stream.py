@@ -9,14 +9,15 @@ from typing import Any
 from objectfs.client import Client
 
 BLOCK = 16 * 1024 * 1024
-"""Of one request. Two are in memory: the one being written and the one on its way. Twice the part size, so that each
-is fetched over more than one connection."""
+"""Of one request. Two are in memory: the one being written and the one on its way. Twice the part size, so
+that each is fetched over more than one connection."""
 
 
 def blocks(client: Client, bucket: str, key: str) -> Iterator[memoryview]:
     """The object's bytes in order, the next block on its way while one is consumed.
 
-    All blocks are of the same object: ObjectChangedError or PreconditionFailedError if it is replaced meanwhile.
+    All blocks are of the same object: ObjectChangedError or PreconditionFailedError if it is replaced
+    meanwhile.
     """
     first: Any = client.get(bucket, key, 0, BLOCK)
     info = first.info or client.head(bucket, key)
@@ -36,5 +37,3 @@ def write_all(target: Any, data: memoryview) -> None:
     while len(data):
         count = target.write(data)
         data = data[count:]
-
-

@@ -70,7 +70,11 @@ def main() -> int:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         where = report.machine()
-        facts = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "runs": options.runs, "server": options.server}
+        facts = {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "runs": options.runs,
+            "server": options.server,
+        }
         document = facts | {"machine": where, "scenarios": records}
         (options.out / "engine.json").write_text(json.dumps(document, indent=1) + "\n")
         lines = [

@@ -25,7 +25,8 @@ def fill(size: int) -> bytearray:
 
 
 def check(data: bytes | bytearray | memoryview, size: int, what: str = "object", *, start: int = 0) -> None:
-    """Raise ValueError unless ``data`` is the content from ``start`` of an object that is ``size`` bytes from there."""
+    """Raise ValueError unless ``data`` is the content from ``start`` of an object that is ``size`` bytes from
+    there."""
     view = memoryview(data).cast("B")
     if len(view) != size:
         raise ValueError(f"{what}: {len(view)} bytes arrived, not {size}")

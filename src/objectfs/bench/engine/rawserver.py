@@ -1,8 +1,8 @@
 """A server with nothing but sockets: as much of S3 as the benchmark's clients need, and no work for it.
 
-One process, one thread, no signatures, no storage: a GET of ``<anything>-<size>`` is answered with that many bytes of
-the benchmark's content, a PUT's body is read and dropped. It exists to tell whether the embedded server is what is
-measured; ``python -m objectfs.bench.engine.rawserver --cpu 0`` prints its endpoint.
+One process, one thread, no signatures, no storage: a GET of ``<anything>-<size>`` is answered with that many
+bytes of the benchmark's content, a PUT's body is read and dropped. It exists to tell whether the embedded
+server is what is measured; ``python -m objectfs.bench.engine.rawserver --cpu 0`` prints its endpoint.
 """
 
 from __future__ import annotations
@@ -81,9 +81,7 @@ class Connection:
             first, stop, status = 0, size, b"200 OK"
         if self.method == b"DELETE":
             first, stop, status = 0, 0, b"204 No Content"
-        self.out = memoryview(
-            b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n" % (status, stop - first, fields)
-        )
+        self.out = memoryview(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n" % (status, stop - first, fields))
         self.span = (0, 0) if self.method != b"GET" else (first, stop)
         self.on_writable()
 

@@ -63,7 +63,13 @@ def run_once(scenario: Scenario, client: str, endpoint: str, cpu: int | None, fo
     if scenario.verb == "import":
         command = [sys.executable, "-c", _IMPORT.format(cpu=cpu)]
     else:
-        order = {"scenario": scenario.name, "client": client, "endpoint": endpoint, "cpu": cpu, "folder": folder}
+        order = {
+            "scenario": scenario.name,
+            "client": client,
+            "endpoint": endpoint,
+            "cpu": cpu,
+            "folder": folder,
+        }
         command = [sys.executable, "-m", "objectfs.bench.engine.worker", json.dumps(order)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)

@@ -23,7 +23,8 @@ SINK = "sink"  # the embedded server keeps only the size of what is put there
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``figure`` of ObjectFS must be at most ``factor`` times that of ``peer``; without a peer, at most ``factor``."""
+    """``figure`` of ObjectFS must be at most ``factor`` times that of ``peer``; without a peer, at most
+    ``factor``."""
 
     figure: str
     factor: float
@@ -34,7 +35,8 @@ class Limit:
 class Scenario:
     """One line of the table.
 
-    ``verb`` is the method of a peer; "import" measures ``import objectfs`` instead. ``settings`` are for ObjectFS.
+    ``verb`` is the method of a peer; "import" measures ``import objectfs`` instead. ``settings`` are for
+    ObjectFS.
     """
 
     name: str

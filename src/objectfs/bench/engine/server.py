@@ -19,8 +19,19 @@ def running(kind: str, scenarios: list[Scenario], cpu: int | None) -> Iterator[s
     if kind == "raw":
         command = [sys.executable, "-m", "objectfs.bench.engine.rawserver"]
     else:
-        # What is measured is the client: the server checks no signatures, and keeps no objects but the warm-up's.
-        command = [sys.executable, "-m", "objectfs.sim", "--no-verify", "--anonymous", "--bucket", BUCKET, "--bucket", SINK]
+        # What is measured is the client: the server checks no signatures, and keeps no objects but the
+        # warm-up's.
+        command = [
+            sys.executable,
+            "-m",
+            "objectfs.sim",
+            "--no-verify",
+            "--anonymous",
+            "--bucket",
+            BUCKET,
+            "--bucket",
+            SINK,
+        ]
         for scenario in scenarios:
             if scenario.verb in ("get_into", "get_file", "get_many"):
                 for key in scenario.keys:

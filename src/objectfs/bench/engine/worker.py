@@ -1,7 +1,7 @@
 """One client doing one scenario, in a process of its own: started by :mod:`objectfs.bench.engine.runner`.
 
-The first run warms up (imports, connections, pages) and is not counted. What arrived is checked after each run, with
-the clock stopped. The result is one line of JSON on the standard output.
+The first run warms up (imports, connections, pages) and is not counted. What arrived is checked after each
+run, with the clock stopped. The result is one line of JSON on the standard output.
 """
 
 from __future__ import annotations

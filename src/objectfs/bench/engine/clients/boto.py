@@ -1,4 +1,5 @@
-"""boto3 as its documentation shows it: managed transfers for large objects, 16 threads for many small ones."""
+"""boto3 as its documentation shows it: managed transfers for large objects, 16 threads for many small
+ones."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
+
 from objectfs.bench.engine.clients import ACCESS_KEY, REGION, SECRET_KEY, Bytes
 
 THREADS = 16

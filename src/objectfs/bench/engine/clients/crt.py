@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from awscrt import auth, s3
 from awscrt import io as crt_io
 from awscrt.http import HttpHeaders, HttpRequest
+
 from objectfs.bench.engine.clients import ACCESS_KEY, REGION, SECRET_KEY, Bytes
 
 
@@ -26,7 +27,9 @@ class Crt:
             tls_mode=s3.S3RequestTlsMode.DISABLED,
         )
 
-    def _start(self, kind: Any, method: str, bucket: str, key: str, body: Any = None, length: int = 0, **rest: Any) -> Any:
+    def _start(
+        self, kind: Any, method: str, bucket: str, key: str, body: Any = None, length: int = 0, **rest: Any
+    ) -> Any:
         headers = HttpHeaders([("host", self._host)])
         if body is not None:
             headers.add("content-length", str(length))
@@ -42,9 +45,7 @@ class Crt:
 
     def put(self, bucket: str, key: str, data: bytearray) -> None:
         # A reader over the memory: a BytesIO would first copy the bytearray, which is not the peer's cost.
-        self._start(
-            s3.S3RequestType.PUT_OBJECT, "PUT", bucket, key, _Reader(memoryview(data)), len(data)
-        ).result()
+        self._start(s3.S3RequestType.PUT_OBJECT, "PUT", bucket, key, _Reader(memoryview(data)), len(data)).result()
 
     def get_many(self, bucket: str, keys: Sequence[str], size: int) -> Sequence[Bytes]:
         results: list[list[bytes]] = [[] for _ in keys]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from objectfs.bench.engine.clients import ACCESS_KEY, REGION, SECRET_KEY, Bytes
 from obstore.store import S3Store
+
+from objectfs.bench.engine.clients import ACCESS_KEY, REGION, SECRET_KEY, Bytes
 
 
 class Obstore:
