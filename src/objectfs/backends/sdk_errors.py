@@ -26,7 +26,7 @@ def translate(error: BaseException, operation: str, bucket: str | None, key: str
             return inner
     if not isinstance(error, Exception) or isinstance(error, MemoryError):
         return error
-    if hasattr(error, "response"):
+    if isinstance(getattr(error, "response", None), dict):  # botocore's connection errors have one too: None
         return from_client_error(error, operation, bucket, key)
     cls, message = _classify(error)
     if cls is None:

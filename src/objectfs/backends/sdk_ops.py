@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import queue
 import socket
 import threading
@@ -154,9 +155,43 @@ class Task:
 _connections_lock = threading.Lock()
 
 
+class _Watched:
+    """A response's stream while its head is read: remembers the last line."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.last = b"?"
+
+    def readline(self, *arguments: Any) -> bytes:
+        self.last = self._stream.readline(*arguments)
+        return self.last
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Response(http.client.HTTPResponse):
+    """Refuses a head that ends before its empty line. http.client takes what came of it for the whole: an answer cut
+    before Content-Length would be an empty object."""
+
+    def begin(self) -> None:
+        stream: Any = self.fp
+        watched: Any = _Watched(stream)
+        self.fp = watched
+        try:
+            super().begin()
+        finally:
+            if self.fp is watched:
+                self.fp = stream
+        if watched.last == b"":
+            self.close()
+            raise http.client.RemoteDisconnected("the connection ended within the answer's head")
+
+
 class _Tracked:
     """Mixed into urllib3's connections: tells the running task which one it uses."""
 
+    response_class = _Response
     objectfs_task: Callable[[], Task | None] = staticmethod(lambda: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

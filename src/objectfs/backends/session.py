@@ -409,7 +409,7 @@ class Session:
         except TypeError as error:
             raise InvalidRequestError(str(error), operation=operation) from None
         except Exception as error:
-            if answer is not None and hasattr(error, "response"):
+            if answer is not None and isinstance(getattr(error, "response", None), dict):
                 raise
             raise _parameter_error(error, operation, params.get("Bucket"), params.get("Key")) from None
         finally:
