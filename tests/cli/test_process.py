@@ -1,0 +1,102 @@
+"""The command as a process: exit codes, signals, pipes, start-up."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import objectfs
+
+COMMAND = [sys.executable, "-m", "objectfs.cli"]
+
+
+def test_help_imports_no_command_and_no_engine() -> None:
+    code = (
+        "import sys\nfrom objectfs.cli.main import cli\n"
+        "try:\n    cli.main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "late = {'rich', 'boto3', 'botocore', 'objectfs._native', 'objectfs.client', 'objectfs.cli.cp'}\n"
+        "assert not late & set(sys.modules), late & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Commands:" in done.stdout
+
+
+def test_version() -> None:
+    done = subprocess.run([*COMMAND, "version", "-v"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("objectfs ")
+    assert "botocore " in done.stdout
+
+
+def test_doctor_shows_origins_and_no_secret(settings: dict[str, str]) -> None:
+    environment = os.environ | settings | {"OBJECTFS_ACCESS_KEY_ID": "id", "OBJECTFS_SECRET_ACCESS_KEY": "hidden"}
+    done = subprocess.run([*COMMAND, "doctor"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert settings["OBJECTFS_ENDPOINT_URL"] in done.stdout
+    assert "environment variable OBJECTFS_ENDPOINT_URL" in done.stdout
+    assert re.search(rf"in use +{settings['OBJECTFS_BACKEND']}\b", done.stdout)
+    assert "hidden" not in done.stdout + done.stderr
+    assert settings["AWS_SECRET_ACCESS_KEY"] not in done.stdout.replace("test", "")
+
+
+def test_doctor_with_a_wrong_setting() -> None:
+    done = subprocess.run(
+        [*COMMAND, "doctor"], capture_output=True, text=True, env=os.environ | {"OBJECTFS_PART_SIZE": "big"}
+    )
+    assert done.returncode == 2
+    assert "OBJECTFS_PART_SIZE" in done.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(client: objectfs.Client, settings: dict[str, str]) -> None:
+    client.put("bucket", "large", bytes(40 * 1024 * 1024))
+    line = f"{sys.executable} -m objectfs.cli cat s3://bucket/large | head -c 1"
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "\0"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
+def test_interrupt_is_130_and_leaves_no_file(
+    client: objectfs.Client, settings: dict[str, str], server: object, tmp_path: Path
+) -> None:
+    server.store.add_synthetic("bucket", "huge", 64 << 30)  # type: ignore[attr-defined]
+    process = subprocess.Popen([*COMMAND, "cp", "s3://bucket/huge", tmp_path / "file"], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(tmp_path.iterdir()), "the download did not begin"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    client.delete("bucket", "huge")
+    assert process.returncode == 130, errors
+    assert b"Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_serve(tmp_path: Path, stop: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "serve", tmp_path / "data", "--bucket", "mine"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(7)]
+        text = "".join(lines)
+        exports = dict(re.findall(r"(\w+)=(\S+)", text))
+        assert {"OBJECTFS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= exports.keys()
+        done = subprocess.run([*COMMAND, "ls"], env=os.environ | exports, capture_output=True, text=True, check=True)
+        assert "s3://mine" in done.stdout
+        process.send_signal(stop)
+        process.communicate(timeout=10)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
