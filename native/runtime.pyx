@@ -19,12 +19,12 @@ _runtime_lock = _threading.Lock()
 
 def _init_library():
     """Once per process. The library's own tables use the plain allocator: they live until the process ends."""
-    global _alloc, _traced
+    global _alloc, _traced, g_aws_channel_max_fragment_size  # without this, Cython would set a local name
     cdef aws_logger_standard_options log_options
     _alloc = aws_default_allocator()
     aws_s3_library_init(_alloc)
     # Sockets are read and written in messages of this size; the default of 16 KiB costs twice the CPU (0001-engine).
-    g_aws_channel_max_fragment_size = FRAGMENT_SIZE
+    g_aws_channel_max_fragment_size = <size_t>int(_os.environ.get("OBJECTFS_DEBUG_FRAGMENT_SIZE", str(64 * 1024)))
     if _os.environ.get("OBJECTFS_MEMTRACE", "") not in ("", "0"):
         _alloc = aws_mem_tracer_new(_alloc, NULL, AWS_MEMTRACE_BYTES, 0)
         _traced = True
@@ -36,9 +36,6 @@ def _init_library():
         log_options.filename = PyBytes_AS_STRING(path)
         if aws_logger_init_standard(&_logger, aws_default_allocator(), &log_options) == AWS_OP_SUCCESS:
             aws_logger_set(&_logger)
-
-
-FRAGMENT_SIZE = int(_os.environ.get("OBJECTFS_DEBUG_FRAGMENT_SIZE", str(64 * 1024)))
 
 
 cdef int _acquire_runtime(int threads) except -1:
@@ -113,5 +110,6 @@ def debug_outstanding_bytes(double timeout=5.0):
 
 
 _init_library()
+FRAGMENT_SIZE = g_aws_channel_max_fragment_size  # what the library has in force
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_after_fork_in_child)
