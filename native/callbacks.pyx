@@ -25,7 +25,7 @@ cdef void _wake_group(group_t* group) noexcept nogil:
         group.queued = True
         group.next = notifier.head
         notifier.head = group
-        if group.next == NULL:  # else a wake-up is on its way already
+        if group.next == NULL and notifier.fd >= 0:  # else a wake-up is on its way already
             objectfs_wake(notifier.fd)
 
 
@@ -119,7 +119,9 @@ cdef void _on_finish(
         # A response that broke off after it had begun is a truncated body; the partial content is of no use.
         op.started_body = result.response_status == 0 and (
             result.error_response_headers != NULL or (body != NULL and body.len > 0))
-        if body != NULL and result.response_status != 0 and _append(op, body.buffer, body.len) != AWS_OP_SUCCESS:
+        # For errors that it retries the C library does not say the status; the document does. Anything longer than
+        # an error document is the beginning of content, and of no use.
+        if body != NULL and body.len <= 65536 and _append(op, body.buffer, body.len) != AWS_OP_SUCCESS:
             op.data_len = 0
     else:
         op.status = result.response_status

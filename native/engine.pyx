@@ -19,6 +19,7 @@ cdef class Engine:
     cdef set _inflight
     cdef bint _closed
     cdef bint _runtime
+    cdef long _pid
     cdef object _lock
     cdef public object watchers
     """Who makes futures for operations (``objectfs.backends.crt_watch.Watchers``)."""
@@ -26,6 +27,7 @@ cdef class Engine:
 
     def __cinit__(self):
         self._inflight = set()
+        self._pid = objectfs_getpid()
         self._lock = _threading.RLock()
 
     def __init__(
@@ -124,17 +126,22 @@ cdef class Engine:
         e.client_gone = False
 
     cdef int _check(self) except -1:
+        if self._pid != objectfs_getpid():
+            raise _closed_error("the engine belongs to the process that this one was forked from")
         if self._e == NULL or self._closed:
-            raise RuntimeError("the engine is closed")
-        if self._e.pid != objectfs_getpid():
-            raise RuntimeError("the engine belongs to the process that this one was forked from")
+            raise _closed_error("the engine is closed")
         return 0
 
     def set_credentials(self, access_key_id, secret_access_key, session_token=None):
         """Sign from now on with these (str); with None as access key, do not sign."""
+        self._check()  # before the lock, which a forked child may find taken
+        with self._lock:
+            self._check()
+            self._set_credentials(access_key_id, secret_access_key, session_token)
+
+    cdef int _set_credentials(self, access_key_id, secret_access_key, session_token) except -1:
         cdef aws_credentials* new
         cdef aws_credentials* old
-        self._check()
         if access_key_id is None:
             new = aws_credentials_new_anonymous(self._e.alloc)
         else:
@@ -155,6 +162,7 @@ cdef class Engine:
         self._e.credentials = new
         aws_mutex_unlock(&self._e.lock)
         aws_credentials_release(old)
+        return 0
 
     def start(self, list requests not None, *, size_t window=1, bint stop_on_error=False):
         """Start requests; an Op stands for them all.
@@ -171,37 +179,44 @@ cdef class Engine:
         if n == 0:
             raise ValueError("no requests")
         self._check()
-        for item in requests:
-            if (<Request?>item)._started:
-                raise ValueError("a Request is sent once")
+        requests = list(requests)  # the caller's own list may change, the memory behind its requests may not
         self._reap_cancelled()
         op = Op.__new__(Op)
-        with self._lock:
-            group = self._new_group(n)
-        for i in range(n):
-            request = <Request>requests[i]
-            request._started = True
-            request._fill(&group.ops[i], group)
-        group.window = max(window, 2)
-        group.stop_on_error = stop_on_error
-        group.wake_at = n
-        group.owner = <void*>op
         op._engine = self
-        op._group = group
-        op._requests = requests
-        self._inflight.add(op)
-        _live.add(op)
+        with self._lock:  # a close in another thread comes before or after all of this
+            self._check()
+            for item in requests:
+                if (<Request?>item)._started or (<Request>item)._endpoint is None:
+                    raise ValueError("a Request is sent once")
+                (<Request>item)._started = True
+            group = self._new_group(n)
+            for i in range(n):
+                request = <Request>requests[i]
+                request._fill(&group.ops[i], group)
+            # no window so large that sums with it wrap around
+            group.window = min(max(window, 2), n + 2)
+            group.stop_on_error = stop_on_error
+            group.wake_at = n
+            group.owner = <void*>op
+            op._requests = requests
+            op._group = group
+            self._inflight.add(op)
+            _live.add(op)
+            _pin(group)
         with nogil:
             _feed(group)
+            _unpin(group)
         return op
 
     cdef group_t* _new_group(self, size_t n) except NULL:
-        cdef group_t* group = self._e.free_groups
+        cdef group_t* group
         cdef op_t* ops
-        cdef aws_condition_variable cond
+        aws_mutex_lock(&self._e.lock)
+        group = self._e.free_groups
         if group != NULL:
             self._e.free_groups = group.next
-        else:
+        aws_mutex_unlock(&self._e.lock)
+        if group == NULL:
             group = <group_t*>malloc(sizeof(group_t))
             if group == NULL:
                 raise MemoryError()
@@ -210,8 +225,10 @@ cdef class Engine:
         if group.capacity < n:
             ops = <op_t*>realloc(group.ops, n * sizeof(op_t))
             if ops == NULL:
-                group.next = self._e.free_groups
-                self._e.free_groups = group
+                group.engine = self._e
+                aws_mutex_lock(&self._e.lock)
+                _recycle(group)
+                aws_mutex_unlock(&self._e.lock)
                 raise MemoryError()
             group.ops = ops
             group.capacity = n
@@ -221,18 +238,10 @@ cdef class Engine:
         group.n = n
         group.submitted = group.ended = group.failed = 0
         group.transferred = 0
-        group.cancelled = group.stop_on_error = group.queued = False
+        group.cancelled = group.stop_on_error = group.queued = group.reaped = False
+        group.users = 0
         group.notifier = NULL
         return group
-
-    cdef void _recycle(self, group_t* group) noexcept:
-        """A reaped group goes back to the free list, its big arrays do not stay."""
-        if group.capacity > 64:
-            free(group.ops)
-            group.ops = NULL
-            group.capacity = 0
-        group.next = self._e.free_groups
-        self._e.free_groups = group
 
     def _reap_cancelled(self):
         """Let go of the memory of operations whose handle was dropped and that have ended since."""
@@ -259,41 +268,51 @@ cdef class Engine:
         What does not end in time (the C library waits for a connection attempt, say) keeps its memory: nothing is
         ever freed under the C library's feet.
         """
+        if self._pid != objectfs_getpid():
+            return True  # rule 7
+        with self._lock:
+            if self._e == NULL or self._closed:
+                return True
+            self._closed = True
+        ended = False
+        try:
+            ended = self._end(_monotonic() + timeout)
+        finally:
+            if not ended:  # late, or Ctrl-C: what the C library still uses stays, beyond the end of Python too
+                for item in list(self._inflight):
+                    Py_INCREF(item)
+        return ended
+
+    cdef bint _end(self, double deadline) except -1:
         cdef Op op
         cdef engine_t* e = self._e
-        cdef bint gone
-        cdef int64_t step = 100_000_000
-        if e == NULL or self._closed:
-            return True
-        self._closed = True
-        if e.pid != objectfs_getpid():
-            return True  # rule 7
-        deadline = _monotonic() + timeout
+        cdef bint gone = False
         for item in list(self._inflight):
             (<Op>item)._cancel()
         for item in list(self._inflight):
             op = item
-            while not op._wait(step) and _monotonic() < deadline:
-                pass
+            while not op._wait(_SIGNAL_INTERVAL) and _monotonic() < deadline:
+                PyErr_CheckSignals()
             op._try_reap()
         if self._inflight:
-            _leaked.append(self)
             return False
-        if e.client != NULL:
-            aws_s3_client_release(e.client)
-            e.client = NULL
-        while True:
+        # first threads that still leave a group of ours, then the client
+        while not gone:
             with nogil:
                 aws_mutex_lock(&e.lock)
-                if not e.client_gone:
-                    aws_condition_variable_wait_for(&e.cond, &e.lock, step)
-                gone = e.client_gone
+                if e.users == 0 and e.client != NULL:
+                    aws_mutex_unlock(&e.lock)
+                    aws_s3_client_release(e.client)
+                    aws_mutex_lock(&e.lock)
+                    e.client = NULL
+                if e.users != 0 or not e.client_gone:
+                    aws_condition_variable_wait_for(&e.cond, &e.lock, _SIGNAL_INTERVAL)
+                gone = e.users == 0 and e.client == NULL and e.client_gone
                 aws_mutex_unlock(&e.lock)
-            if gone:
-                break
-            if _monotonic() >= deadline:
-                _leaked.append(self)
-                return False
+            if not gone:
+                PyErr_CheckSignals()
+                if _monotonic() >= deadline:
+                    return False
         self._free()
         return True
 
@@ -324,10 +343,13 @@ cdef class Engine:
 
     def __dealloc__(self):
         # `inflight` holds operations and they hold the engine, so none is under way here
-        if self._e != NULL and not self._closed and self._e.pid == objectfs_getpid():
+        if self._e != NULL and not self._closed:
             self.close()
 
 
 from time import monotonic as _monotonic
 
-_leaked = []  # engines that the C library would not let go of in time: their memory must stay
+
+def _closed_error(str message):
+    from objectfs.errors import ClosedError
+    return ClosedError(message)

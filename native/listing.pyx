@@ -24,7 +24,13 @@ def _numeric(text):
     import re
     return re.sub(
         r"&#(?:x([0-9a-fA-F]+)|([0-9]+));",
-        lambda m: chr(int(m[1], 16) if m[1] else int(m[2])).replace("&", "&amp;"), text)
+        lambda m: _character(int(m[1], 16) if m[1] else int(m[2])).replace("&", "&amp;"), text)
+
+
+def _character(code):
+    if code > 0x10FFFF:
+        raise ValueError(f"no character has the number {code}")
+    return chr(code)
 
 
 cdef const char* _find(const char* at, const char* end, const char* what, size_t size) noexcept nogil:

@@ -7,7 +7,8 @@ cdef int64_t _SIGNAL_INTERVAL = 50_000_000  # nanoseconds between two looks for 
 cdef class Notifier:
     """Tells an event loop that operations have ended: the descriptor becomes readable, ``drain`` names them.
 
-    Made for one engine and one descriptor (the writing end of a socket pair, non-blocking).
+    Made for one engine and one descriptor (the writing end of a socket pair, non-blocking), which must be open until
+    ``close``.
     """
 
     cdef notifier_t* _n
@@ -21,26 +22,55 @@ cdef class Notifier:
         self._n.head = NULL
         self._engine = engine
 
+    def close(self):
+        """Do not touch the descriptor again."""
+        cdef engine_t* e
+        if self._engine._pid != objectfs_getpid():
+            return
+        with self._engine._lock:
+            e = self._engine._e
+            if e != NULL:
+                aws_mutex_lock(&e.lock)
+            self._n.fd = -1
+            if e != NULL:
+                aws_mutex_unlock(&e.lock)
+
     def drain(self):
         """The operations that want attention since the last call."""
-        cdef engine_t* e = self._engine._e
+        cdef engine_t* e
         cdef group_t* group
         found = []
-        if e == NULL or e.pid != objectfs_getpid():
+        if self._engine._pid != objectfs_getpid():
             return found
-        aws_mutex_lock(&e.lock)
-        group = self._n.head
-        self._n.head = NULL
-        while group != NULL:
-            group.queued = False
-            found.append(<object>group.owner)
-            group = group.next
-        aws_mutex_unlock(&e.lock)
+        with self._engine._lock:  # so no op is reaped meanwhile
+            e = self._engine._e
+            if e == NULL:
+                return found
+            aws_mutex_lock(&e.lock)
+            group = self._n.head
+            self._n.head = NULL
+            while group != NULL:
+                group.queued = False
+                found.append(<object>group.owner)
+                group = group.next
+            aws_mutex_unlock(&e.lock)
         return found
 
     def __dealloc__(self):
         # ops that are watched hold the notifier, so no group points here any more
         free(self._n)
+
+
+cdef void _leave_notifier(group_t* group) noexcept nogil:
+    """Out of the notifier's list, if in it. The caller holds the engine's lock."""
+    cdef group_t** link
+    if group.queued:
+        link = &group.notifier.head
+        while link[0] != NULL and link[0] != group:
+            link = &link[0].next
+        if link[0] == group:
+            link[0] = group.next
+        group.queued = False
 
 
 @cython.final
@@ -60,38 +90,56 @@ cdef class Op:
     def __init__(self):
         raise TypeError("made by Engine.start")
 
-    cdef bint _wait(self, int64_t nanoseconds):
+    cdef int _check_process(self) except -1:
+        if self._engine._pid != objectfs_getpid():
+            raise _closed_error("the operation belongs to the process that this one was forked from")
+        return 0
+
+    cdef group_t* _pinned(self) except? NULL:
+        """The group, pinned, or NULL if it is reaped."""
+        cdef group_t* group
+        with self._engine._lock:
+            group = self._group
+            if group != NULL:
+                _pin(group)
+        return group
+
+    cdef bint _wait(self, int64_t nanoseconds) except -1:
         cdef bint done
-        cdef group_t* group = self._group
+        cdef group_t* group
+        self._check_process()
+        group = self._pinned()
         if group == NULL:
             return True
         with nogil:
             done = _wait_group(group, nanoseconds)
+            _unpin(group)
         return done
 
-    cdef void _cancel(self):
-        cdef group_t* group = self._group
-        if group != NULL and self._engine._e.pid == objectfs_getpid():
+    cdef int _cancel(self) except -1:
+        cdef group_t* group
+        if self._engine._pid != objectfs_getpid():
+            return 0
+        group = self._pinned()
+        if group != NULL:
             with nogil:
                 _cancel_group(group)
+                _unpin(group)
+        return 0
 
     def wait(self, timeout=None):
         """Block until all have ended, or ``timeout`` seconds passed; True when ended. Signals are served meanwhile."""
-        cdef int64_t left
-        cdef int64_t step
+        cdef double left
         if self._group == NULL:
             return True
-        if self._engine._e.pid != objectfs_getpid():
-            raise RuntimeError("the operation belongs to the process that this one was forked from")
         if timeout is None:
             while not self._wait(_SIGNAL_INTERVAL):
                 PyErr_CheckSignals()
         else:
             deadline = _monotonic() + timeout
             while True:
-                left = <int64_t>(max(0.0, deadline - _monotonic()) * 1e9)
-                step = min(left, _SIGNAL_INTERVAL)
-                if self._wait(step):
+                left = max(0.0, min(deadline - _monotonic(), 3600.0)) * 1e9
+                if self._wait(<int64_t>min(left, <double>_SIGNAL_INTERVAL)):
                     break
                 PyErr_CheckSignals()
                 if left <= 0:
@@ -103,15 +151,13 @@ cdef class Op:
         """Whether all have ended."""
         if self._group == NULL:
             return True
-        if self._engine._e.pid != objectfs_getpid():
+        if self._engine._pid != objectfs_getpid():
             return False
         return self._try_reap()
 
     def advance(self):
         """Submit what the window allows now; True when all have ended. For event loops, after a notification."""
-        if self._group != NULL and not self._wait(0):
-            return False
-        return self._try_reap()
+        return self._wait(0) and self._try_reap()
 
     def cancel(self):
         """Ask all to stop. Each of them still ends, soon; if nobody asks for the result, the engine lets go of it."""
@@ -124,46 +170,48 @@ cdef class Op:
 
     def watch(self, Notifier notifier not None):
         """Have the notifier tell when all have ended or the window wants feeding. False if they have ended already."""
-        cdef engine_t* e = self._engine._e
-        cdef group_t* group = self._group
+        cdef engine_t* e
+        cdef group_t* group
         cdef bint ready
-        if group == NULL:
-            return False
-        self._notifier = notifier
-        aws_mutex_lock(&e.lock)
-        ready = group.ended >= group.wake_at
-        if not ready:
-            group.notifier = notifier._n
-        aws_mutex_unlock(&e.lock)
-        if ready:
+        self._check_process()
+        if notifier._engine is not self._engine:
+            raise ValueError("the notifier belongs to another engine")
+        while True:
+            with self._engine._lock:
+                group = self._group
+                if group == NULL:
+                    return False
+                e = group.engine
+                aws_mutex_lock(&e.lock)
+                ready = group.ended >= group.wake_at
+                if not ready and group.notifier != notifier._n:
+                    _leave_notifier(group)
+                    group.notifier = notifier._n
+                aws_mutex_unlock(&e.lock)
+                if not ready:
+                    self._notifier = notifier  # only now: nobody reaches the former one from the group any more
+                    return True
             if self.advance():
                 return False
-            return self.watch(notifier)
-        return True
 
     cdef bint _try_reap(self):
         """Move the results out if all have ended; whether they have."""
-        cdef group_t* group = self._group
-        cdef group_t** link
+        cdef group_t* group
         cdef engine_t* e
         cdef bint done
         cdef size_t i
-        if group == NULL:
+        if self._group == NULL:
             return True
-        e = self._engine._e
         with self._engine._lock:
-            if self._group == NULL:
+            group = self._group
+            if group == NULL:
                 return True
+            e = group.engine
             aws_mutex_lock(&e.lock)
             done = _group_done(group)
-            if done and group.queued:
-                # leave the notifier's list: the group is about to be recycled
-                link = &group.notifier.head
-                while link[0] != NULL and link[0] != group:
-                    link = &link[0].next
-                if link[0] == group:
-                    link[0] = group.next
-                group.queued = False
+            if done:
+                _leave_notifier(group)
+                group.notifier = NULL
             aws_mutex_unlock(&e.lock)
             if not done:
                 return False
@@ -178,10 +226,14 @@ cdef class Op:
             self._requests = None
             self._responses = responses
             self._group = NULL
-            self._engine._recycle(group)
-        self._notifier = None
-        self._engine._inflight.discard(self)
-        _live.discard(self)
+            aws_mutex_lock(&e.lock)
+            group.reaped = True
+            if group.users == 0:
+                _recycle(group)
+            aws_mutex_unlock(&e.lock)
+            self._notifier = None
+            self._engine._inflight.discard(self)
+            _live.discard(self)
         return True
 
     def result(self):
@@ -193,10 +245,10 @@ cdef class Op:
     @property
     def transferred(self):
         """Bytes of content moved so far."""
-        cdef uint64_t moved
-        if self._group == NULL:
-            return self._moved
-        aws_mutex_lock(&self._engine._e.lock)
-        moved = self._group.transferred
-        aws_mutex_unlock(&self._engine._e.lock)
-        return moved
+        if self._engine._pid == objectfs_getpid():
+            with self._engine._lock:
+                if self._group != NULL:
+                    aws_mutex_lock(&self._group.engine.lock)
+                    self._moved = self._group.transferred
+                    aws_mutex_unlock(&self._group.engine.lock)
+        return self._moved

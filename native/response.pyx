@@ -63,7 +63,11 @@ cdef class Response:
         end = at + PyBytes_GET_SIZE(self._packed)
         while at < end:
             name_end = <const char*>memchr(at, c"\n", end - at)
+            if name_end == NULL:
+                return None
             value_end = <const char*>memchr(name_end + 1, c"\n", end - name_end - 1)
+            if value_end == NULL:
+                return None
             found = aws_byte_cursor_from_array(at, name_end - at)
             if aws_byte_cursor_eq_ignore_case(&found, &wanted):
                 return (name_end + 1)[:value_end - name_end - 1]

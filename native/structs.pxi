@@ -5,8 +5,9 @@
 # 1. op_t: one meta request. Lives in its group's array. The CRT refers to it from aws_s3_client_make_meta_request
 #    until its shutdown callback has returned; nothing frees it before.
 # 2. group_t: 1..n op_t that were started together. Owned by the engine, which recycles it (free list) after the
-#    Python object `Op` has reaped it, and frees it only after the S3 client's shutdown callback. So a thread that
-#    still leaves a mutex or a condition variable of a group touches valid memory.
+#    Python object `Op` has reaped it, and frees it only after the S3 client's shutdown callback. A Python thread that
+#    works on a group without the GIL has pinned it (`users`, of group and engine): a group that another thread reaps
+#    meanwhile is recycled by the last user, and the engine's memory is freed after its last user has gone.
 # 3. A group is *done* when each op that was submitted has had its shutdown callback (not merely finish: borrowed
 #    upload memory is in use until shutdown).
 # 4. The Python object `Op` holds the Py_buffers, the strings and the requests that op_t points into. The engine's
@@ -87,19 +88,22 @@ cdef struct group_t:
     bint cancelled
     bint stop_on_error
     bint queued                        # stands in the notifier's list
-    notifier_t* notifier
+    bint reaped                        # the results are taken; the last user recycles it
+    size_t users                       # Python threads that work on it without the GIL
+    notifier_t* notifier               # the list it stands in, if queued
     void* owner                        # the Op object, borrowed (rule 4)
     aws_condition_variable cond
 
 cdef struct notifier_t:
-    int64_t fd
+    int64_t fd                         # -1: nobody listens any more
     group_t* head
 
 cdef struct engine_t:
     aws_allocator* alloc
     long pid
     aws_mutex lock
-    aws_condition_variable cond        # client shut down
+    aws_condition_variable cond        # client shut down; last user gone
+    size_t users                       # Python threads that work on any of its groups
     aws_s3_client* client
     bint client_gone
     aws_credentials* credentials       # under lock; what the next signature uses

@@ -110,6 +110,37 @@ cdef void _submit_one(op_t* op) noexcept nogil:
         aws_s3_meta_request_release(meta)
 
 
+cdef void _recycle(group_t* group) noexcept nogil:
+    """A reaped group goes back to the free list, its big arrays do not stay. The caller holds the engine's lock."""
+    if group.capacity > 64:
+        free(group.ops)
+        group.ops = NULL
+        group.capacity = 0
+    group.next = group.engine.free_groups
+    group.engine.free_groups = group
+
+
+cdef void _pin(group_t* group) noexcept nogil:
+    """From here to _unpin neither the group nor the engine goes away, whoever reaps or closes."""
+    cdef engine_t* engine = group.engine
+    aws_mutex_lock(&engine.lock)
+    group.users += 1
+    engine.users += 1
+    aws_mutex_unlock(&engine.lock)
+
+
+cdef void _unpin(group_t* group) noexcept nogil:
+    cdef engine_t* engine = group.engine
+    aws_mutex_lock(&engine.lock)
+    group.users -= 1
+    engine.users -= 1
+    if group.users == 0 and group.reaped:
+        _recycle(group)
+    if engine.users == 0:
+        aws_condition_variable_notify_all(&engine.cond)
+    aws_mutex_unlock(&engine.lock)
+
+
 cdef bint _group_done(group_t* group) noexcept nogil:
     """The caller holds the engine's lock."""
     if group.cancelled:
@@ -118,7 +149,7 @@ cdef bint _group_done(group_t* group) noexcept nogil:
 
 
 cdef void _feed(group_t* group) noexcept nogil:
-    """Submit as many ops as the window allows. The caller does not hold the lock.
+    """Submit as many ops as the window allows. The caller has pinned the group and does not hold the lock.
 
     A window, because the CRT walks all outstanding meta requests at each of its updates (10 % of the CPU at 4,000
     outstanding; aws-c-s3-notes).
@@ -147,7 +178,7 @@ cdef void _feed(group_t* group) noexcept nogil:
 
 
 cdef void _cancel_group(group_t* group) noexcept nogil:
-    """Ask the CRT to stop every op of the group. Each of them still gets finish and shutdown."""
+    """Ask the CRT to stop every op of the group. Each of them still gets finish and shutdown. Pinned."""
     cdef engine_t* engine = group.engine
     cdef aws_s3_meta_request* meta
     cdef size_t i
@@ -172,7 +203,7 @@ cdef void _cancel_group(group_t* group) noexcept nogil:
 
 
 cdef bint _wait_group(group_t* group, int64_t nanoseconds) noexcept nogil:
-    """Wait until the group is done, feeding it meanwhile, or until the time is over; whether it is done."""
+    """Wait until the group is done, feeding it meanwhile, or until the time is over; whether it is done. Pinned."""
     cdef engine_t* engine = group.engine
     cdef bint done
     cdef bint stop

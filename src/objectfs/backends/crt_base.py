@@ -87,6 +87,8 @@ class CrtBase:
         """
         key = (endpoint.scheme, endpoint.port, endpoint.signing_region)
         with self._lock:
+            if self._closed:  # meanwhile, in another thread
+                raise errors.ClosedError("the client is closed")
             engine = self._engines.get(key)
             if engine is None:
                 engine = self._engines[key] = self._make_engine(endpoint)

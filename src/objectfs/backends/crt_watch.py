@@ -45,7 +45,7 @@ class _Watcher:
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._notifier = _native.Notifier(engine, self._writer.fileno())
-        self._finalize = weakref.finalize(self, _close_pair, self._reader, self._writer)
+        self._finalize = weakref.finalize(self, _close_pair, self._notifier, self._reader, self._writer)
         drain = weakref.WeakMethod(self._drain)
 
         def ready() -> None:
@@ -98,7 +98,9 @@ class _Watcher:
         self._finalize()
 
 
-def _close_pair(reader: socket.socket, writer: socket.socket) -> None:
+def _close_pair(notifier: Any, reader: socket.socket, writer: socket.socket) -> None:
+    # first the notifier: the number of a closed descriptor may become somebody else's socket
+    notifier.close()
     reader.close()
     writer.close()
 
