@@ -75,7 +75,7 @@ make_env() {
 
 # Keeps the whole output in a file and shows what a person wants to follow: the build's own lines, and errors.
 _progress() {
-    tee "$VENV/install.log" | grep --line-buffered -E 'objectfs|\[[0-9]+/[0-9]+\]|[Ee]rror|ERROR|Successfully' | cut -c1-160 >&2 || true
+    tee "$VENV/install.log" | grep --line-buffered -E '^ *(objectfs: |\[[0-9]+/[0-9]+\]|error: |ERROR: )' | cut -c1-160 >&2 || true
 }
 
 # A folder that disappears with the script, and the processes in PIDS with it.
