@@ -288,15 +288,19 @@ class AsyncClient:
         check.check_call(bucket, key, timeout, progress)
         loop = asyncio.get_running_loop()
         read = async_reader(data, loop) if isinstance(data, AsyncIterable) else reader(data)
-        steps = self._core.backend().put_stream(bucket, key, read, options)
+        backend = self._core.backend()
 
         def work(check_cancelled: Callable[[], None]) -> PutResult:
+            def read_on(size: int) -> Any:
+                check_cancelled()
+                return read(size)
+
             def step(moved: int) -> None:
                 check_cancelled()
                 if progress is not None:
                     loop.call_soon_threadsafe(progress, moved)
 
-            return run(steps, timeout, step)
+            return run(backend.put_stream(bucket, key, read_on, options), timeout, step)
 
         try:
             return await in_thread(work)
