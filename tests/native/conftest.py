@@ -1,0 +1,173 @@
+"""Backends made by hand over the embedded server, and the leak check that every test here ends with."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OBJECTFS_MEMTRACE", "1")  # read once, when the engine is imported
+
+import pytest
+
+pytest.importorskip("objectfs._native", reason="the engine is not built")
+
+from objectfs import _native, config
+from objectfs.backends.crt import CrtBackend
+from objectfs.backends.session import Session
+from objectfs.sim import S3Server
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+
+
+@pytest.fixture(autouse=True)
+def no_leak() -> Iterator[None]:
+    """Set up before all others, so that everything is closed when it looks."""
+    assert _native.debug_outstanding_bytes() is not None, "the memory tracer is off"
+    yield
+    gc.collect()
+    assert _native.debug_outstanding_bytes() == 0
+
+
+@pytest.fixture
+def sim() -> Iterator[S3Server]:
+    with S3Server() as server:
+        yield server
+
+
+def backend_for(url: str, **settings: Any) -> CrtBackend:
+    values = {
+        "endpoint_url": url,
+        "access_key_id": "test",
+        "secret_access_key": "testtest",
+        "region": "us-east-1",
+        "max_attempts": 1,
+    }
+    made = config.load({**values, **settings})
+    return CrtBackend(Session(made), made)
+
+
+@pytest.fixture
+def make(sim: S3Server) -> Iterator[Callable[..., CrtBackend]]:
+    """Makes backends; closes them at the end."""
+    made = []
+
+    def make(url: str | None = None, **settings: Any) -> CrtBackend:
+        made.append(backend_for(url or sim.endpoint_url, **settings))
+        return made[-1]
+
+    yield make
+    for backend in made:
+        backend.close()
+
+
+@pytest.fixture
+def crt(make: Callable[..., CrtBackend]) -> CrtBackend:
+    return make()
+
+
+def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait for what has no event: a counter of the server's, the state of a foreign thread."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.001)
+
+
+class RawServer:
+    """Accepts connections and lets a function answer each request: for answers that no S3 server gives."""
+
+    def __init__(self, respond: Callable[[socket.socket, bytes], None]) -> None:
+        self.respond = respond
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.release = threading.Event()
+        self.connections: list[socket.socket] = []
+        self.threads = [threading.Thread(target=self._accept, daemon=True)]
+        self.threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            self.threads.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
+            self.threads[-1].start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            data = b""
+            try:
+                while b"\r\n\r\n" not in data:
+                    chunk = connection.recv(65536)
+                    if not chunk:
+                        return
+                    data += chunk
+                self.respond(connection, data)
+            except OSError:
+                pass
+
+    def __enter__(self) -> RawServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads[:1]:
+            thread.join(5)
+        for connection in self.connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        for thread in self.threads[1:]:
+            thread.join(5)
+
+
+PRELUDE = """
+import os, sys, threading, time, signal, asyncio, gc
+from objectfs import _native, config, errors
+from objectfs.backends.base import GetOptions, PutOptions
+from objectfs.backends.crt import CrtBackend
+from objectfs.backends.drive import arun, run
+from objectfs.backends.session import Session
+def make():
+    made = config.load(dict(endpoint_url=os.environ["URL"], access_key_id="test", secret_access_key="testtest",
+                            region="us-east-1", max_attempts=1))
+    return CrtBackend(Session(made), made)
+"""
+
+
+def start_script(code: str, url: str, **more: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "URL": url, "PYTHONFAULTHANDLER": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def run_script(code: str, url: str, timeout: float = 60.0) -> str:
+    """Run in a fresh process that must end by itself, with exit code 0 and nothing to say on stderr; its output."""
+    process = start_script(code, url)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        pytest.fail(f"it hung; stdout {out!r}, stderr {err!r}")
+    assert (process.returncode, err) == (0, ""), out
+    return out
