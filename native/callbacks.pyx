@@ -119,8 +119,7 @@ cdef void _on_finish(
         # A response that broke off after it had begun is a truncated body; the partial content is of no use.
         op.started_body = result.response_status == 0 and (
             result.error_response_headers != NULL or (body != NULL and body.len > 0))
-        # For errors that it retries the C library does not say the status; the document does. Anything longer than
-        # an error document is the beginning of content, and of no use.
+        # Anything longer than an error document is the beginning of content, and of no use.
         if body != NULL and body.len <= 65536 and _append(op, body.buffer, body.len) != AWS_OP_SUCCESS:
             op.data_len = 0
     else:

@@ -132,7 +132,8 @@ class BackendInfo:
     attempts: tuple[Attempt, ...]
     capabilities: frozenset[str]
     """Declared differences between backends, by name. The names in use: ``zero-copy`` (bytes land in the caller's
-    memory without an intermediate Python object)."""
+    memory without an intermediate Python object); ``retried-error-details`` (an error that was retried to the last
+    attempt, 5xx above all, still carries the server's own code, message and request id)."""
 
 
 class Backend(Protocol):

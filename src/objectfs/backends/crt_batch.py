@@ -78,8 +78,8 @@ class BatchVerbs(GetVerbs):
             error = failure(response, "GetObject", bucket, key)
             if not isinstance(error, errors.InvalidRangeError):
                 raise error
-            yield from self._require_empty(bucket, key, options, error)
-            return _native.Buffer(0)
+            response = yield from self._require_empty(bucket, key, options, error)
+            buffer = None
         if buffer is not None:
             buffer._shrink(response.received)
             body = buffer

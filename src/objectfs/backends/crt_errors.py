@@ -41,6 +41,14 @@ _BY_NAME: dict[str, type[errors.ObjectFSError]] = {
     "AWS_ERROR_MAX_FDS_EXCEEDED": errors.LocalFileError,
     "AWS_AUTH_CREDENTIALS_PROVIDER_INVALID_DELEGATE": errors.CredentialsError,
 }
+# Of errors that it retries, the C library gives neither status nor headers nor document when it gives up, only its own
+# name for S3's code. The capability "retried-error-details" declares what is lost: request id and the server's words.
+_RETRIED = {
+    "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
+    "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
+    "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
+    "AWS_ERROR_S3_REQUEST_TIMEOUT": (400, "RequestTimeout"),
+}
 _CLOSED = (
     "AWS_ERROR_HTTP_CONNECTION_CLOSED",
     "AWS_IO_SOCKET_CLOSED",
@@ -63,21 +71,24 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
     }
     if response.source_changed:
         return errors.ObjectChangedError("the file changed while it was sent; nothing was stored", **where)
-    body = bytes(response.body) if response.body is not None and response.status else b""
+    text = response.error_message
+    body = bytes(response.body) if response.body is not None else b""
     code = _first(_CODE, body)
-    if response.status >= 300 or (response.status and code):
+    status = response.status
+    if not status and name in _RETRIED:
+        status, code = _RETRIED[name]
+    if status >= 300 or (status and code):
         return errors.from_response(
             where["operation"],
-            status=response.status,
+            status=status,
             code=code,
-            message=_first(_MESSAGE, body),
+            message=_first(_MESSAGE, body) or (text if name in _RETRIED else None),
             bucket=bucket,
             key=key,
             headers=response.headers,
             crt_error=name,
         )
     cls: type[errors.ObjectFSError] | None = _BY_NAME.get(name or "")
-    text = response.error_message
     if cls is None and name in _CLOSED:
         cls = errors.TruncatedError if response.truncated else errors.ConnectionFailedError
         text = (

@@ -7,6 +7,7 @@ whole, so that the C library can validate them against the object's own checksum
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from objectfs import _native, errors
@@ -36,14 +37,18 @@ class GetVerbs(CrtBase):
         )
 
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
+        response = yield from self._head(bucket, key, options)
+        return object_info(bucket, key, response.headers)
+
+    def _head(self, bucket: str, key: str, options: GetOptions) -> Steps[_native.Response]:
         target = self.target(bucket)
         common = target.headers(conditions(options))
         path = target.path(key, query(options))
-        op = target.engine.start([_native.Request(b"HeadObject", b"HEAD", path, target.native, common)])
-        response = yield from one(op)
+        request = _native.Request(b"HeadObject", b"HEAD", path, target.native, common)
+        response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
             raise failure(response, "HeadObject", bucket, key)
-        return object_info(bucket, key, response.headers)
+        return response
 
     def _first(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
         """The first part of what is asked for: (response or None if empty, start, end), start and end absolute."""
@@ -54,8 +59,6 @@ class GetVerbs(CrtBase):
                 start, end = max(0, info.size + start), info.size
             else:
                 response = yield from self._ranged(bucket, key, options, common, f"{start}")
-                if response is None:
-                    return None, 0, 0
                 total = object_size(response)
                 return response, max(0, total + start), total
         start = start or 0
@@ -65,8 +68,6 @@ class GetVerbs(CrtBase):
         if end is not None:
             last = min(last, end - 1)
         response = yield from self._ranged(bucket, key, options, common, f"{start}-{last}")
-        if response is None:
-            return None, 0, 0
         total = object_size(response)
         return response, start, total if end is None else min(end, total)
 
@@ -78,17 +79,17 @@ class GetVerbs(CrtBase):
             error = failure(response, "GetObject", bucket, key)
             if not isinstance(error, errors.InvalidRangeError) or byte_range[0] not in "0-":
                 raise error
-            yield from self._require_empty(bucket, key, options, error)
-            return None
+            return (yield from self._require_empty(bucket, key, options, error))
         check_length(response, bucket, key, response.body)
         return response
 
-    def _require_empty(self, bucket: str, key: str, options: GetOptions, error: Exception) -> Steps[ObjectInfo]:
-        """A range of an empty object cannot be satisfied (416), yet its content from 0 on is well known."""
-        info = yield from self.head(bucket, key, options)
-        if info.size != 0:
+    def _require_empty(self, bucket: str, key: str, options: GetOptions, error: Exception) -> Steps[_native.Response]:
+        """A range of an empty object cannot be satisfied (416), yet its content from 0 on is well known: HEAD's answer
+        stands for it. Any other object raises the error."""
+        response = yield from self._head(bucket, key, options)
+        if object_size(response) != 0:
             raise error
-        return info
+        return response
 
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
         target = self.target(bucket)
@@ -166,12 +167,22 @@ class GetVerbs(CrtBase):
         return response
 
     def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
-        view = memoryview(buffer)
-        if view.readonly:
-            raise ValueError("the buffer is read-only")
-        if not view.c_contiguous:
-            raise ValueError("the buffer is not C-contiguous")
-        view = view.cast("B") if view.nbytes else memoryview(bytearray())
+        outer = memoryview(buffer)
+        view = memoryview(b"")
+        try:
+            if outer.readonly:
+                raise ValueError("the buffer is read-only")
+            if not outer.c_contiguous:
+                raise ValueError("the buffer is not C-contiguous")
+            view = outer.cast("B") if outer.nbytes else memoryview(bytearray())
+            return (yield from self._get_into(bucket, key, view, options))
+        finally:
+            # an exception's traceback would keep the caller's buffer exported; what still runs keeps its own hold
+            for held in (view, outer):
+                with contextlib.suppress(BufferError):
+                    held.release()
+
+    def _get_into(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:
         start, end, room = options.start or 0, options.end, len(view)
         if start < 0 or room == 0:
             info = yield from self.head(bucket, key, options)
@@ -187,19 +198,17 @@ class GetVerbs(CrtBase):
         target = self.target(bucket)
         common = target.headers(conditions(options))
         whole = start == 0 and end is None and room > self.part_size and self.validate_whole is not None
-        if whole:
-            byte_range = None
-        else:
+        last, byte_range = start, None
+        if not whole:
             last = start + room - 1 if end is None else min(end, start + room) - 1
             byte_range = f"{start}-{last}"
-            view = view[: last - start + 1]
         request = self._get_request(
             target,
             key,
             common,
             options,
             byte_range,
-            recv=view,
+            recv=view if whole else view[: last - start + 1],
             validate=self.validate_whole if whole else self.validate,
             max_connections=self.large_connections if room > self.part_size else 0,
         )
@@ -209,7 +218,8 @@ class GetVerbs(CrtBase):
             if isinstance(error, errors.InvalidRangeError) and start == 0:
                 yield from self._require_empty(bucket, key, options, error)
                 return 0
-            raise pinned(error, options)
+            # several requests: a 412 comes from the If-Match that all but the first carry
+            raise pinned(error, options) if room > self.part_size else error
         total = object_size(response)
         content = (total if end is None else min(end, total)) - start
         if content > room:

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from typing import Any
 
 from objectfs import errors
@@ -30,6 +31,13 @@ class FileVerbs(GetVerbs):
         if os.path.isdir(path):
             raise errors.LocalFileError(f"it is a folder: {path}", errno=21, filename=path, **where)
         response, start, end = yield from self._first(bucket, key, options, common)
+        if os.path.exists(path) and not os.path.isfile(path):
+            yield from self._to_special(bucket, key, options, path, response, start, end)
+            return (
+                make_info(bucket, key, response, object_size(response))
+                if response is not None
+                else (yield from self.head(bucket, key, options))
+            )
         temporary = ""
         try:
             temporary = _temporary_beside(path)
@@ -38,7 +46,7 @@ class FileVerbs(GetVerbs):
             whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validate_whole is not None
             if not whole:
                 with open(temporary, "wb", buffering=0) as file:
-                    _write_all(file, body)
+                    write_all(file, body)
             if len(body) < end - start:
                 response = yield from self._append_file(
                     bucket, key, options, temporary, body, start, end, whole, response
@@ -48,7 +56,9 @@ class FileVerbs(GetVerbs):
         except errors.ObjectFSError:
             raise
         except OSError as error:
-            raise errors.LocalFileError.from_oserror(error, **where) from None
+            # the name that the caller knows, not that of our temporary file
+            cause = OSError(error.errno, error.strerror, path)
+            raise errors.LocalFileError.from_oserror(cause, **where) from None
         finally:
             if temporary:
                 with contextlib.suppress(OSError):
@@ -56,6 +66,30 @@ class FileVerbs(GetVerbs):
         if response is None:
             return (yield from self.head(bucket, key, options))
         return make_info(bucket, key, response, total)
+
+    def _to_special(
+        self, bucket: str, key: str, options: GetOptions, path: str, response: Any, start: int, end: int
+    ) -> Steps[None]:
+        """Into a device or a pipe, which has a name already and keeps it: in order, a part at a time."""
+        body = response.body if response is not None and response.body is not None else b""
+        try:
+            with open(path, "wb", buffering=0) as file:
+                write_all(file, body)
+                offset = start + len(body)
+                pin = replace(options, if_match=response.headers.get("etag") if response is not None else None)
+                while offset < end:
+                    stop = min(end, offset + self.large_connections * self.part_size)
+                    block = yield from self.get(bucket, key, replace(pin, start=offset, end=stop))
+                    write_all(file, block)
+                    offset = stop
+        except errors.PreconditionFailedError as error:
+            raise pinned(error, options) from None
+        except errors.ObjectFSError:
+            raise
+        except OSError as error:
+            raise errors.LocalFileError.from_oserror(
+                OSError(error.errno, error.strerror, path), operation="GetObject", bucket=bucket, key=key
+            ) from None
 
     def _append_file(
         self,
@@ -124,7 +158,7 @@ def _umask() -> int:
     return mask
 
 
-def _write_all(file: Any, data: Any) -> None:
+def write_all(file: Any, data: Any) -> None:
     view = memoryview(data)
     while len(view):
         view = view[file.write(view) :]

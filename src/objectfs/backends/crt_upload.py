@@ -58,6 +58,8 @@ class Upload:
         )
         self.id = ""
         self.etags: list[str] = []
+        self.checksums: list[str | None] = []
+        """Of each part, as the server confirmed it: a composite checksum is completed by naming them."""
 
     def _start(self, operation: str, method: str, query: str, headers: Mapping[str, str], body: bytes | None) -> Any:
         target = self.backend.target(self.bucket)
@@ -109,11 +111,12 @@ class Upload:
             if response.error_code or response.status >= 300:
                 raise failure(response, "UploadPart", self.bucket, self.key)
             self.etags.append(response.headers.get("etag", ""))
+            self.checksums.append(response.headers.get(f"x-amz-checksum-{(self.algorithm or '').lower()}"))
 
     def complete(self) -> Steps[PutResult]:
         parts = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{xml_text(etag)}</ETag></Part>"
-            for number, etag in enumerate(self.etags, start=1)
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{xml_text(etag)}</ETag>{self._checksum(checksum)}</Part>"
+            for number, (etag, checksum) in enumerate(zip(self.etags, self.checksums, strict=True), start=1)
         )
         body = f'<CompleteMultipartUpload xmlns="{XMLNS}">{parts}</CompleteMultipartUpload>'.encode()
         headers = {"Content-Type": "application/xml", **write_conditions(self.options)}
@@ -125,6 +128,9 @@ class Upload:
         if found is None:  # status 200 and not the document: the object is not there for sure
             raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
         return put_result(response.headers, unescape(found[1].decode(), {"&quot;": '"'}))
+
+    def _checksum(self, value: str | None) -> str:
+        return f"<Checksum{self.algorithm}>{value}</Checksum{self.algorithm}>" if value else ""
 
     def abort(self) -> Steps[None]:
         """Leave no pending parts. Its own failure is not raised: the error that led here says more."""

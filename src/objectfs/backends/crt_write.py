@@ -9,6 +9,7 @@ parallel reader.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import stat
@@ -64,9 +65,13 @@ class WriteVerbs(CrtBase):
 
     def put(self, bucket: str, key: str, data: ReadableBuffer, options: PutOptions) -> Steps[PutResult]:
         view = _bytes_view(data)
-        if len(view) <= 2 * self.part_size:
-            return (yield from self.checksums.upload(lambda a: self._put_once(bucket, key, view, options, a)))
-        return (yield from self.checksums.upload(lambda a: self._put_parts(bucket, key, view, options, a)))
+        send = self._put_once if len(view) <= 2 * self.part_size else self._put_parts
+        try:
+            return (yield from self.checksums.upload(lambda a: send(bucket, key, view, options, a)))
+        finally:
+            # an exception's traceback would keep the caller's memory exported; what still runs keeps its own hold
+            with contextlib.suppress(BufferError):
+                view.release()
 
     def _put_once(
         self, bucket: str, key: str, view: memoryview, options: PutOptions, algorithm: str | None

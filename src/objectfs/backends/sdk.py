@@ -29,7 +29,7 @@ class SdkBackend:
     here."""
 
     name = "sdk"
-    capabilities: frozenset[str] = frozenset()
+    capabilities = frozenset(("retried-error-details",))
 
     def __init__(self, session: Session, config: Config) -> None:
         _require_algorithm(config.checksum)
