@@ -1,5 +1,9 @@
 # One S3 client of the C library.
 
+import atexit as _atexit
+import weakref as _weakref
+
+_open = _weakref.WeakSet()  # engines, to be closed while Python still works
 _live = set()  # operations under way, of all engines: no garbage collection may take them (lifetime rule 4)
 
 
@@ -124,6 +128,7 @@ cdef class Engine:
             self.close()
             raise ValueError(_error_text("cannot make the S3 client", code))
         e.client_gone = False
+        _open.add(self)
 
     cdef int _check(self) except -1:
         if self._pid != objectfs_getpid():
@@ -353,3 +358,11 @@ from time import monotonic as _monotonic
 def _closed_error(str message):
     from objectfs.errors import ClosedError
     return ClosedError(message)
+
+
+def _close_all():
+    for engine in list(_open):
+        engine.close()
+
+
+_atexit.register(_close_all)

@@ -24,7 +24,8 @@ from objectfs.backends.crt import CrtBackend
 from objectfs.backends.session import Session
 from objectfs.sim import S3Server
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+# run_sanitized.sh has a build of its own
+SOURCE = Path(os.environ.get("NATIVE_TEST_SOURCE") or Path(__file__).resolve().parents[2] / "src")
 
 
 @pytest.fixture(autouse=True)

@@ -67,7 +67,7 @@ def test_cancel_in_the_middle_of_a_body(make: Callable[..., CrtBackend]) -> None
 
     def respond(connection: socket.socket, request: bytes) -> None:
         connection.sendall(
-            b"HTTP/1.1 206 Partial Content\r\nContent-Length: 1000000\r\nETag: \"e\"\r\n"
+            b'HTTP/1.1 206 Partial Content\r\nContent-Length: 1000000\r\nETag: "e"\r\n'
             b"Content-Range: bytes 0-999999/1000000\r\n\r\n" + b"x" * 500_000
         )
         half.set()
@@ -79,9 +79,7 @@ def test_cancel_in_the_middle_of_a_body(make: Callable[..., CrtBackend]) -> None
             half.clear()
             buffer = bytearray(1_000_000)
             steps: Any = (
-                crt.get_into("bucket", "key", buffer, GetOptions())
-                if into
-                else crt.get("bucket", "key", GetOptions())
+                crt.get_into("bucket", "key", buffer, GetOptions()) if into else crt.get("bucket", "key", GetOptions())
             )
             op = next(steps)
             assert half.wait(5)

@@ -98,6 +98,8 @@ class WriteVerbs(CrtBase):
             responses = yield from all_of(engine.start(requests, window=self.large_connections, stop_on_error=True))
             upload.collect(responses)
             return (yield from upload.complete())
+        except GeneratorExit:  # nobody drives these steps any more: a yield would be an error
+            raise
         except BaseException:
             yield from upload.abort()
             raise
@@ -205,9 +207,11 @@ class WriteVerbs(CrtBase):
                 op, _ = running.popleft()
                 upload.collect((yield op))
             return (yield from upload.complete())
-        except BaseException:
+        except BaseException as error:
             for op, _ in running:
                 op.cancel()
+            if isinstance(error, GeneratorExit):  # nobody drives these steps any more: a yield would be an error
+                raise
             for op, _ in running:
                 yield op
             yield from upload.abort()

@@ -93,6 +93,10 @@ async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress
             try:
                 await _await(loop, op, deadline, progress, moved)
                 value = op.result()
+            except GeneratorExit:  # the coroutine was dropped: no awaiting here any more
+                op.cancel()
+                steps.close()
+                raise
             except BaseException as error:
                 if not op.done():
                     op.cancel()
