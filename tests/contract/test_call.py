@@ -37,9 +37,7 @@ def test_call(client: objectfs.Client, site: Site, key: str) -> None:
     assert bytes(client.get(bucket, key)) == b"from a file"
     client.call("CopyObject", Bucket=bucket, Key=key + "-copy", CopySource={"Bucket": bucket, "Key": key})
     assert bytes(client.get(bucket, key + "-copy")) == b"from a file"
-    deleted = client.call(
-        "DeleteObjects", Bucket=bucket, Delete={"Objects": [{"Key": key}, {"Key": key + "-copy"}]}
-    )
+    deleted = client.call("DeleteObjects", Bucket=bucket, Delete={"Objects": [{"Key": key}, {"Key": key + "-copy"}]})
     assert {item["Key"] for item in deleted["Deleted"]} == {key, key + "-copy"}
 
 

@@ -261,7 +261,9 @@ START = """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("verb", ["get('bucket', 'k')", "put('bucket', 'k2', b'x' * 20_000_000)", "head('bucket', 'k')"])
+@pytest.mark.parametrize(
+    "verb", ["get('bucket', 'k')", "put('bucket', 'k2', b'x' * 20_000_000)", "head('bucket', 'k')"]
+)
 def test_interrupt(sim: S3Server, connect: Make, backend: str, verb: str) -> None:
     """Ctrl-C is answered within 200 ms, and the client works on."""
     connect().put("bucket", "k", b"x")

@@ -187,9 +187,7 @@ def test_list(client: objectfs.Client, bucket: str, key: str) -> None:
 
     def listed(prefix: str, **how: Any) -> list[str]:
         entries = client.list(bucket, prefix, **how)
-        return [
-            (entry.prefix if isinstance(entry, Prefix) else entry.key).removeprefix(f"{key}/") for entry in entries
-        ]
+        return [(entry.prefix if isinstance(entry, Prefix) else entry.key).removeprefix(f"{key}/") for entry in entries]
 
     everything = sorted(names, key=lambda name: name.encode())
     assert listed(f"{key}/") == everything

@@ -89,9 +89,7 @@ def test_source_of_no_bytes(client: objectfs.Client, bucket: str, key: str, item
 
 def test_options_and_progress(client: objectfs.Client, bucket: str, key: str) -> None:
     seen: list[int] = []
-    client.put(
-        bucket, key, pieces(ramp(20 * MiB), MiB), content_type="a/b", metadata={"m": "1"}, progress=seen.append
-    )
+    client.put(bucket, key, pieces(ramp(20 * MiB), MiB), content_type="a/b", metadata={"m": "1"}, progress=seen.append)
     info = client.head(bucket, key)
     assert (info.content_type, info.metadata, info.size) == ("a/b", {"m": "1"}, 20 * MiB)
     assert seen == sorted(seen)
