@@ -8,7 +8,7 @@ import threading
 from multiprocessing import shared_memory
 from typing import Any
 
-import numpy
+import numpy as np
 import pytest
 
 import objectfs
@@ -33,8 +33,8 @@ def stored(client: objectfs.Client, bucket: str, key: str) -> str:
         lambda: bytearray(1000),
         lambda: array.array("B", bytes(1000)),
         lambda: array.array("d", bytes(1000)),
-        lambda: numpy.zeros(1000, "u1"),
-        lambda: numpy.zeros((10, 25), "f4"),
+        lambda: np.zeros(1000, "u1"),
+        lambda: np.zeros((10, 25), "f4"),
         lambda: memoryview(bytearray(1000)),
         lambda: mmap.mmap(-1, 1000),
     ],
@@ -52,7 +52,7 @@ def test_into_slice(client: objectfs.Client, bucket: str, stored: str) -> None:
     with memoryview(whole)[100:1100] as view:
         assert client.get_into(bucket, stored, view) == 1000
     assert whole == b"." * 100 + DATA + b"." * 100
-    matrix = numpy.zeros((4, 1000), "u1")
+    matrix = np.zeros((4, 1000), "u1")
     client.get_into(bucket, stored, matrix[2])
     assert matrix[2].tobytes() == DATA
     assert not matrix[[0, 1, 3]].any()
@@ -75,12 +75,12 @@ def test_into_no_buffer(client: objectfs.Client, bucket: str, stored: str, targe
 
 
 def test_into_unfit(client: objectfs.Client, bucket: str, stored: str) -> None:
-    frozen = numpy.zeros(1000, "u1")
+    frozen = np.zeros(1000, "u1")
     frozen.flags.writeable = False
     for target in (bytes(1000), memoryview(bytes(1000)), frozen):
         with pytest.raises(ValueError):
             client.get_into(bucket, stored, target)
-    for target in (memoryview(bytearray(2000))[::2], numpy.zeros((40, 50), "u1").T, numpy.zeros(2000, "u1")[::-2]):
+    for target in (memoryview(bytearray(2000))[::2], np.zeros((40, 50), "u1").T, np.zeros(2000, "u1")[::-2]):
         with pytest.raises(ValueError):
             client.get_into(bucket, stored, target)
 
@@ -144,11 +144,11 @@ def test_resized_while_in_use(sim: S3Server, connect: Make) -> None:
         memoryview(DATA),
         memoryview(DATA)[100:900],
         array.array("B", DATA),
-        numpy.frombuffer(DATA, "u1"),
-        numpy.frombuffer(DATA, "f4").reshape(10, 25),
+        np.frombuffer(DATA, "u1"),
+        np.frombuffer(DATA, "f4").reshape(10, 25),
         b"",
         bytearray(),
-        numpy.zeros(0),
+        np.zeros(0),
     ],
     ids=range(10),
 )
@@ -181,7 +181,7 @@ def test_put_of_no_bytes(client: objectfs.Client, bucket: str, key: str, data: A
 
 
 def test_put_of_strided(client: objectfs.Client, bucket: str, key: str) -> None:
-    for data in (memoryview(DATA)[::2], numpy.zeros((4, 5)).T):
+    for data in (memoryview(DATA)[::2], np.zeros((4, 5)).T):
         with pytest.raises(ValueError):
             client.put(bucket, key, data)
     with pytest.raises((TypeError, ValueError)):

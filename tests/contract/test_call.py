@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import urllib.error
 import urllib.request
@@ -28,7 +28,7 @@ def test_call(client: objectfs.Client, site: Site, key: str) -> None:
     got = client.call("GetObject", Bucket=bucket, Key=key)
     assert got["Body"].read() == b"body"
     assert (got["ContentLength"], got["Metadata"]) == (4, {"a": "b"})
-    assert isinstance(got["LastModified"], datetime.datetime)
+    assert isinstance(got["LastModified"], dt.datetime)
     head = client.call("HeadObject", Bucket=bucket, Key=key)
     assert head["ContentLength"] == 4
     listed = client.call("ListObjectsV2", Bucket=bucket, Prefix=key)

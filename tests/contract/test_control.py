@@ -21,7 +21,6 @@ from objectfs.sim import Fault, S3Server
 from .conftest import Make
 from .support import MiB, python, ramp
 
-
 # -- time ----------------------------------------------------------------------------------------------------------
 
 
@@ -151,7 +150,7 @@ def test_many_threads(connect: Make) -> None:
                 data = ramp(10_000 + number, turn)
                 client.put("bucket", f"k{number}", data)
                 assert bytes(client.get("bucket", f"k{number}")) == data
-        except BaseException as error:  # noqa: BLE001 - shown below
+        except BaseException as error:
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
@@ -202,7 +201,7 @@ def test_closed_while_in_use(sim: S3Server, connect: Make) -> None:
     def read() -> None:
         try:
             results.append(client.get("bucket", "k"))
-        except BaseException as error:  # noqa: BLE001 - looked at below
+        except BaseException as error:
             results.append(error)
 
     reader = threading.Thread(target=read)

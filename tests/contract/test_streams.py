@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy
+import numpy as np
 import pytest
 
 import objectfs
@@ -38,7 +38,7 @@ def test_kinds(client: objectfs.Client, bucket: str, key: str, tmp_path: Path) -
         raw.seek(MiB)
         client.put(bucket, key, raw)
     assert bytes(client.get(bucket, key)) == ramp(9 * MiB)[MiB:]
-    for data in ([b"ab", bytearray(b"cd"), memoryview(b"ef"), b"", numpy.frombuffer(b"gh", "u1")], (b"abcdefgh",)):
+    for data in ([b"ab", bytearray(b"cd"), memoryview(b"ef"), b"", np.frombuffer(b"gh", "u1")], (b"abcdefgh",)):
         client.put(bucket, key, data)
         assert bytes(client.get(bucket, key)) == b"abcdefgh"
     for empty in ([], iter(()), io.BytesIO(), [b""]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import pickle
 import threading
@@ -88,13 +88,12 @@ def test_aws_own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert session().verify == str(bundle)
 
 
-def test_endpoint_refused() -> None:
+def test_endpoint_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidRequestError):
         session(**LOCAL).endpoint("not a bucket")
-    with pytest.raises(ConfigError):
-        session(region="eu-west-1", addressing_style="path").endpoint(
-            "arn:aws:s3:eu-west-1:123456789012:accesspoint/point"
-        )
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    with pytest.raises(ConfigError, match="FIPS"):
+        session(**LOCAL).endpoint("bucket")
 
 
 def test_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -126,7 +125,7 @@ def test_credentials_that_expire() -> None:
 
     def fetch() -> dict[str, str]:
         fetched.append(1)
-        later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+        later = dt.dt.now(dt.UTC) + dt.timedelta(hours=1)
         return {
             "access_key": f"A{len(fetched)}",
             "secret_key": "s",
@@ -134,7 +133,7 @@ def test_credentials_that_expire() -> None:
             "expiry_time": later.isoformat(),
         }
 
-    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=5)
+    soon = dt.dt.now(dt.UTC) + dt.timedelta(seconds=5)
     made._credentials = RefreshableCredentials("A0", "s", "t", soon, fetch, "test")
     assert made.credentials_refresh_due()
     assert made.frozen_credentials() == ("A1", "s", "t")
@@ -217,7 +216,7 @@ def test_parse() -> None:
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
     for status in (301, 500, 503):  # neither retried nor redirected behind the caller's back
         for body in (b"", b"<Error><Code>PermanentRedirect</Code></Error>", b"not xml"):
-            with pytest.raises(Exception) as any_error:  # noqa: PT011
+            with pytest.raises(Exception) as any_error:
                 listing.parse(status, {"x-amz-bucket-region": "eu-west-1"}, body)
             assert getattr(any_error.value, "response", None) or "parse" in str(any_error.value)
     complete = made.serialize("CompleteMultipartUpload", {"Bucket": "b", "Key": "k", "UploadId": "u"})

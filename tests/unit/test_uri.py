@@ -77,7 +77,7 @@ def test_sizes(text: str | int, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MiB", "8 M", "1e6", "-1", "0x10", "8 MiB MiB", "１２", -1])
+@pytest.mark.parametrize("text", ["", "MiB", "8 M", "1e6", "-1", "0x10", "8 MiB MiB", "\uff11\uff12", -1])
 def test_no_sizes(text: str | int) -> None:
     with pytest.raises(ValueError):
         parse_size(text)
