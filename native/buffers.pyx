@@ -12,7 +12,7 @@ cdef class Buffer:
 
     cdef uint8_t* _data
     cdef size_t _size
-    cdef Py_ssize_t _exports
+    cdef Py_ssize_t _exports  # changed with the GIL held, or in the buffer's critical section
     cdef object _info
     cdef object __weakref__
 
@@ -29,6 +29,12 @@ cdef class Buffer:
     def __getbuffer__(self, Py_buffer* view, int flags):
         # a block of no bytes still needs an address
         PyBuffer_FillInfo(view, self, self._data if self._data != NULL else <uint8_t*>b"", self._size, 0, flags)
+        with cython.critical_section(self):
+            self._exports += 1
+
+    def __releasebuffer__(self, Py_buffer* view):
+        with cython.critical_section(self):
+            self._exports -= 1
 
     def __len__(self):
         return self._size
@@ -61,8 +67,10 @@ cdef class Buffer:
         return (_buffer_from, (bytes(self), self.info))
 
     def _shrink(self, size_t size):
-        """Give back the memory beyond ``size`` bytes. Only before the buffer is exported."""
+        """Give back the memory beyond ``size`` bytes. Only while the buffer is not exported."""
         cdef uint8_t* smaller
+        if self._exports:
+            raise BufferError("the buffer is in use")
         if size < self._size:
             smaller = <uint8_t*>realloc(self._data, size if size else 1)
             if smaller != NULL:

@@ -112,13 +112,13 @@ cdef tuple _parse_list(const char* at, const char* end):
                 if n == 3 and memcmp(value + 1, b"Key", 3) == 0:
                     key = _plain(_text(name_end + 1, stop))
                 elif n == 4 and memcmp(value + 1, b"Size", 4) == 0:
-                    size = int(_text(name_end + 1, stop))
+                    size = int(_plain(_text(name_end + 1, stop)))
                 elif n == 4 and memcmp(value + 1, b"ETag", 4) == 0:
                     etag = _plain(_text(name_end + 1, stop))
                 elif n == 12 and memcmp(value + 1, b"LastModified", 12) == 0:
                     modified = _text(name_end + 1, stop).decode("ascii")
                 elif n == 12 and memcmp(value + 1, b"StorageClass", 12) == 0:
-                    storage = _text(name_end + 1, stop).decode("ascii")
+                    storage = _plain(_text(name_end + 1, stop))
                 value = stop
             if key is None or size is None:
                 raise ValueError("an entry without key or size")

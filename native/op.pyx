@@ -13,8 +13,10 @@ cdef class Notifier:
 
     cdef notifier_t* _n
     cdef Engine _engine
+    cdef list _reaped  # ops that ended and whose result another thread took before the loop heard of it
 
     def __cinit__(self, Engine engine not None, int64_t fd):
+        self._reaped = []
         self._n = <notifier_t*>malloc(sizeof(notifier_t))
         if self._n == NULL:
             raise MemoryError()
@@ -43,6 +45,7 @@ cdef class Notifier:
         if self._engine._pid != objectfs_getpid():
             return found
         with self._engine._lock:  # so no op is reaped meanwhile
+            found, self._reaped = self._reaped, found
             e = self._engine._e
             if e == NULL:
                 return found
@@ -199,6 +202,7 @@ cdef class Op:
         cdef group_t* group
         cdef engine_t* e
         cdef bint done
+        cdef bint queued
         cdef size_t i
         if self._group == NULL:
             return True
@@ -210,6 +214,7 @@ cdef class Op:
             aws_mutex_lock(&e.lock)
             done = _group_done(group)
             if done:
+                queued = group.queued
                 _leave_notifier(group)
                 group.notifier = NULL
             aws_mutex_unlock(&e.lock)
@@ -231,6 +236,8 @@ cdef class Op:
             if group.users == 0:
                 _recycle(group)
             aws_mutex_unlock(&e.lock)
+            if queued and self._notifier is not None:
+                self._notifier._reaped.append(self)  # its wake-up is on the way
             self._notifier = None
             self._engine._inflight.discard(self)
             _live.discard(self)

@@ -118,6 +118,14 @@ class BatchVerbs(GetVerbs):
                 raise failure(response, "GetObject", bucket, key)
             total = object_size(response)
             expected = min(end, total) - start
+            content_range = response.header(b"content-range")
+            if content_range is not None and not content_range.startswith(b"bytes %d-" % start):
+                raise errors.TruncatedError(
+                    f"asked for bytes {start}-{end - 1}, the server answered with {content_range!r}",
+                    operation="GetObject",
+                    bucket=bucket,
+                    key=key,
+                )
             if buffer is None:
                 buffer = response.body if response.body is not None else _native.Buffer(0)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextlib
 import socket
 import threading
 import weakref
@@ -91,11 +92,21 @@ class _Watcher:
                     future.set_result(None)
 
     def close(self) -> None:
+        """The engine is closed: every operation has ended, and nothing more will be heard of them."""
         loop = self._loop()
+        for future in list(self._futures.values()):
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                future.get_loop().call_soon_threadsafe(_resolve, future)
+        self._futures.clear()
         if loop is not None and not loop.is_closed():
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 loop.remove_reader(self._reader)
         self._finalize()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _close_pair(notifier: Any, reader: socket.socket, writer: socket.socket) -> None:
