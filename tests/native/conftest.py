@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import socket
@@ -127,10 +128,8 @@ class RawServer:
         for thread in self.threads[:1]:
             thread.join(5)
         for connection in self.connections:
-            try:
+            with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         for thread in self.threads[1:]:
             thread.join(5)
 

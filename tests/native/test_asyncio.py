@@ -146,7 +146,7 @@ def test_a_dropped_coroutine_lets_go(crt: CrtBackend, sim: S3Server) -> None:
         coroutine = arun(crt.put("bucket", "key", bytes(40 << 20), PutOptions()))
         future = coroutine.send(None)
         while not fault.hits:  # drive it by hand
-            await until(lambda: fault.hits or future.done())
+            await until(lambda future=future: fault.hits or future.done())
             if future.done():
                 future = coroutine.send(None)
         coroutine.close()

@@ -188,9 +188,8 @@ def test_a_buffer() -> None:
 
 def test_a_buffer_in_use_does_not_shrink() -> None:
     buffer = _native.Buffer(1000)
-    with memoryview(buffer) as view, memoryview(view):
-        with pytest.raises(BufferError):
-            buffer._shrink(10)
+    with memoryview(buffer) as view, memoryview(view), pytest.raises(BufferError):
+        buffer._shrink(10)
     buffer._shrink(10)
     assert len(buffer) == 10
     buffer._shrink(0)

@@ -161,8 +161,8 @@ def test_close_while_threads_wait(make: Callable[..., CrtBackend], sim: S3Server
         def wait(crt: CrtBackend = crt, ended: list[BaseException] = ended) -> None:
             try:
                 run(crt.get("bucket", "key", GetOptions()))
-            except BaseException as error:
-                ended.append(error)
+            except BaseException as failure:
+                ended.append(failure)
 
         threads = [threading.Thread(target=wait) for _ in range(8)]
         for thread in threads:

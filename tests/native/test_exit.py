@@ -21,7 +21,9 @@ STAGES = {
     "used": "crt = make(); run(crt.put('bucket', 'k', b'data', PutOptions()))",
     "response held": "crt = make(); op = next(crt.head('bucket', 'k', GetOptions())); op.wait(); r = op.result()",
     "get under way": "crt = make(); steps = crt.get('bucket', 'stall', GetOptions()); op = next(steps)",
-    "get into under way": "crt = make(); b = bytearray(100); s = crt.get_into('bucket', 'stall', b, GetOptions()); next(s)",
+    "get into under way": """
+crt = make(); b = bytearray(100); s = crt.get_into('bucket', 'stall', b, GetOptions()); next(s)
+""",
     "put under way": "crt = make(); steps = crt.put('bucket', 'stall', bytes(1 << 20), PutOptions()); op = next(steps)",
     "parts under way": """
 crt = make()
@@ -32,7 +34,9 @@ op = next(steps); op.wait(); op = steps.send(op.result())
 crt = make()
 steps = crt.get_many('bucket', [f'many/{i}' for i in range(500)], 'return'); op = next(steps)
 """,
-    "an unhandled op in a cycle": "crt = make(); l = []; l += [l, crt, next(crt.get('bucket', 'stall', GetOptions()))]; del crt, l",
+    "an unhandled op in a cycle": """
+crt = make(); l = []; l += [l, crt, next(crt.get('bucket', 'stall', GetOptions()))]; del crt, l
+""",
     "a daemon thread waits": """
 crt = make()
 def wait():
@@ -78,7 +82,9 @@ async def main():
         await asyncio.sleep(0)
 asyncio.run(main())
 """,
-    "sys.exit within a thread": "crt = make(); threading.Thread(target=lambda: (crt.target('bucket'), sys.exit())).start()",
+    "sys.exit within a thread": """
+crt = make(); threading.Thread(target=lambda: (crt.target('bucket'), sys.exit())).start()
+""",
 }
 
 

@@ -195,7 +195,7 @@ ANSWERS = {
     "range of stars": b"HTTP/1.1 206 OK\r\nContent-Range: bytes */*\r\nContent-Length: 5\r\n\r\n01234",
     "unknown total": b"HTTP/1.1 206 OK\r\nContent-Range: bytes 0-4/*\r\nContent-Length: 5\r\n\r\n01234",
     "range of words": b"HTTP/1.1 206 OK\r\nContent-Range: words\r\nContent-Length: 5\r\n\r\n01234",
-    "huge total": b"HTTP/1.1 206 OK\r\nContent-Range: bytes 0-4/999999999999999999999\r\nContent-Length: 5\r\n\r\n01234",
+    "huge total": b"HTTP/1.1 206 OK\r\nContent-Range: bytes 0-4/99999999999999999999\r\nContent-Length: 5\r\n\r\n01234",
     "large total": b"HTTP/1.1 206 OK\r\nContent-Range: bytes 0-4/999999999999999999\r\nContent-Length: 5\r\n\r\n01234",
     "other range": b"HTTP/1.1 206 OK\r\nContent-Range: bytes 7-11/12\r\nContent-Length: 5\r\n\r\n01234",
 }
