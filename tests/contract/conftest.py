@@ -24,6 +24,7 @@ QUIRKS: dict[str, dict[str, str]] = {
     "sim": {"versioned-ids": "the embedded server has no versioning yet"},
     "rgw": {
         "checksums": "Ceph accepts x-amz-checksum-* headers, but neither checks nor stores them",
+        "complete-etag": "Ceph answers CompleteMultipartUpload with an empty ETag",
         "complete-if-none-match": "Ceph ignores If-None-Match on CompleteMultipartUpload and overwrites",
         "put-if-match": "Ceph compares If-Match of a PUT with the ETag without its quotes",
     },
@@ -54,6 +55,10 @@ class Site:
         reason = QUIRKS.get(self.name, {}).get(feature)
         if reason is not None:
             pytest.skip(f"{self.name}: {reason}")
+
+    def has(self, feature: str) -> bool:
+        """Whether the server does this right."""
+        return feature not in QUIRKS.get(self.name, {})
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         return {

@@ -37,7 +37,7 @@ async def test_verbs(site: Site, backend: str, key: str, tmp_path: Path) -> None
         data = ramp(20 * MiB)
         assert client.backend.name == backend
         result = await client.put(bucket, key, data)
-        assert result.etag
+        assert result.etag or not site.has("complete-etag")
         assert bytes(await client.get(bucket, key)) == data
         assert bytes(await client.get(bucket, key, -5)) == data[-5:]
         target = bytearray(len(data))

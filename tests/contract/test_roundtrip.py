@@ -41,18 +41,20 @@ KEYS = [
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_sizes(client: objectfs.Client, bucket: str, key: str, size: int, tmp_path: Path) -> None:
+def test_sizes(client: objectfs.Client, site: Site, key: str, size: int, tmp_path: Path) -> None:
+    bucket = site.bucket
     data = ramp(size)
     result = client.put(bucket, key, data)
     info = client.head(bucket, key)
     assert info.size == size
-    assert info.etag == result.etag
+    if size < 8 * MiB or site.has("complete-etag"):
+        assert info.etag == result.etag
     got = client.get(bucket, key)
     assert isinstance(got, Buffer)
     assert len(got) == size
     assert bytes(got) == data
     assert got.info is not None
-    assert (got.info.size, got.info.etag) == (size, result.etag)
+    assert (got.info.size, got.info.etag) == (size, info.etag)
     target = bytearray(size + 3)
     assert client.get_into(bucket, key, target) == size
     assert target == data + bytes(3)

@@ -92,8 +92,11 @@ def test_endpoint_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidRequestError):
         session(**LOCAL).endpoint("not a bucket")
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
-    with pytest.raises(ConfigError, match="FIPS"):
-        session(**LOCAL).endpoint("bucket")
+    with pytest.raises(ConfigError, match="FIPS") as caught:
+        session(region="cn-north-1").endpoint("bucket")
+    assert (caught.value.bucket, caught.value.key) == ("bucket", None)
+    with pytest.raises(ConfigError, match="region"):
+        session(region="no such region").endpoint("bucket")
 
 
 def test_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ def test_credentials_that_expire() -> None:
 
     def fetch() -> dict[str, str]:
         fetched.append(1)
-        later = dt.dt.now(dt.UTC) + dt.timedelta(hours=1)
+        later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
         return {
             "access_key": f"A{len(fetched)}",
             "secret_key": "s",
@@ -133,7 +136,7 @@ def test_credentials_that_expire() -> None:
             "expiry_time": later.isoformat(),
         }
 
-    soon = dt.dt.now(dt.UTC) + dt.timedelta(seconds=5)
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=5)
     made._credentials = RefreshableCredentials("A0", "s", "t", soon, fetch, "test")
     assert made.credentials_refresh_due()
     assert made.frozen_credentials() == ("A1", "s", "t")

@@ -93,9 +93,7 @@ class Reader:
 
             return run
 
-        buffers: list[types.Buffer] = yield self._wire.start_many(
-            [fetch(start, end) for start, end in ranges]
-        )
+        buffers: list[types.Buffer] = yield self._wire.start_many([fetch(start, end) for start, end in ranges])
         tags = {buffer.info.etag for buffer in buffers if buffer.info is not None}
         if len(tags) > 1:
             raise errors.ObjectChangedError(
@@ -133,9 +131,7 @@ class Reader:
                 return dataclasses.replace(first.info, checksum_validated=algorithm)
         return first.info
 
-    def _first(
-        self, task: Task, bucket: str, key: str, options: GetOptions, sink: Sink, whole: bool = False
-    ) -> _First:
+    def _first(self, task: Task, bucket: str, key: str, options: GetOptions, sink: Sink, whole: bool = False) -> _First:
         """The first request, which tells the size: all of a small object, the first part of a large one."""
         if options.start is not None and options.start == options.end and options.start >= 0:
             # HTTP cannot ask for no bytes; whether the object is there, HEAD tells
@@ -165,9 +161,7 @@ class Reader:
             # an empty object has no range at all, and S3 refuses even bytes=-5 of it
             if (options.start or 0) > 0:
                 raise
-            info = self._head(
-                task, bucket, key, GetOptions(version_id=options.version_id, headers=options.headers)
-            )
+            info = self._head(task, bucket, key, GetOptions(version_id=options.version_id, headers=options.headers))
             if info.size:
                 raise
             sink.open(0)
@@ -181,6 +175,11 @@ class Reader:
         try:
             headers = _headers(response)
             found = answers.content_range(headers)
+            if ranged and found is None and _length(headers) == 0:
+                # an empty object, by a server that does not answer 416 for it
+                raise errors.InvalidRangeError(
+                    "the object is empty", status=response["ResponseMetadata"]["HTTPStatusCode"]
+                )
             if ranged and found is None:
                 raise errors.UnsupportedError("the endpoint does not answer ranges: it sent the whole object")
             start = found[0] if found else 0
@@ -192,15 +191,9 @@ class Reader:
                 info = answers.object_info(bucket, key, headers, size=found[2] if found else len(data))
                 return _First(info)
             if found and found[1] - found[0] != length:
-                raise errors.TruncatedError(
-                    f"the answer announces {length} bytes for {headers['content-range']}"
-                )
+                raise errors.TruncatedError(f"the answer announces {length} bytes for {headers['content-range']}")
             sink.open(length)
-            rest = (
-                []
-                if whole or length <= 2 * self.part_size
-                else _split(self.part_size, length, self.part_size)
-            )
+            rest = [] if whole or length <= 2 * self.part_size else _split(self.part_size, length, self.part_size)
             take = rest[0][0] if rest else length
             self._take(task, body, sink, 0, take)
             if not rest:

@@ -261,7 +261,11 @@ class Session:
                 request = self.serialize("ListBuckets", {})
                 prefix = ""
             else:
-                request = self.serialize("GetObject", {"Bucket": bucket, "Key": _PLACEHOLDER_KEY})
+                try:
+                    request = self.serialize("GetObject", {"Bucket": bucket, "Key": _PLACEHOLDER_KEY})
+                except (ConfigError, InvalidRequestError) as error:
+                    error.operation = error.key = None  # nobody asked for these
+                    raise
                 prefix = request.path.removesuffix("/" + _PLACEHOLDER_KEY)
             found = Endpoint(
                 scheme=request.scheme,
@@ -360,9 +364,7 @@ class Session:
             return self._serialized(operation, params, request, signing)
         raise AssertionError("botocore answered without sending")  # pragma: no cover
 
-    def parse(
-        self, request: SerializedRequest, status: int, headers: Mapping[str, str], body: bytes
-    ) -> dict[str, Any]:
+    def parse(self, request: SerializedRequest, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """What botocore makes of an answer. Errors come out as botocore's ClientError."""
         rewind = getattr(request.body, "seek", None)
         if rewind is not None:
@@ -374,13 +376,9 @@ class Session:
         """A presigned URL; ``method`` is get, put, head or delete, ``expires`` in seconds."""
         name = _PRESIGNABLE.get(str(method).lower())
         if name is None:
-            raise InvalidRequestError(
-                f"cannot presign {method!r}: one of {', '.join(_PRESIGNABLE)}", bucket=bucket
-            )
+            raise InvalidRequestError(f"cannot presign {method!r}: one of {', '.join(_PRESIGNABLE)}", bucket=bucket)
         if not 1 <= expires <= 604_800:
-            raise InvalidRequestError(
-                f"expires={expires!r} must be from 1 to 604800 seconds (7 days)", bucket=bucket
-            )
+            raise InvalidRequestError(f"expires={expires!r} must be from 1 to 604800 seconds (7 days)", bucket=bucket)
         with self._lock:
             if self._presigner is None:
                 more: dict[str, Any] = {"signature_version": "s3v4"}
