@@ -23,7 +23,7 @@ ${CC:-gcc} -O1 -g -fno-omit-frame-pointer -fsanitize=address -fPIC -shared -fvis
     -laws-c-s3 -laws-c-auth -laws-c-http -laws-c-compression -laws-c-sdkutils -laws-checksums -laws-c-io -laws-c-cal \
     -laws-c-common -ls2n $(test -e "$prefix/lib/libcrypto.a" && echo -lcrypto || echo -l:libcrypto.so) -lpthread -ldl -lrt -lm
 export LD_PRELOAD="$(${CC:-gcc} -print-file-name=libasan.so)"
-export ASAN_OPTIONS=detect_leaks=0:abort_on_error=0:exitcode=99:detect_stack_use_after_return=0
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=0:exitcode=99:detect_stack_use_after_return=0
 export PYTHONMALLOC=malloc PYTHONPATH="$work" NATIVE_TEST_SOURCE="$work"
 canary='
 import ctypes
@@ -42,4 +42,7 @@ grep -q 'heap-buffer-overflow' "$work/canary" || { cat "$work/canary" >&2; exit 
 echo "canary: heap-buffer-overflow found, as it must be"
 "$python" -c 'from objectfs import _native; print("module:", _native.__file__)'
 cd "$root"
-"$python" -m pytest tests/native -p no:cacheprovider -o asyncio_default_fixture_loop_scope=function "$@"
+# a report must not vanish in the output that pytest captures and loses when the process dies
+ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$work/report "$python" -m pytest "${SANITIZED_TESTS:-tests/native}" -p no:cacheprovider -o asyncio_default_fixture_loop_scope=function "$@" || status=$?
+cat "$work"/report.* 2>/dev/null || test "${status:-0}" -ne 0 || echo "AddressSanitizer reported nothing"
+exit "${status:-0}"
