@@ -67,13 +67,18 @@ def _download(lock: Lock, directory: Path, report: Report) -> Path:
     ]
     argv += ["--progress-bar", "off", "--disable-pip-version-check", "--dest", str(directory)]
     try:
-        report.run("download", [*argv, "-r", str(requirements)], quiet=True)
+        report.run("download", [*argv, "-r", str(requirements)], _environment(), quiet=True)
     except StepFailed as failed:
         raise _not_fetched(failed, lock) from failed
     path = directory / lock.filename
     if not path.is_file():
         raise BuildError(f"pip did not deliver {lock.filename}: get it by hand and set OBJECTFS_CRT_ARCHIVE")
     return path
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what the outer pip tells *this* backend: the inner pip would look for the archive's there."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("_PYPROJECT_HOOKS_")}
 
 
 def _not_fetched(failed: StepFailed, lock: Lock) -> BuildError:
