@@ -19,9 +19,7 @@ from .report import Report, StepFailed
 
 __all__ = ["has_archive", "obtain", "unpack"]
 
-_OFFLINE = (
-    "or set OBJECTFS_CRT_ARCHIVE to a copy of it, or OBJECTFS_NATIVE=OFF to install without the native engine"
-)
+_OFFLINE = "or set OBJECTFS_CRT_ARCHIVE to a copy of it, or OBJECTFS_NATIVE=OFF to install without the native engine"
 
 
 def has_archive(lock: Lock, cache: Path) -> bool:
@@ -87,9 +85,7 @@ def _not_fetched(failed: StepFailed, lock: Lock) -> BuildError:
         got = next((line.split()[-1] for line in failed.tail if line.strip().startswith("Got")), "another")
         return _mismatch(f"what your package index serves as {lock.archive}", got, lock)
     if any("No module named pip" in line for line in failed.tail):
-        return BuildError(
-            f"{lock.archive} has to be fetched and this Python has no pip: install it, {_OFFLINE}"
-        )
+        return BuildError(f"{lock.archive} has to be fetched and this Python has no pip: install it, {_OFFLINE}")
     errors = [line.removeprefix("ERROR: ") for line in failed.tail if line.startswith("ERROR")]
     return BuildError(
         f"the sources of {lock.archive} could not be fetched from your package index "

@@ -17,9 +17,7 @@ def cache_dir() -> Path:
     if given := os.environ.get("OBJECTFS_CACHE"):
         return Path(given).expanduser().absolute()
     if sys.platform == "win32":
-        return (
-            Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "objectfs" / "Cache"
-        )
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "objectfs" / "Cache"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "objectfs"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "objectfs"

@@ -61,9 +61,7 @@ class Options:
     @property
     def libraries(self) -> tuple[str, ...]:
         """Windows has TLS and cryptography of its own (SChannel, CNG); elsewhere s2n over libcrypto."""
-        skipped = (
-            {"aws-lc", "s2n"} if sys.platform == "win32" else {"aws-lc"} if self.system_libcrypto else set()
-        )
+        skipped = {"aws-lc", "s2n"} if sys.platform == "win32" else {"aws-lc"} if self.system_libcrypto else set()
         return tuple(library for library in LIBRARIES if library not in skipped)
 
     def defines(self, library: str) -> dict[str, str]:
@@ -86,9 +84,7 @@ class Options:
         if self.shared:
             # The libraries find each other wherever the prefix is moved to.
             defines["CMAKE_INSTALL_RPATH"] = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
-        if sys.platform == "darwin" and (
-            archs := re.findall(r"-arch\s+(\S+)", os.environ.get("ARCHFLAGS", ""))
-        ):
+        if sys.platform == "darwin" and (archs := re.findall(r"-arch\s+(\S+)", os.environ.get("ARCHFLAGS", ""))):
             # How cibuildwheel asks for another architecture; scikit-build-core does the same for the module.
             defines["CMAKE_OSX_ARCHITECTURES"] = ";".join(archs)
         if link:
@@ -111,9 +107,7 @@ def build_chain(
     """Build everything in `source` (a checked archive) into `prefix`, by way of a directory in `scratch`."""
     cmake = find_tool("cmake")
     # Visual Studio's own generator on Windows: it finds the compiler without a prepared environment.
-    generator = (
-        [] if sys.platform == "win32" else ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={find_tool('ninja')}"]
-    )
+    generator = [] if sys.platform == "win32" else ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={find_tool('ninja')}"]
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="crt-") as directory:
         try:

@@ -63,9 +63,7 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     return str(_backend().build_sdist(sdist_directory, config_settings))
 
 
-def build_wheel(
-    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
-) -> str:
+def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     return _build(_backend().build_wheel, wheel_directory, config_settings, metadata_directory)
 
 
@@ -119,9 +117,7 @@ def _build(
             if wanted is Native.ON:
                 report.say(f"ERROR: {error}")
                 raise SystemExit(1) from None
-            report.say(
-                "WARNING: the native engine was NOT built; this installation uses boto3 and is slower."
-            )
+            report.say("WARNING: the native engine was NOT built; this installation uses boto3 and is slower.")
             report.say(f"WARNING: why: {error}")
             report.say("WARNING: OBJECTFS_NATIVE=ON makes this an error; `objectfs doctor` shows it again.")
             # The metadata was prepared with a native tag; PEP 517 lets the wheel be built without it.

@@ -36,9 +36,7 @@ VERSION: str = "${{version}}"
 '''
 
 
-def write_template(
-    *, native: bool, reason: str = "", prefix: Path | None = None, build_type: str = ""
-) -> None:
+def write_template(*, native: bool, reason: str = "", prefix: Path | None = None, build_type: str = "") -> None:
     """Say what the wheel that is about to be made holds."""
     archive, versions = "", {}
     if prefix is not None:

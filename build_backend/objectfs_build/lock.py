@@ -81,14 +81,10 @@ class Lock:
                 f"{path} cannot be read as a lock file ({error}): restore it from the repository"
             ) from error
         if not re.fullmatch(r"[0-9a-f]{64}", lock.sha256):
-            raise BuildError(
-                f"{path}: sha256 has to be 64 lower-case hex digits: restore the file from the repository"
-            )
+            raise BuildError(f"{path}: sha256 has to be 64 lower-case hex digits: restore the file from the repository")
         missing = [name for name in LIBRARIES if name not in lock.versions]
         if missing:
-            raise BuildError(
-                f"{path} has no version for {', '.join(missing)}: restore the file from the repository"
-            )
+            raise BuildError(f"{path} has no version for {', '.join(missing)}: restore the file from the repository")
         return lock
 
 
@@ -101,9 +97,7 @@ def write_lock(archive: Path, lock_path: Path = LOCK_PATH, licenses: Path = LICE
     """Pin `archive` (NAME-VERSION.tar.gz): hash it, read the versions, copy the licences out of it."""
     name, _, version = archive.name.removesuffix(".tar.gz").rpartition("-")
     if not name or not version:
-        raise BuildError(
-            f"{archive.name} is not named NAME-VERSION.tar.gz: give the file the name the index gives it"
-        )
+        raise BuildError(f"{archive.name} is not named NAME-VERSION.tar.gz: give the file the name the index gives it")
     versions: dict[str, str] = {}
     texts: dict[str, bytes] = {}
     with tarfile.open(archive) as tar:
@@ -146,9 +140,7 @@ def _version_of(
     parts = [re.search(rf"set\(VERSION_{part} (\d+)\)", text) for part in ("MAJOR", "MINOR", "PATCH")]
     if all(parts):
         return ".".join(match[1] for match in parts if match)
-    raise BuildError(
-        f"no version found for {library} in the archive: teach objectfs_build/lock.py where it is"
-    )
+    raise BuildError(f"no version found for {library} in the archive: teach objectfs_build/lock.py where it is")
 
 
 def _format(name: str, version: str, digest: str, versions: dict[str, str]) -> str:

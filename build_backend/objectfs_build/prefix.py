@@ -63,9 +63,7 @@ def provide(report: Report) -> Path:
 def _build(final: Path, lock: Lock, options: Options, report: Report) -> None:
     """Under the lock: stage beside `final`, so that the last step is a rename inside one file system."""
     stem = f".staged-{final.name[-16:]}-"
-    for left in final.parent.glob(
-        f"{stem}*"
-    ):  # by a build that was killed; whoever holds the lock may clear it
+    for left in final.parent.glob(f"{stem}*"):  # by a build that was killed; whoever holds the lock may clear it
         shutil.rmtree(left, ignore_errors=True)
     source = archive.obtain(lock, cache_dir(), report)
     report.say(f"building the C libraries once, into {final}")
@@ -81,8 +79,7 @@ def cached_prefix(lock: Lock, options: Options) -> Path:
     identity = [RECIPE, lock.sha256, sys.platform, compiler_identity(), repr(options)]
     # Flags that CMake takes from the environment and bakes in.
     identity += [
-        f"{name}={os.environ.get(name, '')}"
-        for name in ("CC", "CFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET")
+        f"{name}={os.environ.get(name, '')}" for name in ("CC", "CFLAGS", "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET")
     ]
     key = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
     return cache_dir() / "crt" / f"{lock.name}-{lock.version}-{options.link}-{key}"

@@ -38,9 +38,7 @@ def find_tool(name: str) -> str:
             with contextlib.suppress(OSError):
                 if _run([str(candidate), "--version"]).returncode == 0:
                     return str(candidate)
-    raise BuildError(
-        f"{name} was not found: pip install {name}, or build with pip's isolation, which brings it"
-    )
+    raise BuildError(f"{name} was not found: pip install {name}, or build with pip's isolation, which brings it")
 
 
 def compiler_identity() -> str:
@@ -65,9 +63,7 @@ def compiler_identity() -> str:
         trial = _run([*argv, str(source), "-o", str(Path(scratch, "empty"))])
         if trial.returncode:
             lines = trial.stdout.strip().splitlines() or ["no message"]
-            raise BuildError(
-                f"the C compiler {argv[0]} cannot build an empty program ({lines[0]}): {_INSTALL}"
-            )
+            raise BuildError(f"the C compiler {argv[0]} cannot build an empty program ({lines[0]}): {_INSTALL}")
     version = _run([*argv, "--version"]).stdout.partition("\n")[0]
     target = _run([*argv, "-dumpmachine"]).stdout.strip()
     return f"{version} {target}"

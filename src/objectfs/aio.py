@@ -194,16 +194,12 @@ class AsyncClient:
     ) -> ObjectInfo:
         """See :meth:`objectfs.Client.head`."""
         options = check.get_options(None, None, version_id, if_match, if_none_match, headers)
-        return await self._run(
-            "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, options), timeout
-        )
+        return await self._run("HeadObject", bucket, key, lambda backend: backend.head(bucket, key, options), timeout)
 
     async def exists(self, bucket: str, key: str, *, timeout: float | None = None) -> bool:
         """See :meth:`objectfs.Client.exists`."""
         try:
-            await self._run(
-                "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, GetOptions()), timeout
-            )
+            await self._run("HeadObject", bucket, key, lambda backend: backend.head(bucket, key, GetOptions()), timeout)
         except NotFoundError:
             return False
         return True
@@ -364,9 +360,7 @@ class AsyncClient:
         self, bucket: str, key: str, *, version_id: str | None = None, timeout: float | None = None
     ) -> None:
         """See :meth:`objectfs.Client.delete`."""
-        await self._run(
-            "DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, version_id), timeout
-        )
+        await self._run("DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, version_id), timeout)
 
     async def delete_many(
         self, bucket: str, keys: Iterable[str], *, timeout: float | None = None

@@ -179,9 +179,7 @@ def get_options(
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise TypeError(f"{name} must be a whole number or None, not {type(value).__name__}")
     if start is not None and start < 0 and end is not None:
-        raise InvalidRequestError(
-            f"start={start} counts from the end of the object; end={end} cannot go with it"
-        )
+        raise InvalidRequestError(f"start={start} counts from the end of the object; end={end} cannot go with it")
     if end is not None and (end < 0 or end < (start or 0)):
         raise InvalidRequestError(f"the range from {start or 0} to {end} is none")
     return GetOptions(
@@ -279,9 +277,7 @@ def _metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
     for name, value in (metadata or {}).items():
         _strings("metadata", name, value)
         if not _TOKEN.fullmatch(name):
-            raise InvalidRequestError(
-                f"metadata: {name!r} cannot be a name: letters, digits and some punctuation"
-            )
+            raise InvalidRequestError(f"metadata: {name!r} cannot be a name: letters, digits and some punctuation")
         _check_value(f"metadata[{name!r}]", value)
         if value != value.strip():
             raise InvalidRequestError(f"metadata[{name!r}]: HTTP does not keep spaces at the ends of a value")

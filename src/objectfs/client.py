@@ -116,9 +116,7 @@ class Client:
             ChecksumError, TruncatedError: after the last attempt.
         """
         options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
-        return self._run(
-            "GetObject", bucket, key, lambda backend: backend.get(bucket, key, options), timeout, progress
-        )
+        return self._run("GetObject", bucket, key, lambda backend: backend.get(bucket, key, options), timeout, progress)
 
     def get_into(
         self,
@@ -251,16 +249,12 @@ class Client:
     ) -> ObjectInfo:
         """What is known of an object (HeadObject)."""
         options = check.get_options(None, None, version_id, if_match, if_none_match, headers)
-        return self._run(
-            "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, options), timeout
-        )
+        return self._run("HeadObject", bucket, key, lambda backend: backend.head(bucket, key, options), timeout)
 
     def exists(self, bucket: str, key: str, *, timeout: float | None = None) -> bool:
         """Whether there is such an object (HeadObject). AccessDeniedError where that may not be known."""
         try:
-            self._run(
-                "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, GetOptions()), timeout
-            )
+            self._run("HeadObject", bucket, key, lambda backend: backend.head(bucket, key, GetOptions()), timeout)
         except NotFoundError:
             return False
         return True
@@ -433,17 +427,11 @@ class Client:
             progress,
         )
 
-    def delete(
-        self, bucket: str, key: str, *, version_id: str | None = None, timeout: float | None = None
-    ) -> None:
+    def delete(self, bucket: str, key: str, *, version_id: str | None = None, timeout: float | None = None) -> None:
         """Delete an object (DeleteObject). One that does not exist is no error, as S3 has it."""
-        self._run(
-            "DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, version_id), timeout
-        )
+        self._run("DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, version_id), timeout)
 
-    def delete_many(
-        self, bucket: str, keys: Iterable[str], *, timeout: float | None = None
-    ) -> dict[str, Exception]:
+    def delete_many(self, bucket: str, keys: Iterable[str], *, timeout: float | None = None) -> dict[str, Exception]:
         """Delete many objects, 1,000 with each request (DeleteObjects). The failures by key: empty if all
         went well.
 

@@ -98,9 +98,7 @@ class Secret:
         return hash((Secret, self._value))
 
     def __reduce__(self) -> Any:
-        raise TypeError(
-            "a secret is not pickled: let the other process find its credentials (profile, environment)"
-        )
+        raise TypeError("a secret is not pickled: let the other process find its credentials (profile, environment)")
 
 
 class _Invalid(Exception):
@@ -366,9 +364,7 @@ def load(
     for name, section in profiles.items():  # all are checked: a typo shows before that profile is needed
         _Layer(name, ((key, value, f"{file_path} [profiles.{name}]") for key, value in section.items()))
 
-    profile = next(
-        (layer.values["profile"] for layer in (given, variables, top) if "profile" in layer.values), None
-    )
+    profile = next((layer.values["profile"] for layer in (given, variables, top) if "profile" in layer.values), None)
     layers = [given, variables, top]
     aws_profile = profile
     if profile in profiles:
@@ -408,9 +404,7 @@ def _read(path: str, required: bool) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         if required:
-            raise ConfigError(
-                f"the config file {path} does not exist", hint="Correct OBJECTFS_CONFIG"
-            ) from None
+            raise ConfigError(f"the config file {path} does not exist", hint="Correct OBJECTFS_CONFIG") from None
         return {}
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the config file {path} is not valid TOML: {error}") from None
@@ -438,9 +432,7 @@ def _check_together(values: dict[str, Any], sources: dict[str, str]) -> None:
     key, secret = values.get("access_key_id"), values.get("secret_access_key")
     if (key is None) != (secret is None):
         have, lack = (
-            ("access_key_id", "secret_access_key")
-            if secret is None
-            else ("secret_access_key", "access_key_id")
+            ("access_key_id", "secret_access_key") if secret is None else ("secret_access_key", "access_key_id")
         )
         raise ConfigError(f"{have} ({sources[have]}) is given without {lack}", hint="Give both, or neither")
     if values.get("session_token") is not None and key is None:
@@ -450,6 +442,5 @@ def _check_together(values: dict[str, Any], sources: dict[str, str]) -> None:
     part, memory = values.get("part_size"), values.get("memory_limit")
     if part and memory and part * 2 > memory:
         raise ConfigError(
-            f"memory_limit={memory} ({sources['memory_limit']}) must hold at least two parts "
-            f"of part_size={part}"
+            f"memory_limit={memory} ({sources['memory_limit']}) must hold at least two parts of part_size={part}"
         )

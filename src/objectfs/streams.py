@@ -42,8 +42,7 @@ def reader(data: Any) -> Callable[[int], Any]:
     if isinstance(data, AsyncIterable):
         raise TypeError("an async iterable needs objectfs.AsyncClient")
     raise TypeError(
-        "data must be bytes-like, a binary file object or an iterable of bytes-like, "
-        f"not {type(data).__name__}"
+        f"data must be bytes-like, a binary file object or an iterable of bytes-like, not {type(data).__name__}"
     )
 
 

@@ -30,7 +30,5 @@ def parse_size(value: int | str) -> int:
     if match is None or match[2].lower() not in _UNITS:
         raise ValueError(f"{value!r} is not a size: write it as 65536, 256 MiB or 1.5 GB")
     return (
-        int(float(match[1]) * _UNITS[match[2].lower()])
-        if "." in match[1]
-        else int(match[1]) * _UNITS[match[2].lower()]
+        int(float(match[1]) * _UNITS[match[2].lower()]) if "." in match[1] else int(match[1]) * _UNITS[match[2].lower()]
     )

@@ -115,9 +115,7 @@ def test_the_sdist_has_what_a_build_needs(hook: Hook, tmp_path: Path) -> None:
 def test_a_prefix_and_a_wheel_from_nothing(link: str, hook: Hook, tmp_path: Path) -> None:
     prefix = tmp_path / "prefix"
     argv = [sys.executable, str(ROOT / "scripts" / "build-crt"), str(prefix)]
-    done = subprocess.run(
-        [*argv, "--shared"] if link == "shared" else argv, check=False, env=os.environ | ARCHIVE
-    )
+    done = subprocess.run([*argv, "--shared"] if link == "shared" else argv, check=False, env=os.environ | ARCHIVE)
     assert done.returncode == 0
     done = hook(OBJECTFS_NATIVE="ON", OBJECTFS_CRT=str(prefix))
     assert done.returncode == 0, done.stdout + done.stderr

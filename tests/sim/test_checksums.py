@@ -33,9 +33,7 @@ def test_combined_crc(algorithm: str, sizes: tuple[int, int]) -> None:
     crc = checksums.python_crc(algorithm)
     size = checksums.DIGEST_SIZE[algorithm]
     parts = [crc(data, 0).to_bytes(size, "big") for data in (first, second)]
-    assert checksums.combine_crc(algorithm, *parts, len(second)) == crc(first + second, 0).to_bytes(
-        size, "big"
-    )
+    assert checksums.combine_crc(algorithm, *parts, len(second)) == crc(first + second, 0).to_bytes(size, "big")
 
 
 @pytest.mark.parametrize("algorithm", checksums.ALGORITHMS)

@@ -20,16 +20,12 @@ DATA = os.urandom(11 * MIB)
 PIECES = [DATA[: 5 * MIB], DATA[5 * MIB : 10 * MIB], DATA[10 * MIB :]]
 
 
-def upload(
-    s3: Any, key: str = "k", pieces: list[bytes] = PIECES, **options: Any
-) -> tuple[str, list[dict[str, Any]]]:
+def upload(s3: Any, key: str = "k", pieces: list[bytes] = PIECES, **options: Any) -> tuple[str, list[dict[str, Any]]]:
     created = s3.create_multipart_upload(Bucket="bucket", Key=key, **options)["UploadId"]
     algorithm = {"ChecksumAlgorithm": options["ChecksumAlgorithm"]} if "ChecksumAlgorithm" in options else {}
     parts = []
     for number, piece in enumerate(pieces, 1):
-        done = s3.upload_part(
-            Bucket="bucket", Key=key, UploadId=created, PartNumber=number, Body=piece, **algorithm
-        )
+        done = s3.upload_part(Bucket="bucket", Key=key, UploadId=created, PartNumber=number, Body=piece, **algorithm)
         checksums = {name: value for name, value in done.items() if name.startswith("Checksum")}
         parts.append({"PartNumber": number, "ETag": done["ETag"], **checksums})
     return created, parts
@@ -80,9 +76,10 @@ def test_refusals(s3: Any) -> None:
     assert fails(complete, **call, parts=[{**parts[0], "ETag": '"0"'}]) == (400, "InvalidPart")
     assert fails(complete, **call, parts=[{**parts[0], "PartNumber": 9}]) == (400, "InvalidPart")
     assert fails(complete, s3=s3, upload_id="nope", parts=parts) == (404, "NoSuchUpload")
-    assert fails(
-        s3.upload_part, Bucket="bucket", Key="k", UploadId=upload_id, PartNumber=10001, Body=b""
-    ) == (400, "InvalidArgument")
+    assert fails(s3.upload_part, Bucket="bucket", Key="k", UploadId=upload_id, PartNumber=10001, Body=b"") == (
+        400,
+        "InvalidArgument",
+    )
     s3.abort_multipart_upload(Bucket="bucket", Key="k", UploadId=upload_id)
     assert fails(s3.list_parts, Bucket="bucket", Key="k", UploadId=upload_id) == (404, "NoSuchUpload")
 
@@ -145,9 +142,10 @@ def test_full_object_checksum_is_combined(s3: Any) -> None:
 
 def test_composite_checksum(s3: Any) -> None:
     upload_id, parts = upload(s3, ChecksumAlgorithm="SHA256")
-    assert fails(
-        complete, s3=s3, upload_id=upload_id, parts=[{"PartNumber": 1, "ETag": parts[0]["ETag"]}]
-    ) == (400, "InvalidRequest")
+    assert fails(complete, s3=s3, upload_id=upload_id, parts=[{"PartNumber": 1, "ETag": parts[0]["ETag"]}]) == (
+        400,
+        "InvalidRequest",
+    )
     done = complete(s3, upload_id, parts)
     digests = b"".join(hashlib.sha256(piece).digest() for piece in PIECES)
     expected = base64.b64encode(hashlib.sha256(digests).digest()).decode() + "-3"

@@ -128,9 +128,7 @@ def test_read_conditions(s3: Any) -> None:
     ):
         assert s3.get_object(Bucket="bucket", Key="k", **passes)["Body"].read() == b"x"
     # A matching ETag outweighs the date.
-    assert (
-        s3.get_object(Bucket="bucket", Key="k", IfMatch=etag, IfUnmodifiedSince=past)["Body"].read() == b"x"
-    )
+    assert s3.get_object(Bucket="bucket", Key="k", IfMatch=etag, IfUnmodifiedSince=past)["Body"].read() == b"x"
     for fails, status in (
         ({"IfMatch": '"x"'}, 412),
         ({"IfNoneMatch": etag}, 304),

@@ -40,9 +40,7 @@ def test_byte_by_byte(wire: Opener) -> None:
 def test_pipelined_requests_are_answered_in_order(wire: Opener) -> None:
     connection = wire()
     for number in range(5):
-        connection.send(
-            b"PUT /bucket/%d HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n%d" % (number, number)
-        )
+        connection.send(b"PUT /bucket/%d HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n%d" % (number, number))
     connection.send(b"".join(b"GET /bucket/%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(5)))
     assert [connection.response()[0] for _ in range(5)] == [200] * 5
     assert [connection.response()[2] for _ in range(5)] == [b"0", b"1", b"2", b"3", b"4"]
@@ -96,9 +94,7 @@ def test_aws_chunked_with_trailer(wire: Opener, memory: S3Server, step: int) -> 
 
 def test_aws_chunked_inside_chunked(wire: Opener) -> None:
     inner = aws_chunks()
-    outer = b"".join(
-        b"%x\r\n%s\r\n" % (len(inner[i : i + 10]), inner[i : i + 10]) for i in range(0, len(inner), 10)
-    )
+    outer = b"".join(b"%x\r\n%s\r\n" % (len(inner[i : i + 10]), inner[i : i + 10]) for i in range(0, len(inner), 10))
     connection = wire().send(PUT + STREAMING + b"Transfer-Encoding: chunked\r\n\r\n" + outer + b"0\r\n\r\n")
     assert connection.response()[0] == 200
     assert connection.send(GET).response()[2] == b"hello world"
@@ -170,9 +166,7 @@ def test_body_cut_short_leaves_nothing(wire: Opener, memory: S3Server) -> None:
 
 
 def test_a_huge_declared_length_allocates_nothing(wire: Opener) -> None:
-    answer = (
-        wire().send(PUT + b"Content-Length: 99999999999999999\r\nExpect: 100-continue\r\n\r\n").read_all()
-    )
+    answer = wire().send(PUT + b"Content-Length: 99999999999999999\r\nExpect: 100-continue\r\n\r\n").read_all()
     assert b"EntityTooLarge" in answer
 
 
@@ -243,9 +237,7 @@ def test_signed_chunks_and_trailer(damage: str) -> None:
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     with S3Server() as server:
         connection = Wire(server)
-        connection.send(
-            f"PUT /bucket/k HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-        )
+        connection.send(f"PUT /bucket/k HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         status, _, answer = connection.response()
         connection.close()
         assert status == (403 if damage else 200), answer

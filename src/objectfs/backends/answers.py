@@ -7,10 +7,18 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
+from objectfs import errors
 from objectfs.types import ObjectInfo, PutResult
 
-__all__ = ["content_range", "object_info", "put_result", "total_size"]
+__all__ = ["DELETE_BATCH", "NOT_XML", "content_range", "delete_failure", "object_info", "put_result", "total_size"]
+
+DELETE_BATCH = 1000
+"""Keys in one DeleteObjects (https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html)."""
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot carry, not even escaped. S3 takes them in keys all the same."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
 _CHECKSUMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
@@ -69,9 +77,7 @@ def put_result(headers: Mapping[str, str], etag: str | None = None) -> PutResult
         if value:
             checksum = (name, value)
             break
-    return PutResult(
-        etag=etag or headers.get("etag"), version_id=_version(headers), checksum=checksum, headers=headers
-    )
+    return PutResult(etag=etag or headers.get("etag"), version_id=_version(headers), checksum=checksum, headers=headers)
 
 
 def _version(headers: Mapping[str, str]) -> str | None:
@@ -101,3 +107,26 @@ def _words(value: str) -> str:
         except UnicodeError:
             return value
     return value
+
+
+# DeleteObjects answers 200 and puts codes into the document: the status that each would have had alone
+_DELETE_STATUS = {
+    "AccessDenied": 403,
+    "NoSuchVersion": 404,
+    "SlowDown": 503,
+    "NotImplemented": 501,
+    "InternalError": 500,
+}
+
+
+def delete_failure(bucket: str, item: Mapping[str, Any]) -> errors.ObjectFSError:
+    """One ``Error`` of a DeleteObjects answer."""
+    code = item.get("Code")
+    return errors.from_response(
+        "DeleteObjects",
+        status=_DELETE_STATUS.get(code or "", 400),
+        code=code,
+        message=item.get("Message"),
+        bucket=bucket,
+        key=item.get("Key"),
+    )

@@ -8,23 +8,19 @@ parallel reader.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
 from objectfs.backends.crt_base import CrtBase, all_of, one
 from objectfs.backends.crt_errors import failure
-from objectfs.backends.crt_upload import XMLNS, Upload, cause_first, object_headers, write_conditions, xml_text
+from objectfs.backends.crt_upload import Upload, cause_first, object_headers, write_conditions
 from objectfs.types import PutResult
 
 __all__ = ["WriteVerbs"]
@@ -35,9 +31,6 @@ MAX_PARTS = 10_000
 
 STREAM_PARTS = 4
 """Parts of a stream that are on their way at once; each holds a buffer of one part."""
-
-DELETE_BATCH = 1000
-"""Keys in one DeleteObjects (https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html)."""
 
 
 def _bytes_view(data: ReadableBuffer) -> memoryview:
@@ -241,35 +234,6 @@ class WriteVerbs(CrtBase):
                 results[key] = yield from self.put(bucket, key, views[key], options)
         return {key: results[key] for key in views}
 
-    def delete(self, bucket: str, key: str, version_id: str | None = None) -> Steps[None]:
-        target = self.target(bucket)
-        query = "" if version_id is None else f"versionId={quote(version_id, safe='')}"
-        request = _native.Request(b"DeleteObject", b"DELETE", target.path(key, query), target.native, target.headers())
-        response = yield from one(target.engine.start([request]))
-        if response.error_code or response.status >= 300:
-            raise failure(response, "DeleteObject", bucket, key)
-
-    def delete_many(self, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
-        failures: dict[str, Exception] = {}
-        remaining = iter(keys)
-        while batch := list(islice(remaining, DELETE_BATCH)):
-            target = self.target(bucket)
-            entries = "".join(f"<Object><Key>{xml_text(key)}</Key></Object>" for key in batch)
-            body = f'<Delete xmlns="{XMLNS}"><Quiet>true</Quiet>{entries}</Delete>'.encode()
-            # S3 wants a digest here; Content-MD5 is the one that every server takes
-            digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
-            headers = target.headers(
-                {"Content-MD5": digest, "Content-Type": "application/xml", "Content-Length": str(len(body))}
-            )
-            request = _native.Request(
-                b"DeleteObjects", b"POST", target.path(None, "delete="), target.native, headers, body=body
-            )
-            response = yield from one(target.engine.start([request]))
-            if response.error_code or response.status >= 300:
-                raise failure(response, "DeleteObjects", bucket, None)
-            failures.update(_delete_failures(bucket, bytes(response.body or b"")))
-        return failures
-
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns if os.name != "nt" else int(status.st_mtime) * 10**9
@@ -301,24 +265,3 @@ def _read_part(read: Callable[[int], ReadableBuffer], buffer: bytearray) -> tupl
         view[filled : filled + len(data)] = data
         filled += len(data)
     return view, False
-
-
-def _delete_failures(bucket: str, body: bytes) -> dict[str, Exception]:
-    if b"<Error>" not in body:
-        return {}
-    import xml.etree.ElementTree as ET
-
-    failures: dict[str, Exception] = {}
-    for element in ET.fromstring(body):
-        if element.tag.rpartition("}")[2] == "Error":
-            fields = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
-            key = fields.get("Key", "")
-            failures[key] = errors.from_response(
-                "DeleteObjects",
-                status=200,
-                code=fields.get("Code"),
-                message=fields.get("Message"),
-                bucket=bucket,
-                key=key,
-            )
-    return failures

@@ -42,9 +42,7 @@ def translate(error: BaseException, operation: str, bucket: str | None, key: str
     return new
 
 
-def from_client_error(
-    error: Any, operation: str, bucket: str | None, key: str | None
-) -> errors.ObjectFSError:
+def from_client_error(error: Any, operation: str, bucket: str | None, key: str | None) -> errors.ObjectFSError:
     """A server's error answer, from botocore's ClientError."""
     response = error.response
     metadata = response.get("ResponseMetadata", {})
@@ -106,9 +104,7 @@ def _classify(error: Exception) -> tuple[type[errors.ObjectFSError] | None, str]
             f"the endpoint's name cannot be resolved: {_plain(name_resolution)}",
         )
     tls = among(ssl.SSLError)
-    if tls is not None and not isinstance(
-        tls, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-    ):
+    if tls is not None and not isinstance(tls, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
         return errors.TLSError, f"TLS failed: {_plain(tls)}"
     # urllib3 derives "no connection" from "no connection in time": the socket's own error tells them apart
     refused = among(ConnectionError)

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from objectfs import errors
+from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure
 from objectfs.backends.base import Steps
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_wire import Wire
 from objectfs.types import ListPage, ObjectInfo, Prefix
 
 __all__ = ["delete_many", "list_page"]
-
-DELETE_BATCH = 1000
-"""S3's limit for one DeleteObjects."""
-
-# Characters that XML 1.0 cannot carry, not even escaped. S3 takes them in keys all the same.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def list_page(wire: Wire, bucket: str, params: Mapping[str, Any]) -> Steps[ListPage]:
@@ -58,22 +51,16 @@ def delete_many(wire: Wire, bucket: str, keys: Iterable[str]) -> Steps[dict[str,
     failures: dict[str, Exception] = {}
     iterator = iter(keys)
     while batch := list(itertools.islice(iterator, DELETE_BATCH)):
-        awkward = [key for key in batch if _NOT_XML.search(key)]
-        plain = [key for key in batch if not _NOT_XML.search(key)]
+        awkward = [key for key in batch if NOT_XML.search(key)]
+        plain = [key for key in batch if not NOT_XML.search(key)]
         if plain:
             answer = yield wire.start(_delete(wire, bucket, plain))
             for item in answer.get("Errors", ()):
-                failures[item.get("Key", "")] = _failure(bucket, item)
+                failures[item.get("Key", "")] = delete_failure(bucket, item)
         if awkward:
-            results = yield wire.start_many(
-                [_delete_one(wire, bucket, key) for key in awkward], keep_going=True
-            )
+            results = yield wire.start_many([_delete_one(wire, bucket, key) for key in awkward], keep_going=True)
             failures.update(
-                {
-                    key: result
-                    for key, result in zip(awkward, results, strict=True)
-                    if isinstance(result, Exception)
-                }
+                {key: result for key, result in zip(awkward, results, strict=True) if isinstance(result, Exception)}
             )
     return failures
 
@@ -85,25 +72,3 @@ def _delete(wire: Wire, bucket: str, keys: list[str]) -> Callable[[Task], Any]:
 
 def _delete_one(wire: Wire, bucket: str, key: str) -> Callable[[Task], Any]:
     return lambda task: wire.call(task, "delete_object", {"Bucket": bucket, "Key": key})
-
-
-# DeleteObjects answers 200 and puts codes into the document: the status that each would have had alone
-_STATUS = {
-    "AccessDenied": 403,
-    "NoSuchVersion": 404,
-    "SlowDown": 503,
-    "NotImplemented": 501,
-    "InternalError": 500,
-}
-
-
-def _failure(bucket: str, item: Mapping[str, Any]) -> errors.ObjectFSError:
-    code = item.get("Code")
-    return errors.from_response(
-        "DeleteObjects",
-        status=_STATUS.get(code or "", 400),
-        code=code,
-        message=item.get("Message"),
-        bucket=bucket,
-        key=item.get("Key"),
-    )

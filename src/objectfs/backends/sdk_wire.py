@@ -77,9 +77,7 @@ class Wire:
         """Run ``function`` as an operation of its own."""
         return self._start([function], single=True, cancellable=cancellable)
 
-    def start_many(
-        self, functions: Sequence[Callable[[Task], T]], *, keep_going: bool = False
-    ) -> Operation[list[T]]:
+    def start_many(self, functions: Sequence[Callable[[Task], T]], *, keep_going: bool = False) -> Operation[list[T]]:
         """Run all ``functions`` as one operation, as many at a time as there are connections."""
         return self._start(functions, keep_going=keep_going)
 
@@ -192,9 +190,7 @@ class Wire:
                     max_pool_connections=self.connections,
                     retries={"total_max_attempts": 1},
                     request_checksum_calculation="when_supported" if checksums else "when_required",
-                    response_checksum_validation="when_required"
-                    if config.checksum == "off"
-                    else "when_supported",
+                    response_checksum_validation="when_required" if config.checksum == "off" else "when_supported",
                     **more,
                 )
                 found.meta.events.register_first("before-call.s3", _add_headers)

@@ -106,11 +106,7 @@ class Writer:
             if stat.S_ISDIR(before.st_mode):
                 raise _is_folder(path, where)
             if not stat.S_ISREG(before.st_mode):  # a pipe or a device tells its length only by ending
-                return (
-                    yield from self.put_stream(
-                        bucket, key, _descriptor_reader(descriptor, path, where), options
-                    )
-                )
+                return (yield from self.put_stream(bucket, key, _descriptor_reader(descriptor, path, where), options))
 
             def unchanged() -> None:
                 now = file.stat()
@@ -161,9 +157,7 @@ class Writer:
         params.update(_conditions(options), **self._algorithm())
 
         def run(task: Task) -> PutResult:
-            response = self._wire.call(
-                task, "put_object", params, body=lambda: body(task), headers=options.headers
-            )
+            response = self._wire.call(task, "put_object", params, body=lambda: body(task), headers=options.headers)
             return answers.put_result(_headers(response))
 
         return run
@@ -210,11 +204,7 @@ class Writer:
                 before_complete()
             response = yield self._wire.start(lambda task: self._complete(task, upload, done, options))
             # its checksums stand in the document, not in the headers
-            found = {
-                f"x-amz-checksum-{name[8:].lower()}": value
-                for name, value in response.items()
-                if name in _SUMS
-            }
+            found = {f"x-amz-checksum-{name[8:].lower()}": value for name, value in response.items() if name in _SUMS}
             return answers.put_result({**_headers(response), **found}, response.get("ETag"))
         except BaseException as error:
             for operation in flying:
@@ -237,13 +227,9 @@ class Writer:
             yield self._abort(upload)
 
     def _abort(self, upload: Mapping[str, Any]) -> Operation[Any]:
-        return self._wire.start(
-            lambda task: self._wire.call(task, "abort_multipart_upload", upload), cancellable=False
-        )
+        return self._wire.start(lambda task: self._wire.call(task, "abort_multipart_upload", upload), cancellable=False)
 
-    def _upload_part(
-        self, upload: Mapping[str, Any], number: int, body: MakeBody
-    ) -> Callable[[Task], dict[str, Any]]:
+    def _upload_part(self, upload: Mapping[str, Any], number: int, body: MakeBody) -> Callable[[Task], dict[str, Any]]:
         params = {**upload, "PartNumber": number, **self._algorithm()}
 
         def run(task: Task) -> dict[str, Any]:
@@ -254,9 +240,7 @@ class Writer:
 
         return run
 
-    def _complete(
-        self, task: Task, upload: Mapping[str, Any], parts: list[dict[str, Any]], options: PutOptions
-    ) -> Any:
+    def _complete(self, task: Task, upload: Mapping[str, Any], parts: list[dict[str, Any]], options: PutOptions) -> Any:
         # a checksum counts only if every part has it
         common = set.intersection(*(set(part) for part in parts)) - {"ChecksumType"}
         listed = [{name: part[name] for name in part if name in common} for part in parts]

@@ -90,9 +90,7 @@ def _why_no_engine(error: ImportError) -> str:
         reason = None
     else:
         reason = getattr(_build_info, "REASON", None)
-    if "_native" in str(error) and (
-        isinstance(error, ModuleNotFoundError) or "cannot import name" in str(error)
-    ):
+    if "_native" in str(error) and (isinstance(error, ModuleNotFoundError) or "cannot import name" in str(error)):
         return f"the engine is not built ({reason})" if reason else "the engine is not built"
     return f"the engine cannot be loaded: {error}"
 
@@ -109,9 +107,7 @@ def _load_sdk() -> tuple[Attempt, Make | None]:
 
 def _announce(info: BackendInfo, config: Config) -> None:
     """Log the choice, once for each different one in a process."""
-    failed = [
-        f"{attempt.name} was not possible: {attempt.reason}" for attempt in info.attempts if not attempt.ok
-    ]
+    failed = [f"{attempt.name} was not possible: {attempt.reason}" for attempt in info.attempts if not attempt.ok]
     if config.backend == "auto":
         why = "; ".join(failed) or "first choice"
     else:

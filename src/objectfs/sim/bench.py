@@ -28,9 +28,7 @@ def sign(method: str, path: str, query: str, host: str, headers: dict[str, str])
     scope = f"{stamp[:8]}/us-east-1/s3/aws4_request"
     fields = {"host": host, "x-amz-content-sha256": UNSIGNED, "x-amz-date": stamp, **headers}
     names = sorted(name for name in fields if name != "content-length")
-    canonical = "\n".join(
-        [method, path, query, *[f"{n}:{fields[n]}" for n in names], "", ";".join(names), UNSIGNED]
-    )
+    canonical = "\n".join([method, path, query, *[f"{n}:{fields[n]}" for n in names], "", ";".join(names), UNSIGNED])
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = b"AWS4testtest"
     for part in (*scope.split("/"), text):
@@ -153,9 +151,7 @@ def run(options: argparse.Namespace) -> None:
     if pinned:
         os.sched_setaffinity(0, {processors[1]})
     for verify in (True, False):
-        server = subprocess.Popen(
-            arguments + ([] if verify else ["--no-verify"]), stdout=subprocess.PIPE, text=True
-        )
+        server = subprocess.Popen(arguments + ([] if verify else ["--no-verify"]), stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
             url = server.stdout.readline().split()[1]

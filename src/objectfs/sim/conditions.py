@@ -42,9 +42,7 @@ def check_read(headers: dict[str, str], record: Record, prefix: str = "") -> Non
 def _not_modified(record: Record, prefix: str, condition: str) -> S3Error:
     if prefix:
         return S3Error("PreconditionFailed", extra={"Condition": condition})
-    return S3Error(
-        "NotModified", headers={"ETag": f'"{record.etag}"', "Last-Modified": http_date(record.modified)}
-    )
+    return S3Error("NotModified", headers={"ETag": f'"{record.etag}"', "Last-Modified": http_date(record.modified)})
 
 
 def check_write(headers: dict[str, str], existing: Record | None) -> None:

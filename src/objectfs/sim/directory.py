@@ -191,14 +191,10 @@ class DirectoryStore(Store):
 
     def _save_bucket(self, bucket: Bucket) -> None:
         documents = {name: base64.b64encode(data).decode() for name, data in bucket.documents.items()}
-        self._write(
-            self._root / bucket.name / ".bucket.json", {"created": bucket.created, "documents": documents}
-        )
+        self._write(self._root / bucket.name / ".bucket.json", {"created": bucket.created, "documents": documents})
 
     def _write(self, path: Path, value: dict[str, Any]) -> None:
-        temporary = Path(
-            self._new_path(path.parent.name if path.name == ".bucket.json" else path.parent.parent.name)
-        )
+        temporary = Path(self._new_path(path.parent.name if path.name == ".bucket.json" else path.parent.parent.name))
         temporary.write_text(json.dumps(value), encoding="utf-8")
         os.replace(temporary, path)
 
@@ -235,9 +231,7 @@ def _to_json(record: Record, blob: FileBlob) -> dict[str, Any]:
 
 
 def _from_json(value: dict[str, Any], data: Path) -> Record:
-    pieces = [
-        Piece(str(data / os.path.basename(name)), offset, length) for name, offset, length in value["pieces"]
-    ]
+    pieces = [Piece(str(data / os.path.basename(name)), offset, length) for name, offset, length in value["pieces"]]
     return Record(
         value["key"].encode("latin-1").decode("utf-8", "surrogatepass"),
         FileBlob(pieces),

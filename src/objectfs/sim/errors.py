@@ -54,8 +54,7 @@ CODES: dict[str, tuple[int, str]] = {
     ),
     "MalformedTrailerError": (
         400,
-        "The request contained trailing data that was not well-formed or did not "
-        "conform to our published schema.",
+        "The request contained trailing data that was not well-formed or did not conform to our published schema.",
     ),
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
     "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),

@@ -86,9 +86,7 @@ def _encoder(context: Context) -> tuple[Callable[[str], str], str]:
             extra={"ArgumentName": "encoding-type", "ArgumentValue": encoding},
         )
     if encoding:
-        return (lambda text: quote(text, safe="/-_.~*", errors="surrogatepass")), text_element(
-            "EncodingType", "url"
-        )
+        return (lambda text: quote(text, safe="/-_.~*", errors="surrogatepass")), text_element("EncodingType", "url")
     return escape_xml, ""
 
 
@@ -108,13 +106,8 @@ def _entry(record: Record) -> str:
 
 def _contents(page: Page, encode: Callable[[str], str], owner: str) -> str:
     tail = f"{owner}</Contents>"
-    parts = [
-        f"<Contents><Key>{encode(record.key)}{record.listing or _entry(record)}{tail}"
-        for record in page.records
-    ]
-    parts += [
-        f"<CommonPrefixes><Prefix>{encode(prefix)}</Prefix></CommonPrefixes>" for prefix in page.prefixes
-    ]
+    parts = [f"<Contents><Key>{encode(record.key)}{record.listing or _entry(record)}{tail}" for record in page.records]
+    parts += [f"<CommonPrefixes><Prefix>{encode(prefix)}</Prefix></CommonPrefixes>" for prefix in page.prefixes]
     return "".join(parts)
 
 

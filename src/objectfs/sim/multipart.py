@@ -63,9 +63,7 @@ def create(context: Context) -> Response:
         raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
     if algorithm is not None:
         kind = kind or ("FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE")
-        if (kind == "FULL_OBJECT") != (algorithm in _CRCS) and (
-            kind == "FULL_OBJECT" or algorithm == "CRC64NVME"
-        ):
+        if (kind == "FULL_OBJECT") != (algorithm in _CRCS) and (kind == "FULL_OBJECT" or algorithm == "CRC64NVME"):
             raise S3Error(
                 "InvalidRequest",
                 f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
@@ -187,9 +185,7 @@ def _requested(root: ET.Element, upload: Upload) -> list[Part]:
         if parts and int(number) <= parts[-1].number:
             raise S3Error("InvalidPartOrder", extra={"UploadId": upload.upload_id})
         if part is None or part.etag != etag:
-            raise S3Error(
-                "InvalidPart", extra={"UploadId": upload.upload_id, "PartNumber": number, "ETag": etag}
-            )
+            raise S3Error("InvalidPart", extra={"UploadId": upload.upload_id, "PartNumber": number, "ETag": etag})
         if upload.checksum_type == "COMPOSITE" and not element.findtext(f"Checksum{upload.algorithm}"):
             raise S3Error(
                 "InvalidRequest",
@@ -243,18 +239,12 @@ def complete(context: Context) -> Response:
     size = sum(part.blob.size for part in parts)
     expected = context.header("x-amz-mp-object-size")
     if expected and expected != str(size):
-        raise S3Error(
-            "InvalidRequest", "The provided 'x-amz-mp-object-size' header does not match what was computed"
-        )
+        raise S3Error("InvalidRequest", "The provided 'x-amz-mp-object-size' header does not match what was computed")
     checksums = object_checksum(parts, upload)
     for algorithm, value in declared_checksums(context.head.headers).items():
         if checksums.get(algorithm, value).partition("-")[0] != value.partition("-")[0]:
-            raise S3Error(
-                "BadDigest", f"The {algorithm.lower()} you specified did not match the calculated checksum."
-            )
-    etag = hashlib.md5(
-        b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False
-    ).hexdigest()
+            raise S3Error("BadDigest", f"The {algorithm.lower()} you specified did not match the calculated checksum.")
+    etag = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
     blobs: list[Blob] = [part.blob for part in parts]
     record = Record(
         context.key,

@@ -279,8 +279,7 @@ def copy_object(context: Context) -> Response:
     if source.size > MAX_PUT:
         raise S3Error(
             "InvalidRequest",
-            "The specified copy source is larger than the maximum allowable size "
-            "for a copy source: 5368709120",
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
         )
     check_write(context.head.headers, bucket.objects.get(context.key))
     given = stored_headers(context.head.headers)
@@ -297,9 +296,7 @@ def copy_object(context: Context) -> Response:
                 "location or encryption attributes.",
             )
         headers = {name: value for name, value in source.headers.items() if name != "x-amz-storage-class"}
-        headers.update(
-            {name: value for name, value in given.items() if name == "x-amz-storage-class" or name in _SSE}
-        )
+        headers.update({name: value for name, value in given.items() if name == "x-amz-storage-class" or name in _SSE})
     else:
         headers = given
     tags = source.tags
@@ -360,9 +357,7 @@ def get_attributes(context: Context) -> Response:
         content += text_element("StorageClass", record.storage_class)
     if "ObjectSize" in wanted:
         content += text_element("ObjectSize", str(record.size))
-    return xml_response(
-        "GetObjectAttributesResponse", content, headers=[("Last-Modified", http_date(record.modified))]
-    )
+    return xml_response("GetObjectAttributesResponse", content, headers=[("Last-Modified", http_date(record.modified))])
 
 
 def _number(context: Context, name: str, default: int) -> int:
@@ -379,16 +374,13 @@ def tagging(context: Context) -> Response:
     method = context.head.method
     if method == "GET":
         content = "".join(
-            f"<Tag>{text_element('Key', name)}{text_element('Value', value)}</Tag>"
-            for name, value in record.tags
+            f"<Tag>{text_element('Key', name)}{text_element('Value', value)}</Tag>" for name, value in record.tags
         )
         return xml_response("Tagging", f"<TagSet>{content}</TagSet>")
     tags: tuple[tuple[str, str], ...] = ()
     if method == "PUT":
         root = parse_xml(context.document, "Tagging")
-        tags = check_tags(
-            tuple((tag.findtext("Key") or "", tag.findtext("Value") or "") for tag in root.iter("Tag"))
-        )
+        tags = check_tags(tuple((tag.findtext("Key") or "", tag.findtext("Value") or "") for tag in root.iter("Tag")))
     context.store.put(bucket, replace(record, tags=tags, listing=""))
     return Response(204 if method == "DELETE" else 200)
 

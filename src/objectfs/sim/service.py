@@ -107,9 +107,7 @@ class Service:
         coding = head.headers.get("transfer-encoding")
         if coding is not None and coding.lower() != "chunked":
             raise ProtocolError("unknown transfer coding", status=501, code="NotImplemented")
-        record = Request(
-            head.method, "", "", "", head.headers, range=head.headers.get("range"), connection=connection
-        )
+        record = Request(head.method, "", "", "", head.headers, range=head.headers.get("range"), connection=connection)
         target: Target | None = None
         auth: Auth | None = None
         error: S3Error | None = None
@@ -130,11 +128,7 @@ class Service:
                 self.store.bucket(target.bucket)
             announced = self._announced(head, length, operation, auth)
             digests = self._digests(head, operation, announced, auth)
-            sink = (
-                self.store.new_sink(target.bucket, announced)
-                if operation in _OBJECT_BODIES
-                else DocumentSink()
-            )
+            sink = self.store.new_sink(target.bucket, announced) if operation in _OBJECT_BODIES else DocumentSink()
         except S3Error as caught:
             error = caught
         record.error = error.code if error else None
@@ -153,9 +147,7 @@ class Service:
         )
         if isinstance(sink, DocumentSink):
             receiver.destination.limit = MAX_DOCUMENT
-        return Exchange(
-            head, record, target, receiver, next(self._numbers), fault, error, auth, digests, announced
-        )
+        return Exchange(head, record, target, receiver, next(self._numbers), fault, error, auth, digests, announced)
 
     def _announced(self, head: Head, length: int | None, operation: str, auth: Auth) -> int | None:
         """The size that the body will have, if the client says. Bodies need a length or a chunked coding."""
@@ -167,16 +159,12 @@ class Service:
         decoded = head.headers.get("x-amz-decoded-content-length")
         if auth.payload in STREAMING:
             if decoded is None or not decoded.isascii() or not decoded.isdigit() or len(decoded) > 18:
-                raise S3Error(
-                    "MissingContentLength", "You must provide the x-amz-decoded-content-length header."
-                )
+                raise S3Error("MissingContentLength", "You must provide the x-amz-decoded-content-length header.")
             size: int | None = int(decoded)
         else:
             size = length
         if size is not None and size > objects.MAX_PUT:
-            raise S3Error(
-                "EntityTooLarge", extra={"ProposedSize": str(size), "MaxSizeAllowed": str(objects.MAX_PUT)}
-            )
+            raise S3Error("EntityTooLarge", extra={"ProposedSize": str(size), "MaxSizeAllowed": str(objects.MAX_PUT)})
         return size
 
     def _digests(self, head: Head, operation: str, announced: int | None, auth: Auth) -> dict[str, Digest]:
@@ -185,9 +173,7 @@ class Service:
         names: set[str] = set()
         if operation not in ("CompleteMultipartUpload", "CreateMultipartUpload"):
             given = [HEADERS[name] for name in headers if name in HEADERS]
-            trailers = [
-                part.strip().lower() for part in headers.get("x-amz-trailer", "").split(",") if part.strip()
-            ]
+            trailers = [part.strip().lower() for part in headers.get("x-amz-trailer", "").split(",") if part.strip()]
             given += [HEADERS[name] for name in trailers if name in HEADERS]
             if len(given) > 1:
                 raise S3Error(
@@ -312,9 +298,7 @@ class Service:
                 if digest is None:
                     context.unverified = algorithm
                 elif digest != expected:
-                    raise S3Error(
-                        "BadDigest", f"The {algorithm} you specified did not match the calculated checksum."
-                    )
+                    raise S3Error("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
                 context.checksums[algorithm] = encode(expected)
 
     def _error(self, exchange: Exchange, error: S3Error) -> Response:
@@ -331,9 +315,7 @@ class Service:
         if exchange.record.bucket:
             extra.setdefault("BucketName", exchange.record.bucket)
         extra["Resource"] = exchange.target.path if exchange.target else exchange.head.target
-        return Response(
-            error.status, headers, error_document(error.code, error.message, extra, exchange.number)
-        )
+        return Response(error.status, headers, error_document(error.code, error.message, extra, exchange.number))
 
     def render(self, exchange: Exchange, response: Response, keep_alive: bool) -> bytes:
         """The response head, with the headers that every response has."""

@@ -76,10 +76,7 @@ class Auth:
     verified: bool = False
 
     def chunk_signature(self, previous: str, data_sha256: str) -> str:
-        text = (
-            f"AWS4-HMAC-SHA256-PAYLOAD\n{self.timestamp}\n{self.scope}\n{previous}\n"
-            f"{EMPTY_SHA256}\n{data_sha256}"
-        )
+        text = f"AWS4-HMAC-SHA256-PAYLOAD\n{self.timestamp}\n{self.scope}\n{previous}\n{EMPTY_SHA256}\n{data_sha256}"
         return hmac.digest(self.key, text.encode(), "sha256").hex()
 
     def trailer_signature(self, previous: str, trailers: bytes) -> str:
@@ -123,8 +120,7 @@ class Verifier:
                 raise S3Error("NotImplemented", "SigV4A is not implemented")
             raise S3Error(
                 "InvalidRequest",
-                "The authorization mechanism you have provided is not supported. "
-                "Please use AWS4-HMAC-SHA256.",
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
             )
         match = _AUTHORIZATION.fullmatch(authorization)
         if match is None:
@@ -187,9 +183,7 @@ class Verifier:
         when = _timestamp(timestamp)
         if when is None or not timestamp.startswith(date):
             raise S3Error(bad, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
-        if not (
-            expires.isascii() and expires.isdigit() and len(expires) < 10 and int(expires) <= MAX_EXPIRES
-        ):
+        if not (expires.isascii() and expires.isdigit() and len(expires) < 10 and int(expires) <= MAX_EXPIRES):
             raise S3Error(bad, "X-Amz-Expires must be a non-negative number, less than a week (in seconds)")
         self._check_access_key(access_key, region)
         now = time.time()
@@ -220,8 +214,7 @@ class Verifier:
         if self.check_region and region != self.region:
             raise S3Error(
                 "AuthorizationHeaderMalformed",
-                "The authorization header is malformed; the region "
-                f"'{region}' is wrong; expecting '{self.region}'",
+                f"The authorization header is malformed; the region '{region}' is wrong; expecting '{self.region}'",
                 extra={"Region": self.region},
             )
 

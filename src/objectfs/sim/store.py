@@ -180,9 +180,7 @@ class Store:
 
     def add_synthetic(self, bucket: str, key: str, size: int) -> Record:
         """An object of any size that takes no memory; its bytes are those of ``synthetic_bytes``."""
-        record = Record(
-            key, PatternBlob(size), f"5e{size:030x}", headers={"content-type": "binary/octet-stream"}
-        )
+        record = Record(key, PatternBlob(size), f"5e{size:030x}", headers={"content-type": "binary/octet-stream"})
         self.create_bucket(bucket).set(record)
         return record
 

@@ -1,0 +1,89 @@
+"""Deleting with the crt backend."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from itertools import islice
+from urllib.parse import quote
+
+from objectfs import _native, errors
+from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure
+from objectfs.backends.base import Steps
+from objectfs.backends.crt_base import CrtBase, Target, all_of, one
+from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_upload import XMLNS, xml_text
+
+__all__ = ["DeleteVerbs"]
+
+
+class DeleteVerbs(CrtBase):
+    """Verbs of CrtBackend."""
+
+    def delete(self, bucket: str, key: str, version_id: str | None = None) -> Steps[None]:
+        target = self.target(bucket)
+        response = yield from one(target.engine.start([_delete_request(target, key, version_id)]))
+        if response.error_code or response.status >= 300:
+            raise failure(response, "DeleteObject", bucket, key)
+
+    def delete_many(self, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
+        failures: dict[str, Exception] = {}
+        remaining = iter(keys)
+        while batch := list(islice(remaining, DELETE_BATCH)):
+            plain = [key for key in batch if not NOT_XML.search(key)]
+            if plain:
+                failures.update((yield from self._delete_objects(bucket, plain)))
+            awkward = [key for key in batch if NOT_XML.search(key)]
+            if awkward:
+                failures.update((yield from self._delete_each(bucket, awkward)))
+        return failures
+
+    def _delete_objects(self, bucket: str, keys: list[str]) -> Steps[dict[str, Exception]]:
+        target = self.target(bucket)
+        entries = "".join(f"<Object><Key>{xml_text(key)}</Key></Object>" for key in keys)
+        body = f'<Delete xmlns="{XMLNS}"><Quiet>true</Quiet>{entries}</Delete>'.encode()
+        # S3 wants a digest here; Content-MD5 is the one that every server takes
+        digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
+        headers = target.headers(
+            {"Content-MD5": digest, "Content-Type": "application/xml", "Content-Length": str(len(body))}
+        )
+        path = target.path(None, "delete=")
+        request = _native.Request(b"DeleteObjects", b"POST", path, target.native, headers, body=body)
+        response = yield from one(target.engine.start([request]))
+        if response.error_code or response.status >= 300:
+            raise failure(response, "DeleteObjects", bucket, None)
+        return _failures(bucket, bytes(response.body or b""))
+
+    def _delete_each(self, bucket: str, keys: list[str]) -> Steps[dict[str, Exception]]:
+        """Keys that no XML document can name."""
+        target = self.target(bucket)
+        requests = [_delete_request(target, key, None) for key in keys]
+        responses = yield from all_of(target.engine.start(requests, window=self.window))
+        return {
+            key: failure(response, "DeleteObject", bucket, key)
+            for key, response in zip(keys, responses, strict=True)
+            if response.error_code or response.status >= 300
+        }
+
+
+def _delete_request(target: Target, key: str, version_id: str | None) -> _native.Request:
+    query = "" if version_id is None else f"versionId={quote(version_id, safe='')}"
+    return _native.Request(b"DeleteObject", b"DELETE", target.path(key, query), target.native, target.headers())
+
+
+def _failures(bucket: str, body: bytes) -> dict[str, Exception]:
+    found: dict[str, Exception] = {}
+    if b"<Error>" in body:
+        try:
+            document = ET.fromstring(body)
+        except ET.ParseError as error:
+            raise errors.TruncatedError(
+                f"the answer is no complete document: {error}", operation="DeleteObjects", bucket=bucket
+            ) from None
+        for element in document:
+            if element.tag.rpartition("}")[2] == "Error":
+                item = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+                found[item.get("Key", "")] = delete_failure(bucket, item)
+    return found
