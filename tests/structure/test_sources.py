@@ -20,18 +20,19 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", PYTHON + CYTHON, ids=name_of)
-def test_no_file_is_long(path: Path) -> None:
-    """Past this there is a second thing hiding in the file."""
-    lines = path.read_text(encoding="utf-8").count("\n")
-    assert lines <= LIMIT, f"{lines} lines"
-
-
 def without_comments(path: Path) -> str:
     """The code, with the lines where they were."""
     text = path.read_text(encoding="utf-8")
     text = re.sub(r'"""(?:.|\n)*?"""', lambda found: "\n" * found[0].count("\n"), text)
     return re.sub(r"#.*", "", text)
+
+
+@pytest.mark.parametrize("path", PYTHON + CYTHON, ids=name_of)
+def test_no_file_is_long(path: Path) -> None:
+    """Past this there is a second thing hiding in the file. Docstrings, comments and blank lines do not count: what
+    explains a file must not be what makes it too long."""
+    lines = sum(1 for line in without_comments(path).splitlines() if line.strip())
+    assert lines <= LIMIT, f"{lines} lines of code"
 
 
 @pytest.mark.parametrize("path", CYTHON, ids=name_of)
