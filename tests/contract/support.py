@@ -7,6 +7,8 @@ import sys
 import textwrap
 from typing import Any
 
+from objectfs import errors
+
 MiB = 1024 * 1024
 
 
@@ -20,3 +22,11 @@ def python(code: str, *arguments: Any, **how: Any) -> subprocess.CompletedProces
     """Run a program in a fresh interpreter; warnings are errors there too."""
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", timeout=60, **how)
+
+
+def check(error: errors.ObjectFSError, operation: str, bucket: str, key: str | None, status: int | None) -> None:
+    assert (error.operation, error.bucket, error.key, error.status) == (operation, bucket, key, status)
+    assert str(error).startswith(f"{operation} s3://{bucket}")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert again.fields() == error.fields()

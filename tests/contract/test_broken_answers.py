@@ -15,7 +15,7 @@ from objectfs import errors
 from objectfs.sim import Fault, S3Server
 
 from .conftest import Make
-from .support import MiB, ramp
+from .support import MiB, check, ramp
 
 
 def test_refused(connect: Make) -> None:

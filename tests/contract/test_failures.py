@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -13,16 +12,7 @@ from objectfs import errors
 from objectfs.sim import Fault, S3Server
 
 from .conftest import Make, Site
-from .support import MiB, ramp
-
-
-def check(error: errors.ObjectFSError, operation: str, bucket: str, key: str | None, status: int | None) -> None:
-    assert (error.operation, error.bucket, error.key, error.status) == (operation, bucket, key, status)
-    assert str(error).startswith(f"{operation} s3://{bucket}")
-    again = pickle.loads(pickle.dumps(error))
-    assert type(again) is type(error)
-    assert again.fields() == error.fields()
-
+from .support import MiB, check, ramp
 
 # -- what a server answers ----------------------------------------------------------------------------------------
 
