@@ -80,11 +80,13 @@ class Workers:
                 for _ in self._threads:
                     self._queue.put(None)
 
-    def join(self, timeout: float) -> None:
+    def join(self, timeout: float) -> bool:
+        """Wait for the threads to end; whether they have."""
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        others = [thread for thread in self._threads if thread is not threading.current_thread()]
+        for thread in others:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in others)
 
 
 def _work(jobs: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore) -> None:
@@ -242,7 +244,6 @@ class Operation(Generic[T]):
 
     def __init__(
         self,
-        workers: Workers,
         functions: Sequence[Callable[[Task], Any]],
         *,
         single: bool = False,
@@ -260,8 +261,13 @@ class Operation(Generic[T]):
         self._results: list[Any] = [None] * len(functions)
         self._left = len(functions)
         self._tasks = [Task(self) for _ in functions]
+        self._functions = functions
         if not functions:
             self._finished.set()
+
+    def start(self, workers: Workers) -> None:
+        """Give the functions to the pool; once."""
+        functions, self._functions = self._functions, ()
         for index, function in enumerate(functions):
             workers.submit(_Job(self, index, function))
 

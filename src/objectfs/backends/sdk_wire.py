@@ -6,10 +6,12 @@ early; here one loop does both, for every request, and a cancel ends it at once.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import random
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -34,6 +36,9 @@ BACKOFF_CAP = 20.0
 
 CLOSE_GRACE = 5.0
 """Seconds that close() waits for threads whose sockets have been cut."""
+
+EXIT_GRACE = 0.5
+"""The same, for a client that was dropped, or that the interpreter's exit found open."""
 
 # What endpoints answer that do not know botocore's default checksums: Ceph over https 411
 # MissingContentLength to the chunked upload with a trailer, others 400 or 501 to the trailer or to the
@@ -69,8 +74,9 @@ class Wire:
         self._checksums_known = config.checksum != "auto"
         self.checksum_reason = "as set" if self._checksums_known else "not yet found out"
         self._finalizer = weakref.finalize(
-            self, _shut_down, self._pid, self._workers, self._operations, self._clients, 0.5
+            self, _shut_down, self._pid, self._workers, self._operations, self._clients, EXIT_GRACE
         )
+        _close_at_exit(self)
 
     # -- operations ------------------------------------------------------------------------------------------
     def start(self, function: Callable[[Task], T], *, cancellable: bool = True) -> Operation[T]:
@@ -83,9 +89,10 @@ class Wire:
 
     def _start(self, functions: Sequence[Callable[[Task], Any]], **how: Any) -> Operation[Any]:
         self.check_usable()
-        operation: Operation[Any] = Operation(self._workers, functions, **how)
-        with self._lock:
+        operation: Operation[Any] = Operation(functions, **how)
+        with self._lock:  # before it runs, or a close() would not see it
             self._operations.add(operation)
+        operation.start(self._workers)
         return operation
 
     def check_usable(self) -> None:
@@ -94,10 +101,10 @@ class Wire:
         if self._closed:
             raise errors.ClosedError("the client is closed")
 
-    def close(self) -> None:
+    def close(self, grace: float = CLOSE_GRACE) -> None:
         self._closed = True
         if self._finalizer.detach() is not None:
-            _shut_down(self._pid, self._workers, self._operations, self._clients, CLOSE_GRACE)
+            _shut_down(self._pid, self._workers, self._operations, self._clients, grace)
 
     # -- requests --------------------------------------------------------------------------------------------
     def call(
@@ -228,6 +235,28 @@ def _is_refusal(error: Exception) -> bool:
     return status in (411, 501) or response.get("Error", {}).get("Code") in _REFUSALS
 
 
+_open: weakref.WeakSet[Wire] = weakref.WeakSet()
+_registered = False
+
+
+def _close_at_exit(wire: Wire) -> None:
+    """Stop the threads before urllib3 empties its pools.
+
+    Its finalizers run at exit too, the newest first: a thread that then still works would give its connection to a
+    pool that nobody closes any more. What is registered after the first finalizer runs before all of them.
+    """
+    global _registered
+    _open.add(wire)
+    if not _registered:
+        _registered = True
+        atexit.register(_at_exit)
+
+
+def _at_exit() -> None:
+    for wire in tuple(_open):
+        wire.close(EXIT_GRACE)
+
+
 def _shut_down(
     pid: int,
     workers: Workers,
@@ -238,9 +267,13 @@ def _shut_down(
     if pid != os.getpid():  # the threads and their locks stayed in the parent
         return
     workers.stop()
-    for operation in tuple(operations):
-        operation.cancel()
-    workers.join(grace)
+    deadline = time.monotonic() + grace
+    while True:
+        for operation in tuple(operations):
+            operation.cancel()
+        # again: a task may have been between two connections when the last one was cut
+        if workers.join(min(0.1, grace)) or time.monotonic() > deadline:
+            break
     for client in tuple(clients.values()):
         client.close()
     clients.clear()
