@@ -26,7 +26,8 @@ from objectfs.backends.session import Session
 from objectfs.sim import S3Server
 
 # run_sanitized.sh has a build of its own
-SOURCE = Path(os.environ.get("NATIVE_TEST_SOURCE") or Path(__file__).resolve().parents[2] / "src")
+SOURCE = Path(_native.__file__).resolve().parents[1]
+"""The package under test, for child processes: the installed one, or the checkout's."""
 
 
 @pytest.fixture(autouse=True)
