@@ -18,7 +18,7 @@ from objectfs.types import PutResult
 __all__ = ["XMLNS", "Upload", "cause_first", "object_headers", "write_conditions", "xml_text"]
 
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
-_ETAG = re.compile(rb"<ETag>([^<]+)</ETag>")
+_ETAG = re.compile(rb"<ETag>([^<]*)</ETag>")  # Ceph answers with an empty one
 
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
