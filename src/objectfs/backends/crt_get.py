@@ -72,7 +72,7 @@ class GetVerbs(CrtBase):
         return response, start, total if end is None else min(end, total)
 
     def _ranged(self, bucket: str, key: str, options: GetOptions, common: Any, byte_range: str) -> Steps[Any]:
-        """One ranged GET; None for the empty content of an empty object."""
+        """One ranged GET. For an empty object, whose ranges are refused, HEAD's answer."""
         target = self.target(bucket)
         response = yield from one(target.engine.start([self._get_request(target, key, common, options, byte_range)]))
         if response.error_code or response.status >= 300:
