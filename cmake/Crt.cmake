@@ -85,3 +85,11 @@ function(objectfs_set_rpath target)
     set_target_properties(${target} PROPERTIES INSTALL_RPATH_USE_LINK_PATH TRUE)
   endif()
 endfunction()
+
+# The static library's copies of received data go through native/stream_copy.c, where the linker knows --wrap (ELF).
+function(objectfs_wrap_append target)
+  if(OBJECTFS_CRT_LINK STREQUAL "static" AND UNIX AND NOT APPLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+    target_compile_definitions(${target} PRIVATE OBJECTFS_WRAP_APPEND=1)
+    target_link_options(${target} PRIVATE "LINKER:--wrap=aws_byte_buf_append")
+  endif()
+endfunction()

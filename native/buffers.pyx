@@ -5,8 +5,12 @@ cdef extern from "Python.h":
     void PyMem_RawFree(void*) nogil
 
 
+cdef class Response  # of response.pyx
+
+
 @cython.final
 @cython.freelist(64)
+@cython.no_gc  # what describes it does not refer back to it (Response.take_body)
 cdef class Buffer:
     """An owned block of native memory; see ``objectfs.types.Buffer``."""
 
@@ -14,6 +18,11 @@ cdef class Buffer:
     cdef size_t _size
     cdef Py_ssize_t _exports  # changed with the GIL held, or in the buffer's critical section
     cdef object _info
+    cdef object _make_info
+    cdef object _bucket
+    cdef object _key
+    cdef Response _response
+    cdef object _total
     cdef object __weakref__
 
     def __cinit__(self, size_t size=0):
@@ -80,14 +89,21 @@ cdef class Buffer:
     @property
     def info(self):
         """What the response said of the object (``ObjectInfo``), made when first asked for."""
-        if isinstance(self._info, tuple):
-            make, arguments = self._info
-            self._info = make(*arguments)
-        return self._info
+        with cython.critical_section(self):
+            if self._make_info is not None:
+                self._info = self._make_info(self._bucket, self._key, self._response, self._total)
+                self._make_info = self._response = None
+            return self._info
 
-    def _set_info(self, info):
-        """An ``ObjectInfo``, or a pair (function, arguments) that will make it."""
-        self._info = info
+    def _describe(self, make, bucket, key, Response response not None, total):
+        """``make(bucket, key, response, total)`` will be the info, if somebody asks: most never do."""
+        if response.body is self:
+            raise ValueError("the response still holds this body: see Response.take_body")
+        self._make_info = make
+        self._bucket = bucket
+        self._key = key
+        self._response = response
+        self._total = total
 
 
 def _buffer_from(bytes data, info):

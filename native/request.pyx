@@ -24,6 +24,7 @@ cdef class Endpoint:
 
 
 @cython.final
+@cython.no_gc
 cdef class Headers:
     """Request headers in C form, shared by all requests of a batch."""
 
@@ -53,6 +54,7 @@ cdef class Headers:
 
 @cython.final
 @cython.freelist(64)
+@cython.no_gc  # a batch makes thousands of these; nothing of a caller's refers to one
 cdef class Request:
     """One request.
 

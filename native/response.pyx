@@ -8,6 +8,7 @@ _ALGORITHM_CODES = {name: code for code, name in _ALGORITHMS.items()}
 
 @cython.final
 @cython.freelist(64)
+@cython.no_gc  # a batch makes thousands of these, and none can be part of a cycle: see take_body
 cdef class Response:
     """Status, headers and body of one request, or how it failed. Holds no memory of the C library."""
 
@@ -29,6 +30,15 @@ cdef class Response:
     """The S3 operation that the error answer belongs to (an upload sends several), or None."""
     cdef readonly object validated
     """The algorithm whose checksum the content was validated against, or None."""
+
+    def take_body(self):
+        """The collected body as the caller's own, an empty Buffer if there is none.
+
+        The response forgets it: a Buffer holds the response that describes it, so the memory of a download would
+        otherwise be a cycle, and stay until some garbage collection.
+        """
+        body, self.body = self.body, None
+        return Buffer(0) if body is None else body
 
     @property
     def error(self):

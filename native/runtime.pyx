@@ -109,6 +109,12 @@ def debug_outstanding_bytes(double timeout=5.0):
     return aws_mem_tracer_bytes(_alloc)
 
 
+def debug_streamed_bytes():
+    """Received bytes that were put in their place past the caches (``stream_copy.c``), or None where no build does."""
+    cdef int64_t count = objectfs_streamed_bytes()
+    return None if count < 0 else count
+
+
 _init_library()
 FRAGMENT_SIZE = g_aws_channel_max_fragment_size  # what the library has in force
 if hasattr(_os, "register_at_fork"):

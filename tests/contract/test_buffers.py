@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+import gc
 import mmap
 import threading
+import weakref
 from multiprocessing import shared_memory
 from typing import Any
 
@@ -190,3 +192,27 @@ def test_put_of_strided(client: objectfs.Client, bucket: str, key: str) -> None:
         client.put_many(bucket, {key: "text"})
     with pytest.raises(TypeError):
         client.put_many(bucket, [key])  # type: ignore[arg-type]
+
+
+def test_memory_goes_with_its_last_reference(client: objectfs.Client, bucket: str, key: str) -> None:
+    """Not with some later garbage collection: a loop over large objects would hold many of them."""
+    client.put(bucket, key, ramp(100_000))
+    verbs = (
+        lambda: client.get(bucket, key),
+        lambda: client.get_many(bucket, [key])[0],
+        lambda: client.get_ranges(bucket, key, [(0, 90_000)])[0],
+        lambda: client.get(bucket, key, start=0, end=10),
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        for verb in verbs:
+            for look in (False, True):
+                buffer = verb()
+                if look:
+                    assert buffer.info.key == key
+                gone = weakref.ref(buffer)
+                del buffer
+                assert gone() is None
+    finally:
+        gc.enable()

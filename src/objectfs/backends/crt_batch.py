@@ -84,12 +84,12 @@ class BatchVerbs(GetVerbs):
             buffer._shrink(response.received)
             body = buffer
         else:
-            body = response.body if response.body is not None else _native.Buffer(0)
+            body = response.take_body()
         check_length(response, bucket, key, body)
         total = object_size(response) if response.status == 206 else len(body)
         if total > len(body):
             return (yield from self._rest(bucket, key, options, response, 0, total, body))
-        body._set_info((make_info, (bucket, key, response, total)))
+        body._describe(make_info, bucket, key, response, total)
         return body
 
     def get_ranges(
@@ -127,7 +127,7 @@ class BatchVerbs(GetVerbs):
                     key=key,
                 )
             if buffer is None:
-                buffer = response.body if response.body is not None else _native.Buffer(0)
+                buffer = response.take_body()
             else:
                 buffer._shrink(response.received)
             if len(buffer) != expected:
@@ -137,7 +137,7 @@ class BatchVerbs(GetVerbs):
                     bucket=bucket,
                     key=key,
                 )
-            buffer._set_info((make_info, (bucket, key, response, total)))
+            buffer._describe(make_info, bucket, key, response, total)
             etags.add(response.header(b"etag"))
             found[start, end] = buffer
         if len(etags) > 1:

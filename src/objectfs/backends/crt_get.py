@@ -113,7 +113,7 @@ class GetVerbs(CrtBase):
             return _native.Buffer(0)
         total = object_size(response)
         if body is None:
-            body = response.body if response.body is not None else _native.Buffer(0)
+            body = response.take_body()
         have = len(body)
         if have < end - start:
             first = body
@@ -124,7 +124,7 @@ class GetVerbs(CrtBase):
             info = yield from self._fill(bucket, key, options, body, 0 if whole else have, start, end, whole, response)
             if info is not None:
                 response = info
-        body._set_info((make_info, (bucket, key, response, total)))
+        body._describe(make_info, bucket, key, response, total)
         return body
 
     def _fill(

@@ -211,6 +211,9 @@ class Connection:
             if exchange.head.method != "HEAD" and response.status not in (204, 304):
                 self.source = chunks
             if fault is not None and fault.close_at is not None:
+                fault.length = len(head)
+                if self.source is not None:
+                    fault.length = fault.length + len(response.body) if isinstance(response.body, bytes) else None
                 self._cut(fault.close_at, Close.RESET if fault.reset else Close.FIN)
             self.refill()
 

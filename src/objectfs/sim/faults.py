@@ -42,6 +42,8 @@ class Fault:
 
     hits: int = 0
     seen: int = 0
+    length: int | None = None
+    """Bytes of the answer that ``close_at`` cut last, head included, if it had come whole; None for a stream."""
 
     def matches(self, operation: str, bucket: str, key: str, query: Mapping[str, str]) -> bool:
         return (
