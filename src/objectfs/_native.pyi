@@ -50,6 +50,7 @@ class Response:
     source_changed: bool
     failed_operation: str | None
     validated: str | None
+    def take_body(self) -> Buffer: ...
     @property
     def error(self) -> str | None: ...
     @property

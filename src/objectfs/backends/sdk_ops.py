@@ -154,6 +154,18 @@ class Task:
             self._connection = None
 
 
+class _Ended:
+    """Stands for the tasks of an operation when all have ended: what they moved."""
+
+    __slots__ = ("moved",)
+
+    def __init__(self, moved: int) -> None:
+        self.moved = moved
+
+    def cut(self) -> None:
+        """Nothing runs any more."""
+
+
 _connections_lock = threading.Lock()
 
 
@@ -260,16 +272,17 @@ class Operation(Generic[T]):
         self._error: BaseException | None = None
         self._results: list[Any] = [None] * len(functions)
         self._left = len(functions)
-        self._tasks = [Task(self) for _ in functions]
-        self._functions = functions
+        tasks = [Task(self) for _ in functions]
+        self._tasks: Sequence[Task | _Ended] = tasks
+        self._jobs = [_Job(self, *each) for each in zip(range(len(functions)), tasks, functions, strict=True)]
         if not functions:
             self._finished.set()
 
     def start(self, workers: Workers) -> None:
         """Give the functions to the pool; once."""
-        functions, self._functions = self._functions, ()
-        for index, function in enumerate(functions):
-            workers.submit(_Job(self, index, function))
+        jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            workers.submit(job)
 
     @property
     def cancelled(self) -> bool:
@@ -326,8 +339,9 @@ class Operation(Generic[T]):
         for task in self._tasks:
             task.cut()
 
-    def _run(self, index: int, function: Callable[[Task], Any]) -> None:
-        task = self._tasks[index]
+    def _run(self, index: int, job: _Job) -> None:
+        function = job.take()
+        task = job.task
         error: BaseException | None = None
         result: Any = None
         _running.task = task
@@ -341,6 +355,7 @@ class Operation(Generic[T]):
         finally:
             _running.task = None
             task.finish()
+        del function  # what it refers to may be gone before this thread is
         if isinstance(error, ObjectFSError):
             # the frames that it went through hold the caller's buffers; what is no error of ours is a bug:
             # keep it all
@@ -353,10 +368,13 @@ class Operation(Generic[T]):
                 self._results[index] = error
             elif self._error is None:
                 self._error, failed = error, True
+            result = None
             self._left -= 1
             last = self._left == 0
         if last:
             with self._lock:
+                # tasks refer to their operation: results would stay until a garbage collection
+                self._tasks = [_Ended(self.transferred)]
                 self._finished.set()
                 callbacks, self._callbacks = self._callbacks, []
             for callback in callbacks:
@@ -368,12 +386,18 @@ class Operation(Generic[T]):
 class _Job:
     """A function of an operation, in the queue of the workers."""
 
-    __slots__ = ("function", "index", "operation")
+    __slots__ = ("function", "index", "operation", "task")
 
-    def __init__(self, operation: Operation[Any], index: int, function: Callable[[Task], Any]) -> None:
-        self.operation, self.index, self.function = operation, index, function
+    def __init__(self, operation: Operation[Any], index: int, task: Task, function: Callable[[Task], Any]) -> None:
+        self.operation, self.index, self.task, self.function = operation, index, task, function
+
+    def take(self) -> Callable[[Task], Any]:
+        """The function, which the job forgets."""
+        function = self.function
+        del self.function
+        return function
 
     def __call__(self) -> None:
-        operation, index, function = self.operation, self.index, self.function
-        del self.operation, self.function
-        operation._run(index, function)
+        operation = self.operation
+        del self.operation
+        operation._run(self.index, self)
