@@ -68,6 +68,7 @@ CRT_LINK = OBJECTFS_CRT_LINK.decode()
 BUILD_TYPE = OBJECTFS_BUILD_TYPE.decode()
 
 include "structs.pxi"
+include "window.pyx"
 include "submit.pyx"
 include "callbacks.pyx"
 include "runtime.pyx"

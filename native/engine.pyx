@@ -200,6 +200,9 @@ cdef class Engine:
                 request._fill(&group.ops[i], group)
             # no window so large that sums with it wrap around
             group.window = min(max(window, 2), n + 2)
+            aws_mutex_lock(&self._e.lock)
+            _begin_window(group)
+            aws_mutex_unlock(&self._e.lock)
             group.stop_on_error = stop_on_error
             group.wake_at = n
             group.owner = <void*>op
@@ -266,6 +269,11 @@ cdef class Engine:
     def submitted(self):
         """Meta requests submitted since the start."""
         return 0 if self._e == NULL else self._e.submitted_total
+
+    @property
+    def width(self):
+        """Requests of a large batch that were under way at a time when the last one ran well; 0 before."""
+        return 0 if self._e == NULL else self._e.width
 
     def close(self, double timeout=10.0):
         """Cancel what runs, wait for it, free everything. True if all was freed within ``timeout`` seconds.

@@ -83,6 +83,14 @@ cdef struct group_t:
     size_t ended                       # ops whose shutdown callback has run, or that could not start
     size_t failed
     size_t window                      # at most so many in flight
+    size_t width                       # so many in flight now, and what that is decided on: window.pyx
+    bint adapts
+    bint climbing
+    bint settling
+    unsigned int hold
+    double best_rate
+    size_t mark_ended
+    uint64_t mark_time
     size_t wake_at                     # wake the waiter when `ended` reaches this
     uint64_t transferred
     bint cancelled
@@ -110,4 +118,6 @@ cdef struct engine_t:
     aws_credentials_provider* provider
     aws_tls_ctx* tls
     group_t* free_groups
+    size_t width                       # at which the last batch ran well; 0: none has told yet
+    double best_rate                   # and its requests a nanosecond
     size_t submitted_total

@@ -163,15 +163,16 @@ cdef void _feed(group_t* group) noexcept nogil:
         if group.cancelled or group.submitted == group.n:
             aws_mutex_unlock(&engine.lock)
             return
+        _look_at_window(group)
         first = group.submitted
-        last = min(group.n, group.ended + group.window)
+        last = min(group.n, group.ended + group.width)
         if last <= first:
             aws_mutex_unlock(&engine.lock)
             return
         group.submitted = last
         engine.submitted_total += last - first
         # half the window may drain before anybody is woken: one wake-up feeds many
-        group.wake_at = group.n if last == group.n else last - group.window // 2
+        group.wake_at = group.n if last == group.n else last - group.width // 2
         aws_mutex_unlock(&engine.lock)
         for i in range(first, last):
             _submit_one(&group.ops[i])

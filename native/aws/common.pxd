@@ -31,6 +31,9 @@ cdef extern from "aws/common/byte_buf.h" nogil:
     aws_byte_buf aws_byte_buf_from_empty_array(const void*, size_t capacity)
     bint aws_byte_cursor_eq_ignore_case(const aws_byte_cursor*, const aws_byte_cursor*)
 
+cdef extern from "aws/common/clock.h" nogil:
+    int aws_high_res_clock_get_ticks(uint64_t* nanoseconds)
+
 cdef extern from "aws/common/condition_variable.h" nogil:
     ctypedef struct aws_condition_variable "struct aws_condition_variable":
         pass

@@ -1,0 +1,100 @@
+# How many requests of a batch are with the C library at a time.
+#
+# The C library walks all outstanding meta requests at each of its updates, so the more are outstanding, the more each of
+# them costs: 2,000 x 4 KiB on loopback, 256 at a time, take a quarter more CPU than 32 at a time. Where an answer takes
+# 30 ms, 32 at a time are eight times slower than 256. So a batch starts wide, and narrows while that costs no throughput;
+# when throughput falls, it widens while that brings some. The engine's next batch starts with what this one found
+# (docs/design/0005-cpu.md).
+
+cdef enum:
+    NARROWEST = 32
+    HOLD = 16               # windows to go on before trying again
+
+cdef double _WORSE = 0.9    # of the best rate: below it the width is too narrow, or the times have changed
+cdef double _BETTER = 1.25  # of the rate before: from it on widening was worth it
+
+
+cdef void _begin_window(group_t* group) noexcept nogil:
+    """For a new group whose `window` (the most that is allowed) and `n` are set. The caller holds the engine's lock."""
+    cdef engine_t* engine = group.engine
+    group.width = group.window
+    group.best_rate = 0
+    if group.window > NARROWEST and engine.width != 0:
+        group.width = min(group.window, engine.width)
+        group.best_rate = engine.best_rate
+    # a shorter batch would be over before it could tell anything
+    group.adapts = group.window > NARROWEST and group.n > 4 * group.width
+    group.climbing = False
+    group.settling = True
+    group.hold = 0
+    group.mark_ended = 0
+    group.mark_time = 0
+
+
+cdef void _adapt_window(group_t* group, uint64_t now) noexcept nogil:
+    """A window's worth of requests has ended: decide on the width. The caller holds the engine's lock."""
+    cdef double rate = <double>(group.ended - group.mark_ended) / <double>max(now - group.mark_time, <uint64_t>1)
+    cdef bint better
+    group.mark_ended = group.ended
+    group.mark_time = now
+    if group.settling:  # what ended was submitted under another width, or before there were connections
+        group.settling = False
+        return
+    if group.climbing:
+        better = rate >= group.best_rate * _BETTER
+        group.best_rate = rate
+        if better and group.width < group.window:
+            _set_width(group, group.width * 2)
+            return
+        group.climbing = False
+        group.hold = HOLD
+        if not better:
+            _set_width(group, group.width // 2)
+    elif rate < group.best_rate * _WORSE and group.width < group.window:
+        group.climbing = True
+        group.best_rate = rate
+        _set_width(group, group.width * 2)
+        return
+    elif group.hold > 0:
+        group.hold -= 1
+        group.best_rate = max(rate, group.best_rate)
+    else:
+        group.best_rate = max(rate, group.best_rate)
+        if group.width > NARROWEST:
+            _set_width(group, group.width // 2)
+        return  # not yet known to be good
+    group.engine.width = group.width
+    group.engine.best_rate = group.best_rate
+
+
+cdef void _set_width(group_t* group, size_t width) noexcept nogil:
+    group.width = max(<size_t>NARROWEST, min(group.window, width))
+    group.settling = True
+
+
+cdef void _look_at_window(group_t* group) noexcept nogil:
+    """The caller holds the engine's lock."""
+    cdef uint64_t now = 0
+    if group.adapts and group.ended - group.mark_ended >= group.width:
+        aws_high_res_clock_get_ticks(&now)
+        _adapt_window(group, now)
+
+
+def debug_window(size_t window, size_t n, rate_at):
+    """The widths that a batch of ``n`` goes through, if at a width w it ended ``rate_at(w)`` requests a second."""
+    cdef engine_t engine
+    cdef group_t group
+    memset(&engine, 0, sizeof(engine))
+    memset(&group, 0, sizeof(group))
+    group.engine = &engine
+    group.window = window
+    group.n = n
+    _begin_window(&group)
+    widths = []
+    now = 1.0
+    while group.adapts and group.ended + group.width <= n:
+        widths.append(group.width)
+        now += group.width / rate_at(group.width)
+        group.ended += group.width
+        _adapt_window(&group, <uint64_t>(now * 1e9))
+    return widths

@@ -1,0 +1,98 @@
+"""How many requests of a batch are under way: wide where latency rules, narrow where that costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from objectfs import _native
+from objectfs.backends.base import GetOptions, PutOptions
+from objectfs.backends.crt import CrtBackend
+from objectfs.backends.drive import run
+from objectfs.sim import Fault, S3Server
+
+
+def latency(seconds: float, most: float = 1e9) -> Callable[[int], float]:
+    """Requests per second of a server that answers after ``seconds``, and does at most ``most`` a second."""
+    return lambda width: min(width / seconds, most)
+
+
+def test_narrow_where_the_machine_is_the_limit() -> None:
+    widths = _native.debug_window(256, 20_000, latency(0.0002, 15_000))
+    assert widths[0] == 256
+    assert widths[-1] == 32
+    assert sum(widths[: widths.index(32)]) < 2_000  # soon
+
+
+def test_wide_where_latency_is() -> None:
+    widths = _native.debug_window(256, 100_000, latency(0.03))
+    assert widths[-1] == 256
+    assert sum(width for width in widths if width < 256) < sum(widths) / 10  # trying costs little
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.005, 15_000), (0.01, 10_000), (0.03, 3_000)])
+def test_no_wider_than_it_helps(seconds: float, most: float) -> None:
+    rate = latency(seconds, most)
+    widths = _native.debug_window(256, 100_000, rate)
+    settled = max(set(widths), key=widths.count)
+    assert rate(settled) >= 0.8 * most
+    assert settled <= 2 * seconds * most
+
+
+def test_widens_when_times_change() -> None:
+    calls = iter(range(10**9))
+    fast, slow = latency(0.0002, 15_000), latency(0.03)
+    widths = _native.debug_window(256, 100_000, lambda width: (fast if next(calls) < 40 else slow)(width))
+    assert widths[39] == 32
+    assert 256 in widths[40:50]
+    assert widths.count(256) * 256 > 80_000
+
+
+@pytest.mark.parametrize("window", [1, 2, 31, 32])
+def test_a_small_window_stays(window: int) -> None:
+    assert _native.debug_window(window, 10_000, latency(0.0002, 15_000)) == []
+
+
+def test_a_batch_with_latency_stays_wide(crt: CrtBackend, sim: S3Server) -> None:
+    """Over sockets: 1,500 objects, 30 ms each."""
+    keys = [f"k{number}" for number in range(1500)]
+    run(crt.put_many("bucket", {key: key.encode() for key in keys}, PutOptions()))
+    assert crt.target("bucket").engine.width <= 256
+    slow = CrtBackend(crt.session, crt.config)
+    try:
+        sim.faults.add(Fault("GetObject", times=None, delay=0.03))
+        found = run(slow.get_many("bucket", keys, "raise"))
+        assert [bytes(item) for item in found] == [key.encode() for key in keys]
+        assert slow.target("bucket").engine.width in (0, 256)
+    finally:
+        slow.close()
+
+
+def test_the_next_batch_starts_with_what_was_found(crt: CrtBackend) -> None:
+    run(crt.put("bucket", "k", b"x", PutOptions()))
+    engine = crt.target("bucket").engine
+    assert engine.width == 0
+    for _ in range(20):
+        assert len(run(crt.get_many("bucket", ["k"] * 3000, "raise"))) == 3000
+        if engine.width:
+            break
+    assert 32 <= engine.width <= 256
+    assert bytes(run(crt.get("bucket", "k", GetOptions()))) == b"x"
+
+
+def test_large_downloads_go_past_the_caches(crt: CrtBackend) -> None:
+    """The linker sent the C library's copies to ours: a silent failure of that would only cost time."""
+    before = _native.debug_streamed_bytes()
+    if before is None:
+        pytest.skip("the C library is linked shared, or this is no x86-64 ELF system")
+    data = bytes(range(251)) * 100_000
+    run(crt.put("bucket", "k", data, PutOptions()))
+    target = bytearray(len(data) + 3)
+    for offset in (0, 1, 3):  # aligned or not
+        view = memoryview(target)[offset : offset + len(data)]
+        assert run(crt.get_into("bucket", "k", view, GetOptions())) == len(data)
+        assert bytes(view) == data
+    after = _native.debug_streamed_bytes()
+    assert after is not None
+    assert after - before > len(data)
