@@ -33,6 +33,9 @@ cdef extern from "compat.h" nogil:
     void objectfs_wake(int64_t fd)
     int objectfs_stat(const char* path, int64_t* size, int64_t* mtime_ns)
 
+cdef extern from "alloc.h" nogil:
+    aws_allocator* objectfs_allocator()
+
 cdef extern from "stream_copy.h" nogil:
     int64_t objectfs_streamed_bytes()
 

@@ -21,10 +21,10 @@ def _init_library():
     """Once per process. The library's own tables use the plain allocator: they live until the process ends."""
     global _alloc, _traced, g_aws_channel_max_fragment_size  # without this, Cython would set a local name
     cdef aws_logger_standard_options log_options
-    _alloc = aws_default_allocator()
-    aws_s3_library_init(_alloc)
-    # Sockets are read and written in messages of this size; the default of 16 KiB costs twice the CPU (0001-engine).
-    g_aws_channel_max_fragment_size = <size_t>int(_os.environ.get("OBJECTFS_DEBUG_FRAGMENT_SIZE", str(64 * 1024)))
+    aws_s3_library_init(aws_default_allocator())
+    _alloc = objectfs_allocator()
+    # Sockets are read and written in messages of this size; the default of 16 KiB costs twice the CPU (0005-cpu).
+    g_aws_channel_max_fragment_size = <size_t>int(_os.environ.get("OBJECTFS_DEBUG_FRAGMENT_SIZE", str(256 * 1024)))
     if _os.environ.get("OBJECTFS_MEMTRACE", "") not in ("", "0"):
         _alloc = aws_mem_tracer_new(_alloc, NULL, AWS_MEMTRACE_BYTES, 0)
         _traced = True

@@ -62,7 +62,7 @@ cdef void _adapt_window(group_t* group, uint64_t now) noexcept nogil:
         group.best_rate = max(rate, group.best_rate)
         if group.width > NARROWEST:
             _set_width(group, group.width // 2)
-        return  # not yet known to be good
+            return  # not yet known to be good
     group.engine.width = group.width
     group.engine.best_rate = group.best_rate
 

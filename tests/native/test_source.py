@@ -66,4 +66,4 @@ def test_only_the_init_function_is_exported() -> None:
 
 def test_the_fragment_size_is_in_force() -> None:
     """Read back from the library: an assignment in Cython can make a local name without a word."""
-    assert _native.FRAGMENT_SIZE == 64 * 1024
+    assert _native.FRAGMENT_SIZE == 256 * 1024

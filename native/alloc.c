@@ -1,0 +1,190 @@
+/* The allocator that the C libraries are given: small blocks come from, and go back to, a list of the thread's own.
+ *
+ * One request to S3 makes about ninety blocks of up to a few KiB and frees them again, a fifth of its instructions
+ * (docs/design/0005-cpu.md). Most are freed on the event loop's thread that made them, and the same sizes are wanted
+ * again with the next request.
+ *
+ * Rules. A block has a header of 16 bytes before it with its size class; the class alone says how it is freed, so any
+ * thread may free any block: it goes to the list of the thread that frees it. A list holds at most CLASS_BYTES; what is
+ * more goes back to malloc. A thread's lists are freed when it ends. No locks, so nothing to hold across a fork.
+ * With a sanitizer, or with OBJECTFS_DEBUG, every block is malloc's, or errors would go unseen.
+ */
+#include "alloc.h"
+
+#include <aws/common/allocator.h>
+
+#if defined(_WIN32) || defined(OBJECTFS_PLAIN_ALLOCATOR)
+
+struct aws_allocator *objectfs_allocator(void) {
+    return aws_default_allocator();
+}
+
+#else
+
+#    include <pthread.h>
+#    include <stdint.h>
+#    include <stdlib.h>
+#    include <string.h>
+
+#    define HEADER ((size_t)16)        /* keeps malloc's alignment */
+#    define LARGE_HEADER ((size_t)64)  /* keeps the library's: large blocks begin on a cache line */
+#    define FINE_MAX ((size_t)1024)    /* up to here in steps of 64 bytes */
+#    define SMALL_MAX ((size_t)8192)   /* up to here in steps of 512 */
+#    define FINE_CLASSES (FINE_MAX / 64)
+#    define CLASSES (FINE_CLASSES + (SMALL_MAX - FINE_MAX) / 512)
+#    define LARGE ((uint32_t)0xffffffff)
+#    define CLASS_BYTES ((size_t)64 * 1024)
+
+struct header {
+    uint32_t class;
+    uint32_t unused;
+    struct header *next; /* in a list */
+};
+
+_Static_assert(sizeof(struct header) <= 16, "the header does not fit before the block");
+
+struct cache {
+    struct header *free[CLASSES];
+    uint32_t count[CLASSES];
+};
+
+static __thread struct cache *t_cache;
+static pthread_key_t s_key;
+static pthread_once_t s_once = PTHREAD_ONCE_INIT;
+
+static uint32_t s_class(size_t size) {
+    if (size <= FINE_MAX) {
+        return size == 0 ? 0 : (uint32_t)((size - 1) / 64);
+    }
+    return (uint32_t)(FINE_CLASSES + (size - FINE_MAX - 1) / 512);
+}
+
+static size_t s_size(uint32_t class) {
+    return class < FINE_CLASSES ? ((size_t)class + 1) * 64 : FINE_MAX + ((size_t)class - FINE_CLASSES + 1) * 512;
+}
+
+static void s_thread_ended(void *pointer) {
+    struct cache *cache = pointer;
+    t_cache = NULL;
+    for (size_t i = 0; i < CLASSES; ++i) {
+        while (cache->free[i] != NULL) {
+            struct header *block = cache->free[i];
+            cache->free[i] = block->next;
+            free(block);
+        }
+    }
+    free(cache);
+}
+
+static void s_make_key(void) {
+    pthread_key_create(&s_key, s_thread_ended);
+}
+
+/* NULL when there is no memory for it: then malloc does. */
+static struct cache *s_cache(void) {
+    if (t_cache == NULL) {
+        pthread_once(&s_once, s_make_key);
+        t_cache = calloc(1, sizeof(struct cache));
+        if (t_cache != NULL && pthread_setspecific(s_key, t_cache) != 0) {
+            free(t_cache); /* nobody would free it at the thread's end */
+            t_cache = NULL;
+        }
+    }
+    return t_cache;
+}
+
+static void *s_acquire(struct aws_allocator *allocator, size_t size) {
+    (void)allocator;
+    struct header *block;
+    if (size > SMALL_MAX) {
+        struct aws_allocator *plain = aws_default_allocator();
+        uint8_t *base = size > SIZE_MAX - LARGE_HEADER ? NULL : plain->mem_acquire(plain, size + LARGE_HEADER);
+        if (base == NULL) {
+            return NULL;
+        }
+        block = (struct header *)(base + LARGE_HEADER - HEADER);
+        block->class = LARGE;
+        return base + LARGE_HEADER;
+    }
+    uint32_t class = s_class(size);
+    struct cache *cache = s_cache();
+    if (cache != NULL && cache->free[class] != NULL) {
+        block = cache->free[class];
+        cache->free[class] = block->next;
+        cache->count[class]--;
+    } else {
+        block = malloc(HEADER + s_size(class));
+        if (block == NULL) {
+            return NULL;
+        }
+        block->class = class;
+    }
+    return (uint8_t *)block + HEADER;
+}
+
+static void s_release(struct aws_allocator *allocator, void *pointer) {
+    (void)allocator;
+    if (pointer == NULL) {
+        return;
+    }
+    struct header *block = (struct header *)((uint8_t *)pointer - HEADER);
+    if (block->class == LARGE) {
+        struct aws_allocator *plain = aws_default_allocator();
+        plain->mem_release(plain, (uint8_t *)pointer - LARGE_HEADER);
+        return;
+    }
+    struct cache *cache = s_cache();
+    if (cache == NULL || ((size_t)cache->count[block->class] + 1) * s_size(block->class) > CLASS_BYTES) {
+        free(block);
+        return;
+    }
+    block->next = cache->free[block->class];
+    cache->free[block->class] = block;
+    cache->count[block->class]++;
+}
+
+static void *s_calloc(struct aws_allocator *allocator, size_t num, size_t size) {
+    if (size != 0 && num > SIZE_MAX / size) {
+        return NULL;
+    }
+    if (num * size > SMALL_MAX) { /* fresh pages are zero already: leave it to the library's */
+        struct aws_allocator *plain = aws_default_allocator();
+        uint8_t *base =
+            num * size > SIZE_MAX - LARGE_HEADER ? NULL : plain->mem_calloc(plain, 1, num * size + LARGE_HEADER);
+        if (base == NULL) {
+            return NULL;
+        }
+        ((struct header *)(base + LARGE_HEADER - HEADER))->class = LARGE;
+        return base + LARGE_HEADER;
+    }
+    void *pointer = s_acquire(allocator, num * size);
+    return pointer == NULL ? NULL : memset(pointer, 0, num * size);
+}
+
+static void *s_realloc(struct aws_allocator *allocator, void *old, size_t old_size, size_t new_size) {
+    if (old != NULL) {
+        uint32_t class = ((struct header *)((uint8_t *)old - HEADER))->class;
+        if (class != LARGE && new_size <= s_size(class)) {
+            return old;
+        }
+    }
+    void *new = s_acquire(allocator, new_size);
+    if (new != NULL && old != NULL) {
+        memcpy(new, old, old_size < new_size ? old_size : new_size);
+        s_release(allocator, old);
+    }
+    return new;
+}
+
+static struct aws_allocator s_allocator = {
+    .mem_acquire = s_acquire,
+    .mem_release = s_release,
+    .mem_realloc = s_realloc,
+    .mem_calloc = s_calloc,
+};
+
+struct aws_allocator *objectfs_allocator(void) {
+    return &s_allocator;
+}
+
+#endif
