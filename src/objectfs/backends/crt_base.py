@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from objectfs import _native, errors
-from objectfs.backends import machine
+from objectfs.backends import ending, machine
 from objectfs.backends.base import Steps
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_watch import Watchers
@@ -172,6 +172,7 @@ _open_backends: weakref.WeakSet[CrtBase] = weakref.WeakSet()
 @atexit.register
 def _close_all() -> None:
     """While Python still works: its end must not meet the C library's threads."""
+    ending.begin()
     for backend in list(_open_backends):
         backend.close()
 
