@@ -25,7 +25,8 @@ Order, threads, fork
 Errors
     All verbs raise subclasses of :class:`~objectfs.errors.ObjectFSError` with operation, bucket and key filled in, and
     TypeError/ValueError for arguments of a wrong type. What a server answered is told with its status, code, message
-    and request ids, those of the last attempt where there were several. The same failure raises the same class on every backend:
+    and request ids, those of the last attempt where there were several. The same failure raises the same class on
+    every backend:
     ``NotFoundError``/``BucketNotFoundError``, ``AccessDeniedError``/``CredentialsError``, ``PreconditionFailedError``
     (412, 304), ``InvalidRangeError`` (416), ``ThrottledError`` and ``ServerError`` after the last attempt,
     ``ConnectionFailedError``/``NameResolutionError``/``TLSError``, ``TimeoutError``, ``TruncatedError``,
