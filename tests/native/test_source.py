@@ -26,8 +26,8 @@ def test_nothing_takes_the_gil_back(path: Path) -> None:
 def test_what_runs_without_the_gil_says_so(name: str) -> None:
     text = (NATIVE / name).read_text()
     found = DEFINITION.findall(text)
-    assert len(found) == len(re.findall(r"^(?:cdef (?!enum|extern|struct)|cpdef |def )", text, re.M))
-    assert len(found) > 5
+    assert len(found) == len(re.findall(r"^(?:cdef (?!enum|extern|struct)|cpdef |def )[^=\n]*\(", text, re.M))
+    assert len(found) >= 5
     assert [qualifiers.strip() for qualifiers in found] == ["noexcept nogil"] * len(found)
 
 

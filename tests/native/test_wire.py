@@ -109,7 +109,8 @@ def test_a_parallel_download_that_ends_anywhere(
                 except BROKEN:
                     assert crt is once
                 else:
-                    assert crt is again or fault.hits == 0
+                    # the answer with the last 17 bytes, head included, may be shorter than the cut
+                    assert crt is again or fault.hits == 0 or cut > 400
                     assert buffer == LARGE
                 assert fault.hits == 1
                 sim.faults.clear()
