@@ -91,12 +91,7 @@ cdef class Engine:
         monitoring.minimum_throughput_bytes_per_second = 1
         monitoring.allowable_throughput_failure_interval_seconds = read_timeout_s
         config.monitoring_options = &monitoring
-        if max_retries:
-            config.retry_config.max_retries = max_retries
-        else:
-            config.retry_config.retry_mode = AWS_S3_RETRY_MODE_NONE
-        # S3's own advice is to start again soon; half a second as first delay punishes one lost packet (0001-engine)
-        config.retry_config.backoff_scale_factor_ms = 50
+        config.retry_strategy = _new_retry_strategy(e.alloc, max_retries)
         config.shutdown_callback = &_on_client_shutdown
         config.shutdown_callback_user_data = e
         proxy.env_var_type = AWS_HPEV_ENABLE if env_proxy else AWS_HPEV_DISABLE
@@ -116,12 +111,15 @@ cdef class Engine:
             aws_tls_ctx_options_clean_up(&tls_options)
             if e.tls == NULL:
                 code = aws_last_error()
+                aws_retry_strategy_release(config.retry_strategy)
                 self.close()
                 raise ValueError(_error_text("cannot set up TLS (is the CA bundle valid PEM?)", code))
             aws_tls_connection_options_init_from_ctx(&connection_options, e.tls)
             config.tls_connection_options = &connection_options
-        e.client = aws_s3_client_new(e.alloc, &config)
+        if config.retry_strategy != NULL:
+            e.client = aws_s3_client_new(e.alloc, &config)
         code = aws_last_error()
+        aws_retry_strategy_release(config.retry_strategy)  # the client holds its own reference
         if tls:
             aws_tls_connection_options_clean_up(&connection_options)
         if e.client == NULL:
@@ -282,7 +280,7 @@ cdef class Engine:
         ever freed under the C library's feet.
         """
         if self._pid != objectfs_getpid():
-            return True  # rule 7
+            return True  # rule 8
         with self._lock:
             if self._e == NULL or self._closed:
                 return True

@@ -11,6 +11,9 @@ cdef bint _traced = False
 cdef aws_event_loop_group* _loops = NULL
 cdef aws_host_resolver* _resolver = NULL
 cdef aws_client_bootstrap* _bootstrap = NULL
+cdef aws_host_resolver_vtable* _default_resolver = NULL  # the C library's table of functions
+cdef aws_host_resolver_vtable _forgiving_resolver         # the same, with _record_failure
+cdef aws_mutex _record_lock
 cdef int _users = 0
 cdef bint _forked = False
 cdef aws_logger _logger
@@ -40,7 +43,7 @@ def _init_library():
 
 cdef int _acquire_runtime(int threads) except -1:
     """Make the event loops if there are none. Called with _runtime_lock held."""
-    global _loops, _resolver, _bootstrap, _users
+    global _loops, _resolver, _bootstrap, _users, _default_resolver, _forgiving_resolver
     cdef aws_host_resolver_default_options resolver_options
     cdef aws_client_bootstrap_options bootstrap_options
     if _users == 0:
@@ -57,8 +60,31 @@ cdef int _acquire_runtime(int threads) except -1:
         _bootstrap = aws_client_bootstrap_new(_alloc, &bootstrap_options)
         if _resolver == NULL or _bootstrap == NULL:
             raise MemoryError(_error_text("cannot start the event loops", aws_last_error()))
+        if _default_resolver == NULL:
+            aws_mutex_init(&_record_lock)
+            _default_resolver = _resolver.vtable
+            _forgiving_resolver = _default_resolver[0]
+            _forgiving_resolver.record_connection_failure = &_record_failure
+        _resolver.vtable = &_forgiving_resolver
     _users += 1
     return 0
+
+
+cdef int _record_failure(aws_host_resolver* resolver, const aws_host_address* address) noexcept nogil:
+    """Called when no connection to an address came about: as the C library has it, but the last address stays.
+
+    It takes an address that failed out of use for a while, be it the only one, and then answers with a failed DNS query
+    for a host that resolves. The lock: else two threads take out one each of the last two.
+    """
+    cdef int code = AWS_OP_SUCCESS
+    aws_mutex_lock(&_record_lock)
+    if aws_host_resolver_get_host_address_count(
+        resolver, address.host,
+        AWS_GET_HOST_ADDRESS_COUNT_RECORD_TYPE_A | AWS_GET_HOST_ADDRESS_COUNT_RECORD_TYPE_AAAA,
+    ) > 1:
+        code = _default_resolver.record_connection_failure(resolver, address)
+    aws_mutex_unlock(&_record_lock)
+    return code
 
 
 cdef void _release_runtime() noexcept:
@@ -82,6 +108,7 @@ def _after_fork_in_child():
     _bootstrap = NULL
     _users = 0
     _forked = True
+    aws_mutex_init(&_record_lock)  # a thread of the parent may have held it
     _runtime_lock = _threading.Lock()
 
 

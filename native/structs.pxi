@@ -18,7 +18,9 @@
 # 6. Threads: callbacks run on CRT threads, without the GIL, and touch only op_t, group_t and engine_t. They take
 #    engine_t.lock for a few instructions. Python threads take the same lock only with the GIL released or for
 #    as few instructions; no Python object is touched under it.
-# 7. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again.
+# 7. Retries: what a refused retry needs (refusal_t, retry.pyx) lives from schedule_retry until its task has run, on an
+#    event loop that outlives the client; it holds a reference of the C library's token, which holds the strategy.
+# 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again.
 
 cdef struct op_t:
     group_t* group

@@ -53,6 +53,7 @@ cdef extern from "aws/common/error.h" nogil:
         AWS_ERROR_FILE_INVALID_PATH
     int aws_last_error()
     int aws_raise_error(int)
+    void aws_reset_error()
     const char* aws_error_name(int)
     const char* aws_error_str(int)
 
@@ -68,6 +69,14 @@ cdef extern from "aws/common/string.h" nogil:
     ctypedef struct aws_string "struct aws_string":
         pass
     const char* aws_string_c_str(const aws_string*)
+
+cdef extern from "aws/common/task_scheduler.h" nogil:
+    enum aws_task_status:
+        AWS_TASK_STATUS_RUN_READY
+    ctypedef struct aws_task "struct aws_task":
+        pass
+    void aws_task_init(
+        aws_task*, void (*fn)(aws_task*, void*, aws_task_status) noexcept nogil, void* arg, const char* type_tag)
 
 cdef extern from "aws/common/thread.h" nogil:
     int aws_thread_join_all_managed()

@@ -1,6 +1,6 @@
-# aws-c-io: event loops, host resolver, bootstrap, TLS, logging, the channel's fragment size
-from libc.stdint cimport uint16_t, uint64_t
-from aws.common cimport aws_allocator, aws_byte_cursor
+# aws-c-io: event loops, host resolver, bootstrap, retries, TLS, logging, the channel's fragment size
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from aws.common cimport aws_allocator, aws_byte_cursor, aws_string, aws_task
 
 
 cdef extern from "aws/io/channel.h" nogil:
@@ -20,15 +20,53 @@ cdef extern from "aws/io/event_loop.h" nogil:
         pass
     aws_event_loop_group* aws_event_loop_group_new_default(aws_allocator*, uint16_t max_threads, const void* shutdown)
     void aws_event_loop_group_release(aws_event_loop_group*)
+    ctypedef struct aws_event_loop "struct aws_event_loop":
+        pass
+    aws_event_loop* aws_event_loop_group_get_next_loop(aws_event_loop_group*)
+    void aws_event_loop_schedule_task_now(aws_event_loop*, aws_task*)
 
 cdef extern from "aws/io/host_resolver.h" nogil:
+    ctypedef struct aws_host_address "struct aws_host_address":
+        const aws_string* host
     ctypedef struct aws_host_resolver "struct aws_host_resolver":
-        pass
+        aws_host_resolver_vtable* vtable
+    ctypedef struct aws_host_resolver_vtable "struct aws_host_resolver_vtable":
+        int (*record_connection_failure)(aws_host_resolver*, const aws_host_address*) noexcept nogil
+    enum:
+        AWS_GET_HOST_ADDRESS_COUNT_RECORD_TYPE_A
+        AWS_GET_HOST_ADDRESS_COUNT_RECORD_TYPE_AAAA
+    size_t aws_host_resolver_get_host_address_count(aws_host_resolver*, const aws_string* host, uint32_t flags)
     ctypedef struct aws_host_resolver_default_options "struct aws_host_resolver_default_options":
         size_t max_entries
         aws_event_loop_group* el_group
     aws_host_resolver* aws_host_resolver_new_default(aws_allocator*, const aws_host_resolver_default_options*)
     void aws_host_resolver_release(aws_host_resolver*)
+
+cdef extern from "aws/io/io.h" nogil:
+    enum:
+        AWS_IO_MAX_RETRIES_EXCEEDED
+
+cdef extern from "aws/io/retry_strategy.h" nogil:
+    enum aws_retry_error_type:
+        AWS_RETRY_ERROR_TYPE_TRANSIENT
+    ctypedef struct aws_retry_token "struct aws_retry_token":
+        aws_allocator* allocator
+    ctypedef void aws_retry_strategy_on_retry_ready_fn(aws_retry_token*, int error_code, void*) noexcept nogil
+    ctypedef struct aws_retry_strategy_vtable "struct aws_retry_strategy_vtable":
+        int (*schedule_retry)(
+            aws_retry_token*, aws_retry_error_type, aws_retry_strategy_on_retry_ready_fn*, void*) noexcept nogil
+    ctypedef struct aws_retry_strategy "struct aws_retry_strategy":
+        aws_retry_strategy_vtable* vtable
+    ctypedef struct aws_exponential_backoff_retry_options "struct aws_exponential_backoff_retry_options":
+        aws_event_loop_group* el_group
+        size_t max_retries
+        uint32_t backoff_scale_factor_ms
+    ctypedef struct aws_standard_retry_options "struct aws_standard_retry_options":
+        aws_exponential_backoff_retry_options backoff_retry_options
+    aws_retry_strategy* aws_retry_strategy_new_standard(aws_allocator*, const aws_standard_retry_options*)
+    void aws_retry_strategy_release(aws_retry_strategy*)
+    void aws_retry_token_acquire(aws_retry_token*)
+    void aws_retry_token_release(aws_retry_token*)
 
 cdef extern from "aws/common/logging.h" nogil:
     ctypedef struct aws_logger "struct aws_logger":

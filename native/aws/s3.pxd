@@ -4,12 +4,15 @@ from aws.auth cimport aws_credentials_provider, aws_signing_config_aws
 from aws.common cimport aws_allocator, aws_byte_buf, aws_byte_cursor, aws_string, aws_uri
 from aws.http cimport (
     aws_http_connection_monitoring_options, aws_http_headers, aws_http_message, proxy_env_var_settings)
-from aws.io cimport aws_client_bootstrap, aws_tls_connection_options
+from aws.io cimport aws_client_bootstrap, aws_retry_strategy, aws_tls_connection_options
 
 
 cdef extern from "aws/s3/s3.h" nogil:
     enum:
         AWS_ERROR_S3_CANCELED
+        AWS_ERROR_S3_INVALID_RESPONSE_STATUS
+        AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED
+        AWS_ERROR_S3_REQUEST_TIMEOUT
     void aws_s3_library_init(aws_allocator*)
 
 cdef extern from "aws/s3/s3_client.h" nogil:
@@ -42,9 +45,6 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         AWS_S3_RECV_FILE_CREATE_OR_REPLACE
         AWS_S3_RECV_FILE_CREATE_NEW
         AWS_S3_RECV_FILE_WRITE_TO_POSITION
-    enum aws_s3_retry_mode:
-        AWS_S3_RETRY_MODE_STANDARD
-        AWS_S3_RETRY_MODE_NONE
     ctypedef struct aws_s3_meta_request_progress "struct aws_s3_meta_request_progress":
         uint64_t bytes_transferred
         uint64_t content_length
@@ -52,12 +52,6 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         bint should_stream
         double disk_throughput_gbps
         bint direct_io
-    ctypedef struct aws_s3_retry_config:  # an anonymous struct in the header
-        size_t max_retries
-        uint32_t backoff_scale_factor_ms
-        uint32_t max_backoff_secs
-        size_t initial_bucket_capacity
-        aws_s3_retry_mode retry_mode
     ctypedef struct aws_s3_client_config "struct aws_s3_client_config":
         uint32_t max_active_connections_override
         aws_byte_cursor region
@@ -70,7 +64,7 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         uint64_t multipart_upload_threshold
         double throughput_target_gbps
         uint64_t memory_limit_in_bytes
-        aws_s3_retry_config retry_config
+        aws_retry_strategy* retry_strategy
         void (*shutdown_callback)(void*) noexcept nogil
         void* shutdown_callback_user_data
         const proxy_env_var_settings* proxy_ev_settings

@@ -421,7 +421,10 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """:meth:`close`, without holding up the loop while what runs comes to its end."""
-        await asyncio.to_thread(self._core.close)
+        try:
+            await asyncio.to_thread(self._core.close)
+        except RuntimeError:  # at exit no thread can be had any more, and there is nothing left to wait for
+            self._core.close()
 
     def close(self) -> None:
         """Cancel what runs, and free connections and memory."""

@@ -31,6 +31,30 @@ def test_refused(connect: Make) -> None:
             assert (caught.value.bucket, caught.value.key, caught.value.status) == ("bucket", "k", None)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_refused_by_the_hundred(connect: Make, host: str) -> None:
+    """A host that resolves and refuses is that for each request, however many found its address bad before."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        client = connect(endpoint_url=f"http://{host}:{unused.getsockname()[1]}", max_attempts=2)
+        results = client.get_many("bucket", [f"k{i}" for i in range(200)], on_error="return")
+    assert {type(result) for result in results} == {errors.ConnectionFailedError}
+
+
+def test_a_server_that_comes_back(connect: Make) -> None:
+    """The only address of a host is tried again at once, though a connection to it has failed."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    client = connect(endpoint_url=f"http://127.0.0.1:{port}")
+    with pytest.raises(errors.ConnectionFailedError):
+        client.get("bucket", "k")
+    with S3Server(port=port, buckets=("bucket",)):
+        started = time.monotonic()
+        client.put("bucket", "k", b"x")
+        assert time.monotonic() - started < 2
+
+
 def test_no_such_host(connect: Make) -> None:
     client = connect(endpoint_url="http://no-such-host.invalid")
     with pytest.raises(errors.NameResolutionError) as caught:

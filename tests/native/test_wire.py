@@ -109,7 +109,8 @@ def test_a_parallel_download_that_ends_anywhere(
                 except BROKEN:
                     assert crt is once
                 else:
-                    assert crt is again or fault.hits == 0
+                    # the answer with the last 17 bytes, head included, may be shorter than the cut
+                    assert crt is again or fault.hits == 0 or cut > 400
                     assert buffer == LARGE
                 assert fault.hits == 1
                 sim.faults.clear()
@@ -150,7 +151,7 @@ def test_connection_refused(make: Callable[..., CrtBackend]) -> None:
         run(crt.get("bucket", "key", GetOptions()), timeout=20)
     results = run(crt.get_many("bucket", [f"{i}" for i in range(100)], "return"), timeout=20)
     # once the only address has failed, the C library's resolver says of some that it knows none (aws-c-io)
-    assert {type(result) for result in results} <= {errors.ConnectionFailedError, errors.NameResolutionError}
+    assert {type(result) for result in results} == {errors.ConnectionFailedError}
 
 
 def test_no_such_host(make: Callable[..., CrtBackend]) -> None:

@@ -24,7 +24,9 @@ Order, threads, fork
 
 Errors
     All verbs raise subclasses of :class:`~objectfs.errors.ObjectFSError` with operation, bucket and key filled in, and
-    TypeError/ValueError for arguments of a wrong type. The same failure raises the same class on every backend:
+    TypeError/ValueError for arguments of a wrong type. What a server answered is told with its status, code, message
+    and request ids, those of the last attempt where there were several. The same failure raises the same class on
+    every backend:
     ``NotFoundError``/``BucketNotFoundError``, ``AccessDeniedError``/``CredentialsError``, ``PreconditionFailedError``
     (412, 304), ``InvalidRangeError`` (416), ``ThrottledError`` and ``ServerError`` after the last attempt,
     ``ConnectionFailedError``/``NameResolutionError``/``TLSError``, ``TimeoutError``, ``TruncatedError``,
@@ -131,9 +133,8 @@ class BackendInfo:
     """``crt`` or ``sdk``."""
     attempts: tuple[Attempt, ...]
     capabilities: frozenset[str]
-    """Declared differences between backends, by name. The names in use: ``zero-copy`` (bytes land in the caller's
-    memory without an intermediate Python object); ``retried-error-details`` (an error that was retried to the last
-    attempt, 5xx above all, still carries the server's own code, message and request id)."""
+    """Declared differences between backends, by name. The one in use: ``zero-copy`` (bytes land in the caller's
+    memory without an intermediate Python object)."""
 
 
 class Backend(Protocol):

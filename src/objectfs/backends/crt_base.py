@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from objectfs import _native, errors
-from objectfs.backends import machine
+from objectfs.backends import ending, machine
 from objectfs.backends.base import Steps
 from objectfs.backends.crt_checksum import ChecksumPolicy
+from objectfs.backends.crt_renew import Renewal
 from objectfs.backends.crt_watch import Watchers
 from objectfs.backends.session import Endpoint, Session
 from objectfs.config import Config
@@ -61,6 +62,7 @@ class CrtBase:
         self._engines: dict[tuple[str, int, str], Any] = {}
         self._targets: dict[str | None, Target] = {}
         self._credentials: Any = None
+        self._renewal: Renewal | None = None  # for credentials that expire
         self._closed = False
         _open_backends.add(self)
 
@@ -76,7 +78,9 @@ class CrtBase:
             endpoint = self.session.endpoint(bucket)
             found = self._targets[bucket] = Target(self.engine(endpoint), endpoint)
         if self._credentials is None or self.session.credentials_refresh_due():
-            self._refresh()
+            self.renew()
+        if self._renewal is not None:
+            self._renewal.ensure()
         return found
 
     def engine(self, endpoint: Endpoint) -> Any:
@@ -121,13 +125,24 @@ class CrtBase:
         engine.watchers = Watchers(engine)
         return engine
 
-    def _refresh(self) -> None:
+    def renew(self) -> None:
+        """Sign from now on, also the requests of operations under way, with what is in force now.
+
+        Raises:
+            CredentialsError: there are none, or they have expired and new ones cannot be fetched.
+        """
         frozen = self.session.frozen_credentials() or (None, None, None)
         with self._lock:
             if frozen != self._credentials:
                 self._credentials = frozen
                 for engine in self._engines.values():
                     engine.set_credentials(*frozen)
+            if self._renewal is None and self.session.credentials_expire():
+                self._renewal = Renewal(self)
+
+    def busy(self) -> bool:
+        """Whether any operation is under way."""
+        return any(engine.inflight for engine in tuple(self._engines.values()))
 
     # -- life --------------------------------------------------------------------------------------------------------
     def stats(self) -> dict[str, Any]:
@@ -155,6 +170,8 @@ class CrtBase:
         self._closed = True
         if self._pid != os.getpid():
             return
+        if self._renewal is not None:
+            self._renewal.close()
         with self._lock:
             engines = list(self._engines.values())
             self._engines.clear()
@@ -172,6 +189,7 @@ _open_backends: weakref.WeakSet[CrtBase] = weakref.WeakSet()
 @atexit.register
 def _close_all() -> None:
     """While Python still works: its end must not meet the C library's threads."""
+    ending.begin()
     for backend in list(_open_backends):
         backend.close()
 

@@ -24,7 +24,6 @@ _BY_NAME: dict[str, type[errors.ObjectFSError]] = {
     "AWS_IO_TLS_NEGOTIATION_TIMEOUT": errors.TimeoutError,
     "AWS_ERROR_HTTP_CHANNEL_THROUGHPUT_FAILURE": errors.TimeoutError,
     "AWS_ERROR_HTTP_RESPONSE_FIRST_BYTE_TIMEOUT": errors.TimeoutError,
-    "AWS_ERROR_S3_REQUEST_TIMEOUT": errors.TimeoutError,
     "AWS_ERROR_S3_CANCELED": errors.CancelledError,
     "AWS_ERROR_S3_RESPONSE_CHECKSUM_MISMATCH": errors.ChecksumError,
     "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": errors.TruncatedError,
@@ -41,11 +40,9 @@ _BY_NAME: dict[str, type[errors.ObjectFSError]] = {
     "AWS_ERROR_MAX_FDS_EXCEEDED": errors.LocalFileError,
     "AWS_AUTH_CREDENTIALS_PROVIDER_INVALID_DELEGATE": errors.CredentialsError,
 }
-# Of errors that it retries, the C library gives neither status nor headers nor document when it gives up, only its own
-# name for S3's code. The capability "retried-error-details" declares what is lost: request id and the server's words.
-_RETRIED = {
-    "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
-    "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
+# Where two errors end up of which the answer may be lost (native/retry.pyx): the C library's name still says what S3's
+# code and status were.
+_UNTOLD = {
     "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
     "AWS_ERROR_S3_REQUEST_TIMEOUT": (400, "RequestTimeout"),
 }
@@ -75,14 +72,14 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
     body = bytes(response.body) if response.body is not None else b""
     code = _first(_CODE, body)
     status = response.status
-    if not status and name in _RETRIED:
-        status, code = _RETRIED[name]
+    if not status and name in _UNTOLD:
+        status, code = _UNTOLD[name]
     if status >= 300 or (status and code):
         return errors.from_response(
             where["operation"],
             status=status,
             code=code,
-            message=_first(_MESSAGE, body) or (text if name in _RETRIED else None),
+            message=_first(_MESSAGE, body) or (text if name in _UNTOLD else None),
             bucket=bucket,
             key=key,
             headers=response.headers,

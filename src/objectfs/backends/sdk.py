@@ -29,7 +29,7 @@ class SdkBackend:
     here."""
 
     name = "sdk"
-    capabilities = frozenset(("retried-error-details",))
+    capabilities: frozenset[str] = frozenset()
 
     def __init__(self, session: Session, config: Config) -> None:
         _require_algorithm(config.checksum)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from objectfs import errors
+from objectfs.backends import ending
 from objectfs.backends.sdk_errors import translate
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
 from objectfs.backends.session import Session
@@ -253,6 +254,7 @@ def _close_at_exit(wire: Wire) -> None:
 
 
 def _at_exit() -> None:
+    ending.begin()
     for wire in tuple(_open):
         wire.close(EXIT_GRACE)
 

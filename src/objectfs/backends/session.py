@@ -213,6 +213,18 @@ class Session:
         check = getattr(credentials, "refresh_needed", None)
         return bool(check()) if check is not None else False
 
+    def credentials_expire(self) -> bool:
+        """Whether the credentials in use are of a kind that is fetched anew from time to time."""
+        return getattr(self._credentials, "refresh_needed", None) is not None
+
+    def credentials_left(self, limit: float) -> float:
+        """The seconds that the credentials are good for, or less, but not less than the half of it; at most
+        ``limit``."""
+        check = getattr(self._credentials, "refresh_needed", None)
+        while check is not None and limit > 0.1 and check(refresh_in=limit):
+            limit /= 2
+        return limit
+
     # -- where -----------------------------------------------------------------------------------------------
     @property
     def region(self) -> str:

@@ -75,6 +75,10 @@ class S3Server:
     def clear_requests(self) -> None:
         self._service.requests.clear()
 
+    def add_access_key(self, access_key: str, secret_key: str, expires: float) -> None:
+        """Accept a further key pair until that time (``time.time()``), then answer ExpiredToken."""
+        self._service.verifier.temporary[access_key] = (secret_key, expires)
+
     @property
     def endpoint_url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

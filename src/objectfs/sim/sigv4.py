@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
@@ -89,7 +89,7 @@ class Auth:
 
 @dataclass(slots=True)
 class Verifier:
-    """Checks the signature of a request head against one key pair."""
+    """Checks the signature of a request head against one key pair, and those that are good for a while."""
 
     access_key: str
     secret_key: str
@@ -97,6 +97,8 @@ class Verifier:
     enabled: bool = True
     anonymous: bool = False
     check_region: bool = False
+    temporary: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Further key pairs: access key to secret key and the time (``time.time()``) that it expires at."""
 
     def authenticate(self, head: Head, path: str, raw_query: str, query: dict[str, str]) -> Auth:
         """The signer, or S3Error. With ``enabled`` off only the payload mode is read."""
@@ -209,7 +211,10 @@ class Verifier:
         )
 
     def _check_access_key(self, access_key: str, region: str) -> None:
-        if access_key != self.access_key:
+        if access_key in self.temporary:
+            if time.time() >= self.temporary[access_key][1]:
+                raise S3Error("ExpiredToken", extra={"AWSAccessKeyId": access_key})
+        elif access_key != self.access_key:
             raise S3Error("InvalidAccessKeyId", extra={"AWSAccessKeyId": access_key})
         if self.check_region and region != self.region:
             raise S3Error(
@@ -240,7 +245,8 @@ class Verifier:
         canonical = f"{head.method}\n{canonical_path(path)}\n{query}\n{fields}\n{';'.join(names)}\n{payload}"
         hashed = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashed}"
-        key = signing_key(self.secret_key, date, region, service)
+        secret = self.temporary.get(access_key, (self.secret_key, 0.0))[0]
+        key = signing_key(secret, date, region, service)
         expected = hmac.digest(key, text.encode(), "sha256").hex()
         if not hmac.compare_digest(expected, signature.lower()):
             raise S3Error(

@@ -1,0 +1,87 @@
+"""New credentials for operations that outlive the ones they began with."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from objectfs.backends.crt_base import CrtBase
+
+__all__ = ["Renewal"]
+
+log = logging.getLogger(__name__)
+
+HORIZON = 900.0
+"""Seconds: with less left botocore looks for new credentials (its advisory period)."""
+
+LONGEST_PAUSE = 60.0
+SHORTEST_PAUSE = 0.5
+
+
+class Renewal:
+    """A thread that exists while a backend with credentials that expire has operations under way.
+
+    Verbs take new credentials when they begin, but the parts of one verb may be signed for hours. The C library asks
+    for credentials on its own threads, which never run Python, so somebody has to bring them.
+    """
+
+    def __init__(self, backend: CrtBase) -> None:
+        self._backend = weakref.ref(backend)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._asked = False
+        self._stop = threading.Event()
+
+    def ensure(self) -> None:
+        """A verb begins. Its first operation is started after this, hence ``_asked``: a thread that finds no operation
+        stays for another turn."""
+        with self._lock:
+            self._asked = True
+            if self._thread is not None or self._stop.is_set():
+                return
+            # daemon: it may be in the middle of a process or a request to fetch credentials when Python ends
+            thread = threading.Thread(
+                target=_renew, args=(weakref.ref(self), self._stop), name="objectfs-credentials", daemon=True
+            )
+            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError:  # no thread can be had: the credentials that there are have to do
+                self._thread = None
+
+    def turn(self) -> float | None:
+        """What the thread does each time: renew if it is time; the seconds until the next time, None to end."""
+        backend = self._backend()
+        with self._lock:
+            if backend is None or not (self._asked or backend.busy()):
+                self._thread = None
+                return None
+            self._asked = False
+        session = backend.session
+        if session.credentials_refresh_due():
+            try:
+                backend.renew()
+            except Exception as error:  # the verbs that follow meet it too, and say so
+                log.debug("credentials were not renewed: %s", error)
+        left = session.credentials_left(HORIZON)
+        return LONGEST_PAUSE if left >= HORIZON else max(SHORTEST_PAUSE, min(LONGEST_PAUSE, left / 4))
+
+    def close(self) -> None:
+        """End the thread, unless it is fetching credentials: that it finishes, and nobody uses them."""
+        self._stop.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(0.1)
+
+
+def _renew(renewal: weakref.ref[Renewal], stop: threading.Event) -> None:
+    # weakly: a backend that was dropped unclosed must be collected, and closes then
+    while True:
+        found = renewal()
+        pause = None if found is None else found.turn()
+        del found
+        if pause is None or stop.wait(pause):
+            return
