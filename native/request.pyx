@@ -178,3 +178,56 @@ cdef class Request:
             op.validate_mode = AWS_SCVM_FULL_OBJECT if self._validate == 2 else AWS_SCVM_REQUEST_ONLY
         op.part_size = self._part_size
         op.max_connections = self._max_connections
+
+
+def object_path(str base not None, str key not None, str query=""):
+    """The path of a request for an object, as bytes: ``base/key?query``.
+
+    Args:
+        base: percent-encoded already, as is ``query``.
+        key: only what RFC 3986 calls unreserved, and the slash, stays as it is.
+
+    Raises:
+        UnicodeEncodeError: the key is no text (it has lone surrogates).
+    """
+    cdef bytes text = key.encode("utf-8")
+    cdef bytes before = base.encode("ascii")
+    cdef bytes after = query.encode("ascii")
+    cdef const uint8_t* at = <const uint8_t*>PyBytes_AS_STRING(text)
+    cdef const uint8_t* end = at + PyBytes_GET_SIZE(text)
+    cdef size_t size = 0
+    cdef bytes path
+    cdef char* to
+    while at < end:
+        size += 1 if _stays(at[0]) else 3
+        at += 1
+    path = PyBytes_FromStringAndSize(NULL, len(before) + 1 + size + (1 + len(after) if after else 0))
+    to = PyBytes_AS_STRING(path)
+    memcpy(to, PyBytes_AS_STRING(before), PyBytes_GET_SIZE(before))
+    to += PyBytes_GET_SIZE(before)
+    to[0] = c"/"
+    to += 1
+    at = <const uint8_t*>PyBytes_AS_STRING(text)
+    while at < end:
+        if _stays(at[0]):
+            to[0] = <char>at[0]
+            to += 1
+        else:
+            to[0] = c"%"
+            to[1] = _HEX[at[0] >> 4]
+            to[2] = _HEX[at[0] & 15]
+            to += 3
+        at += 1
+    if after:
+        to[0] = c"?"
+        memcpy(to + 1, PyBytes_AS_STRING(after), PyBytes_GET_SIZE(after))
+    return path
+
+
+cdef const char* _HEX = b"0123456789ABCDEF"
+
+
+cdef bint _stays(uint8_t byte) noexcept nogil:
+    return (
+        c"a" <= byte <= c"z" or c"A" <= byte <= c"Z" or c"-" <= byte <= c"9"  # -./0-9
+        or byte == c"_" or byte == c"~")

@@ -30,6 +30,19 @@ cdef class Response:
     """The S3 operation that the error answer belongs to (an upload sends several), or None."""
     cdef readonly object validated
     """The algorithm whose checksum the content was validated against, or None."""
+    cdef readonly int64_t first
+    """Of Content-Range: the first byte's place in the object; -1 if there is none, or none that can be read."""
+    cdef readonly int64_t end
+    """Of Content-Range: the place after the last byte; -1 likewise."""
+    cdef readonly int64_t total
+    """Of Content-Range: the object's size; -1 likewise."""
+
+    @property
+    def complete(self):
+        """Whether the collected body is the whole object, by the answer to a ranged GET."""
+        return (
+            self.error_code == 0 and self.first == 0 and self.end == self.total and self.body is not None
+            and <int64_t>(<Buffer>self.body)._size == self.total)
 
     def take_body(self):
         """The collected body as the caller's own, an empty Buffer if there is none.
@@ -110,6 +123,46 @@ cdef bytes _pack_headers(const aws_http_headers* headers):
     return packed
 
 
+cdef const uint8_t* _number(const uint8_t* at, const uint8_t* end, int64_t* number) noexcept nogil:
+    """Read digits; where they end, or NULL if there are none or too many."""
+    cdef int64_t value = 0
+    cdef const uint8_t* start = at
+    while at < end and c"0" <= at[0] <= c"9":
+        value = value * 10 + (at[0] - c"0")
+        at += 1
+    if at == start or at - start > 18:
+        return NULL
+    number[0] = value
+    return at
+
+
+cdef void _read_content_range(Response response, const aws_http_headers* headers) noexcept:
+    """``bytes first-last/total`` (RFC 9110, 14.4)."""
+    cdef aws_byte_cursor value
+    cdef const uint8_t* at
+    cdef const uint8_t* end
+    cdef int64_t first = 0
+    cdef int64_t last = 0
+    cdef int64_t total = 0
+    if aws_http_headers_get(headers, aws_byte_cursor_from_c_str(b"content-range"), &value) != AWS_OP_SUCCESS:
+        return
+    at = value.ptr
+    end = value.ptr + value.len
+    if value.len < 6 or memcmp(at, b"bytes ", 6) != 0:
+        return
+    at = _number(at + 6, end, &first)
+    if at == NULL or at == end or at[0] != c"-":
+        return
+    at = _number(at + 1, end, &last)
+    if at == NULL or at == end or at[0] != c"/":
+        return
+    at = _number(at + 1, end, &total)
+    if at == end and first <= last < total:
+        response.first = first
+        response.end = last + 1
+        response.total = total
+
+
 cdef str _decode(bytes value):
     try:
         return value.decode("utf-8")
@@ -125,7 +178,10 @@ cdef Response _take_response(op_t* op):
     response.truncated = op.started_body
     response.source_changed = op.source_changed
     response.received = op.recv.len
+    response.first = response.end = response.total = -1
     if op.response_headers != NULL:
+        if op.status == 206:
+            _read_content_range(response, op.response_headers)
         response._packed = _pack_headers(op.response_headers)
         aws_http_headers_release(op.response_headers)
         op.response_headers = NULL

@@ -26,6 +26,7 @@ cdef extern from "aws/http/request_response.h" nogil:
     void aws_http_headers_acquire(aws_http_headers*)
     void aws_http_headers_release(aws_http_headers*)
     size_t aws_http_headers_count(const aws_http_headers*)
+    int aws_http_headers_get(const aws_http_headers*, aws_byte_cursor name, aws_byte_cursor* out)
     int aws_http_headers_get_index(const aws_http_headers*, size_t, aws_http_header* out)
     aws_http_message* aws_http_message_new_request(aws_allocator*)
     aws_http_message* aws_http_message_release(aws_http_message*)

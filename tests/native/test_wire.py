@@ -270,3 +270,36 @@ def test_odd_keys(crt: CrtBackend, key: str) -> None:
     assert [entry.key for entry in run(crt.list_page("bucket")).entries] == [key]
     assert run(crt.delete_many("bucket", [key])) == {}
     assert run(crt.list_page("bucket")).entries == []
+
+
+@pytest.mark.parametrize(
+    ("content_range", "believed"),
+    [
+        (b"bytes 0-2/3", True),
+        (b"bytes 0-2/*", False),
+        (b"bytes 0-2/2", False),
+        (b"bytes 0-2/", False),
+        (b"bytes 2-0/3", False),
+        (b"bytes -2/3", False),
+        (b"bytes 0-2/3 ", True),  # white space around a value is not part of it
+        (b"bytes 0-2/3x", False),
+        (b"octets 0-2/3", False),
+        (b"bytes 0-2/99999999999999999999", False),
+        (b"bytes */3", False),
+        (b"", False),
+    ],
+)
+def test_an_answer_to_a_range_says_what_it_is(make: Callable[..., CrtBackend], content_range: bytes, believed: bool) -> None:
+    def respond(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(
+            b"HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nETag: \"e\"\r\nContent-Range: %b\r\n\r\nabc" % content_range
+        )
+
+    with RawServer(respond) as server:
+        backend = make(server.url)
+        for verb in (lambda: run(backend.get("b", "k", GetOptions())), lambda: run(backend.get_many("b", ["k"], "raise"))[0]):
+            if believed:
+                assert bytes(verb()) == b"abc"
+            else:
+                with pytest.raises(errors.TruncatedError):
+                    verb()

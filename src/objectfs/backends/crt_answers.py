@@ -28,10 +28,8 @@ def query(options: GetOptions) -> str:
 
 def object_size(response: Any) -> int:
     """The object's size, from Content-Range or Content-Length."""
-    content_range = response.header(b"content-range")
-    if content_range is not None:
-        return int(content_range.rpartition(b"/")[2])
-    return int(response.header(b"content-length") or 0)
+    total: int = response.total
+    return total if total >= 0 else int(response.header(b"content-length") or 0)
 
 
 def make_info(bucket: str, key: str, response: Any, size: int) -> ObjectInfo:
@@ -41,15 +39,22 @@ def make_info(bucket: str, key: str, response: Any, size: int) -> ObjectInfo:
 
 def check_length(response: Any, bucket: str, key: str, body: Any) -> None:
     """No short answer passes for a whole one, whatever the server's headers said."""
+    if response.status != 206:
+        return
     have = len(body) if body is not None else 0
-    content_range = response.header(b"content-range")
-    if content_range is not None and response.status == 206:
-        first, _, last = content_range.partition(b"/")[0].rpartition(b" ")[2].partition(b"-")
-        expected = int(last) - int(first) + 1
-        if have != expected:
-            raise errors.TruncatedError(
-                f"{have} of {expected} bytes arrived", operation="GetObject", bucket=bucket, key=key
-            )
+    if response.total < 0:
+        text = (response.header(b"content-range") or b"").decode("latin-1")
+        raise errors.TruncatedError(
+            f"the answer to a range does not say what it is a part of (Content-Range: {text})",
+            operation="GetObject",
+            bucket=bucket,
+            key=key,
+        )
+    expected = response.end - response.first
+    if have != expected:
+        raise errors.TruncatedError(
+            f"{have} of {expected} bytes arrived", operation="GetObject", bucket=bucket, key=key
+        )
 
 
 def pinned(error: errors.ObjectFSError, options: GetOptions) -> errors.ObjectFSError:

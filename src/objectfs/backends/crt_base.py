@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import threading
 import weakref
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from objectfs import _native, errors
 from objectfs.backends import ending, machine
@@ -36,8 +34,6 @@ LARGE_CONNECTIONS = 25
 
 WINDOW = 256
 """Requests of a batch that are with the C library at a time; see ``native/submit.pyx``."""
-
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9/_.~-]*\Z")
 
 
 class CrtBase:
@@ -207,13 +203,9 @@ class Target:
 
     def path(self, key: str | None, query: str = "") -> bytes:
         """The request's path and query. Only what RFC 3986 calls unreserved, and the slash, stays as it is."""
-        path = self.base
-        if key is None:
-            path = path or "/"
-        elif _PLAIN_KEY.match(key):
-            path = f"{path}/{key}"
-        else:
-            path = f"{path}/{quote(key, safe='/-_.~')}"
+        if key is not None:
+            return _native.object_path(self.base, key, query)
+        path = self.base or "/"
         return (f"{path}?{query}" if query else path).encode("ascii")
 
     def headers(self, *groups: Mapping[str, str] | None) -> Any:
