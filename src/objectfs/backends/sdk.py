@@ -1,8 +1,8 @@
-"""The backend on the standard SDK: botocore's client under boto3, threads, and no C of ours.
+"""The backend on the standard SDK: botocore, the client under boto3, on threads of ours, and no C of ours.
 
 It is the fallback where the engine is not built, the baseline that the engine is measured against, and the
-reference that it must agree with. boto3's ``crt`` transfer manager is never used: it would load a second copy
-of the C libraries.
+reference that it must agree with. boto3's transfer manager (s3transfer) is not used, neither ``classic`` nor
+``crt``: docs/design/0004-sdk-backend.md has the experiments that say why.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Uploads of the sdk backend: one PUT for what fits into two parts, a multipart upload for what does not.
 
-boto3's transfer manager is not used for it: it cannot stop at a changed source before the object becomes
-visible, nor end within a moment of a cancel, nor send memory without a copy, nor a stream within a memory
-limit. Its numbers (8 MiB parts, ten at a time) are.
+boto3's transfer manager is not used for it: it takes no conditions and tells nothing of what it stored, does not
+stop at a changed source before the object becomes visible, does not end within a moment of a cancel, and copies
+each part of memory (docs/design/0004-sdk-backend.md). Its numbers (8 MiB parts, ten at a time) are used.
 """
 
 from __future__ import annotations
