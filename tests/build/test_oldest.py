@@ -6,26 +6,12 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from objectfs_build.lock import ROOT
-
-ROUND_TRIP = """
-import os
-import objectfs
-from objectfs.sim import S3Server
-
-keys = {"access_key_id": "test", "secret_access_key": "testtest", "region": "us-east-1"}
-with S3Server() as server, objectfs.Client(backend="sdk", endpoint_url=server.endpoint_url, **keys) as client:
-    for size in (0, 1, 20 * 1024 * 1024):
-        data = os.urandom(size)
-        client.put("bucket", "key", data)
-        assert bytes(client.get("bucket", "key")) == data
-    assert [entry.key for entry in client.list("bucket")] == ["key"]
-print("same bytes")
-"""
 
 
 def oldest() -> list[str]:
@@ -35,7 +21,7 @@ def oldest() -> list[str]:
 
 
 @pytest.mark.slow  # makes an environment and fetches a dozen distributions: half a minute
-def test_oldest_dependencies(project: Path, tmp_path: Path) -> None:
+def test_oldest_dependencies(project: Path, tmp_path: Path, round_trip: Callable[..., list[str]]) -> None:
     python = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     environment = os.environ | {"OBJECTFS_NATIVE": "OFF"}
     for command in (
@@ -45,5 +31,4 @@ def test_oldest_dependencies(project: Path, tmp_path: Path) -> None:
     ):
         done = subprocess.run(command, check=False, env=environment, capture_output=True, encoding="utf-8")
         assert done.returncode == 0, done.stdout + done.stderr
-    done = subprocess.run([str(python), "-c", ROUND_TRIP], check=False, capture_output=True, encoding="utf-8")
-    assert done.stdout.strip() == "same bytes", done.stderr
+    assert round_trip(python, "sdk") == ["same bytes"]
