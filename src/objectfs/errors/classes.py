@@ -1,41 +1,10 @@
-"""The classes of the tree, which ``errors/__init__.py`` draws."""
+"""The classes of the tree. ``errors/__init__.py`` draws it and lists their names."""
 
 from __future__ import annotations
 
 import builtins
 import os
 from typing import Any, Self
-
-__all__ = [
-    "AccessDeniedError",
-    "BackendUnavailableError",
-    "BucketNotFoundError",
-    "BufferTooSmallError",
-    "CancelledError",
-    "ChecksumError",
-    "ClosedError",
-    "ConfigError",
-    "ConflictError",
-    "ConnectionFailedError",
-    "CredentialsError",
-    "InvalidRangeError",
-    "InvalidRequestError",
-    "LocalFileError",
-    "NameResolutionError",
-    "NativeError",
-    "NotFoundError",
-    "ObjectChangedError",
-    "ObjectFSError",
-    "PreconditionFailedError",
-    "RedirectError",
-    "ServerError",
-    "TLSError",
-    "ThrottledError",
-    "TimeoutError",
-    "TruncatedError",
-    "UnsafeKeyError",
-    "UnsupportedError",
-]
 
 _FIELDS = (
     "operation",
