@@ -95,7 +95,8 @@ cdef class Request:
     def __init__(
         self, bytes operation not None, bytes method not None, bytes path not None, Endpoint endpoint not None,
         Headers headers not None, Headers more=None, *, body=None, recv=None, bytes recv_path=None,
-        uint64_t recv_position=0, bytes send_path=None, send_stat=None, checksum=None, validate=None, uint64_t part_size=0,
+        uint64_t recv_position=0, bytes send_path=None, send_stat=None, checksum=None, validate=None,
+        uint64_t part_size=0,
         uint32_t max_connections=0,
     ):
         if self._method is not None:

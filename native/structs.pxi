@@ -58,7 +58,7 @@ cdef struct op_t:
     uint8_t* data                      # collected body; malloc'd, handed over to a Buffer
     size_t data_len
     size_t data_cap
-    aws_http_headers* response_headers # one reference held
+    aws_http_headers* response_headers  # one reference held
     int status
     int error_code
     bint started_body                  # a failed request had begun to answer with 2xx

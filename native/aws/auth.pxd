@@ -8,14 +8,16 @@ cdef extern from "aws/auth/credentials.h" nogil:
         pass
     ctypedef struct aws_credentials_provider "struct aws_credentials_provider":
         pass
-    ctypedef void (*aws_on_get_credentials_callback_fn)(aws_credentials*, int error_code, void* user_data) noexcept nogil
+    ctypedef void (*aws_on_get_credentials_callback_fn)(
+        aws_credentials*, int error_code, void* user_data) noexcept nogil
     ctypedef int (*delegate_get_credentials_fn)(
         void* user_data, aws_on_get_credentials_callback_fn callback, void* callback_user_data) noexcept nogil
     ctypedef struct aws_credentials_provider_delegate_options "struct aws_credentials_provider_delegate_options":
         delegate_get_credentials_fn get_credentials
         void* delegate_user_data
     aws_credentials* aws_credentials_new(
-        aws_allocator*, aws_byte_cursor access_key_id, aws_byte_cursor secret, aws_byte_cursor token, uint64_t expiration)
+        aws_allocator*, aws_byte_cursor access_key_id, aws_byte_cursor secret, aws_byte_cursor token,
+        uint64_t expiration)
     aws_credentials* aws_credentials_new_anonymous(aws_allocator*)
     void aws_credentials_acquire(const aws_credentials*)
     void aws_credentials_release(const aws_credentials*)
