@@ -87,9 +87,12 @@ def _not_fetched(failed: StepFailed, lock: Lock) -> BuildError:
     if any("No module named pip" in line for line in failed.tail):
         return BuildError(f"{lock.archive} has to be fetched and this Python has no pip: install it, {_OFFLINE}")
     errors = [line.removeprefix("ERROR: ") for line in failed.tail if line.startswith("ERROR")]
+    why = errors[-1] if errors else str(failed)
+    if any("(from versions: none)" in line for line in failed.tail):  # what pip says of a dead network too
+        why = f"it cannot be reached, or has nothing called {lock.name}"
     return BuildError(
-        f"the sources of {lock.archive} could not be fetched from your package index "
-        f"({errors[-1] if errors else failed}): check the network and pip's configuration, {_OFFLINE}"
+        f"the sources of {lock.archive} could not be fetched from your package index ({why}): "
+        f"check the network and pip's configuration, {_OFFLINE}"
     )
 
 

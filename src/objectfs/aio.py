@@ -5,62 +5,32 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from objectfs import arguments as check
-from objectfs.backends.base import BackendInfo, GetOptions, ReadableBuffer
+from objectfs.backends.base import GetOptions, ReadableBuffer
 from objectfs.backends.drive import Progress, arun, run
-from objectfs.core import Core, Verb, fill_in, started
-from objectfs.errors import ConfigError, NotFoundError, ObjectFSError, UnsupportedError
+from objectfs.clientbase import ClientBase, Path
+from objectfs.core import Verb
+from objectfs.errors import NotFoundError, ObjectFSError
+from objectfs.listing import Listing
 from objectfs.streams import PutData, async_reader, has_buffer, in_thread, reader
-from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
+from objectfs.types import Buffer, ObjectInfo, OnError, Prefix, PutResult
 
 __all__ = ["AsyncClient"]
 
 T = TypeVar("T")
-Path = str | bytes | os.PathLike[Any]
-Method = Literal["get", "put", "head", "delete"]
-
-PAGE = 1000
-"""Keys that S3 lists in one answer at most."""
 
 
-class AsyncClient:
+class AsyncClient(ClientBase):
     """:class:`objectfs.Client` with awaitable verbs: the same settings, arguments, results and errors.
 
     It belongs to no loop and starts no thread for what the engine does; cancelling a task cancels its
     transfer. ``progress`` is called on the loop. Streams (file objects, iterables, async iterables) given to
     :meth:`put` are read on a thread beside the loop, one part at a time.
     """
-
-    def __init__(
-        self,
-        *,
-        backend: str | None = None,
-        endpoint_url: str | None = None,
-        region: str | None = None,
-        profile: str | None = None,
-        access_key_id: str | None = None,
-        secret_access_key: str | None = None,
-        session_token: str | None = None,
-        anonymous: bool | None = None,
-        addressing_style: str | None = None,
-        verify: bool | str | None = None,
-        part_size: int | str | None = None,
-        max_connections: int | None = None,
-        memory_limit: int | str | None = None,
-        throughput_gbps: float | None = None,
-        max_attempts: int | None = None,
-        connect_timeout: float | None = None,
-        read_timeout: float | None = None,
-        checksum: str | None = None,
-    ) -> None:
-        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        self._core = Core(given)
 
     # -- reading ---------------------------------------------------------------------------------------------
     async def get(
@@ -101,12 +71,7 @@ class AsyncClient:
         """See :meth:`objectfs.Client.get_into`."""
         options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
         return await self._run(
-            "GetObject",
-            bucket,
-            key,
-            lambda backend: backend.get_into(bucket, key, buffer, options),
-            timeout,
-            progress,
+            "GetObject", bucket, key, lambda backend: backend.get_into(bucket, key, buffer, options), timeout, progress
         )
 
     async def get_file(
@@ -128,12 +93,7 @@ class AsyncClient:
         name = check.text_path(path)
         options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
         return await self._run(
-            "GetObject",
-            bucket,
-            key,
-            lambda backend: backend.get_file(bucket, key, name, options),
-            timeout,
-            progress,
+            "GetObject", bucket, key, lambda backend: backend.get_file(bucket, key, name, options), timeout, progress
         )
 
     async def get_many(
@@ -173,12 +133,7 @@ class AsyncClient:
         pairs = check.ranges(ranges)
         options = check.get_options(None, None, version_id, if_match, None, headers)
         return await self._run(
-            "GetObject",
-            bucket,
-            key,
-            lambda backend: backend.get_ranges(bucket, key, pairs, options),
-            timeout,
-            progress,
+            "GetObject", bucket, key, lambda backend: backend.get_ranges(bucket, key, pairs, options), timeout, progress
         )
 
     async def head(
@@ -216,36 +171,13 @@ class AsyncClient:
     ) -> AsyncIterator[ObjectInfo | Prefix]:
         """See :meth:`objectfs.Client.list`."""
         check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
-        return self._pages(bucket, prefix, delimiter or None, start_after or None, limit, timeout)
+        listing = Listing(self._core, bucket, prefix, delimiter, start_after, limit)
+        return self._pages(listing, bucket, timeout)
 
-    async def _pages(
-        self,
-        bucket: str,
-        prefix: str,
-        delimiter: str | None,
-        start_after: str | None,
-        limit: int | None,
-        timeout: float | None,
-    ) -> AsyncIterator[ObjectInfo | Prefix]:
-        left = limit
-
-        def page(token: str | None) -> Any:
-            size = None if left is None else min(PAGE, left)
-            return self._core.backend().list_page(
-                bucket,
-                prefix=prefix,
-                delimiter=delimiter,
-                start_after=start_after,
-                token=token,
-                max_keys=size,
-            )
-
-        ahead = page(None) if left != 0 else None
+    async def _pages(self, listing: Listing, bucket: str, timeout: float | None) -> AsyncIterator[ObjectInfo | Prefix]:
+        ahead = listing.first()
         while ahead is not None:
-            result: ListPage = await self._drive("ListObjectsV2", bucket, None, ahead, timeout)
-            entries = result.entries if left is None else result.entries[:left]
-            left = None if left is None else left - len(entries)
-            ahead = started(page(result.next_token)) if result.next_token and left != 0 else None
+            entries, ahead = listing.take(await self._drive("ListObjectsV2", bucket, None, ahead, timeout))
             try:
                 for entry in entries:
                     yield entry
@@ -301,7 +233,7 @@ class AsyncClient:
         try:
             return await in_thread(work)
         except ObjectFSError as error:
-            fill_in(error, "PutObject", bucket, key)
+            error.about("PutObject", bucket, key)
             raise
 
     async def put_file(
@@ -323,12 +255,7 @@ class AsyncClient:
         name = check.text_path(path)
         options = check.put_options(content_type, metadata, storage_class, if_match, if_none_match, headers)
         return await self._run(
-            "PutObject",
-            bucket,
-            key,
-            lambda backend: backend.put_file(bucket, key, name, options),
-            timeout,
-            progress,
+            "PutObject", bucket, key, lambda backend: backend.put_file(bucket, key, name, options), timeout, progress
         )
 
     async def put_many(
@@ -348,12 +275,7 @@ class AsyncClient:
         check.check_items(items, bucket)
         options = check.put_options(content_type, metadata, storage_class, None, if_none_match, headers)
         return await self._run(
-            "PutObject",
-            bucket,
-            check.MANY,
-            lambda backend: backend.put_many(bucket, items, options),
-            timeout,
-            progress,
+            "PutObject", bucket, check.MANY, lambda backend: backend.put_many(bucket, items, options), timeout, progress
         )
 
     async def delete(
@@ -372,18 +294,6 @@ class AsyncClient:
         )
 
     # -- everything else -------------------------------------------------------------------------------------
-    def presign(
-        self,
-        method: Method,
-        bucket: str,
-        key: str,
-        expires: int = 3600,
-        params: Mapping[str, Any] | None = None,
-    ) -> str:
-        """See :meth:`objectfs.Client.presign`."""
-        check.check_call(bucket, key)
-        return self._core.backend().presign(method, bucket, key, expires, params or {})
-
     async def call(self, operation: str, /, *, timeout: float | None = None, **params: Any) -> dict[str, Any]:
         """See :meth:`objectfs.Client.call`."""
         if not isinstance(operation, str):
@@ -396,28 +306,9 @@ class AsyncClient:
 
     async def health(self, *, timeout: float = 10.0) -> dict[str, Any]:
         """See :meth:`objectfs.Client.health`."""
-        before = time.monotonic()
-        error: BaseException | None = None
-        try:
+        with self._core.examination() as report:
             await self.call("ListBuckets", timeout=timeout)
-        except (ConfigError, UnsupportedError):
-            raise
-        except ObjectFSError as caught:
-            error = caught
-        return self._core.health_of(time.monotonic() - before, error)
-
-    def stats(self) -> dict[str, Any]:
-        """See :meth:`objectfs.Client.stats`."""
-        return self._core.backend().stats()
-
-    @property
-    def backend(self) -> BackendInfo:
-        """The backend in use, and what was tried to get it."""
-        return self._core.info
-
-    @property
-    def closed(self) -> bool:
-        return self._core.closed
+        return report
 
     async def aclose(self) -> None:
         """:meth:`close`, without holding up the loop while what runs comes to its end."""
@@ -426,10 +317,6 @@ class AsyncClient:
         except RuntimeError:  # at exit no thread can be had any more, and there is nothing left to wait for
             self._core.close()
 
-    def close(self) -> None:
-        """Cancel what runs, and free connections and memory."""
-        self._core.close()
-
     async def __aenter__(self) -> AsyncClient:
         return self
 
@@ -437,13 +324,6 @@ class AsyncClient:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    def __repr__(self) -> str:
-        return self._core.describe("objectfs.AsyncClient")
-
-    def __reduce__(self) -> Any:
-        # a Secret refuses to be pickled, so that credentials never travel unasked
-        return _make, (type(self), self._core.arguments)
 
     async def _run(
         self,
@@ -471,9 +351,5 @@ class AsyncClient:
         try:
             return await arun(steps, timeout, progress)
         except ObjectFSError as error:
-            fill_in(error, operation, bucket, key)
+            error.about(operation, bucket, key)
             raise
-
-
-def _make(cls: type[AsyncClient], arguments: Mapping[str, Any]) -> AsyncClient:
-    return cls(**arguments)

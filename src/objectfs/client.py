@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from objectfs import arguments as check
-from objectfs.backends.base import BackendInfo, GetOptions, ReadableBuffer
+from objectfs.backends.base import GetOptions, ReadableBuffer
 from objectfs.backends.drive import Progress, run
-from objectfs.core import Core, Verb, fill_in, started
-from objectfs.errors import ConfigError, NotFoundError, ObjectFSError, UnsupportedError
+from objectfs.clientbase import ClientBase, Path
+from objectfs.core import Verb
+from objectfs.errors import NotFoundError, ObjectFSError
+from objectfs.listing import Listing
 from objectfs.streams import PutData, has_buffer, reader
-from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
+from objectfs.types import Buffer, ObjectInfo, OnError, Prefix, PutResult
 
 __all__ = ["Client"]
 
 T = TypeVar("T")
-Path = str | bytes | os.PathLike[Any]
-Method = Literal["get", "put", "head", "delete"]
-
-PAGE = 1000
-"""Keys that S3 lists in one answer at most."""
 
 
-class Client:
+class Client(ClientBase):
     """Moves objects between an S3 service and this program. May be used from any number of threads.
 
     Every keyword may also be set as ``OBJECTFS_<NAME>`` in the environment or in the config file
@@ -61,31 +56,6 @@ class Client:
     raised. ``progress`` is called on the calling thread with the number of bytes moved so far, some ten times
     a second and at the end.
     """
-
-    def __init__(
-        self,
-        *,
-        backend: str | None = None,
-        endpoint_url: str | None = None,
-        region: str | None = None,
-        profile: str | None = None,
-        access_key_id: str | None = None,
-        secret_access_key: str | None = None,
-        session_token: str | None = None,
-        anonymous: bool | None = None,
-        addressing_style: str | None = None,
-        verify: bool | str | None = None,
-        part_size: int | str | None = None,
-        max_connections: int | None = None,
-        memory_limit: int | str | None = None,
-        throughput_gbps: float | None = None,
-        max_attempts: int | None = None,
-        connect_timeout: float | None = None,
-        read_timeout: float | None = None,
-        checksum: str | None = None,
-    ) -> None:
-        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        self._core = Core(given)
 
     # -- reading ---------------------------------------------------------------------------------------------
     def get(
@@ -142,12 +112,7 @@ class Client:
         """
         options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
         return self._run(
-            "GetObject",
-            bucket,
-            key,
-            lambda backend: backend.get_into(bucket, key, buffer, options),
-            timeout,
-            progress,
+            "GetObject", bucket, key, lambda backend: backend.get_into(bucket, key, buffer, options), timeout, progress
         )
 
     def get_file(
@@ -174,12 +139,7 @@ class Client:
         name = check.text_path(path)
         options = check.get_options(start, end, version_id, if_match, if_none_match, headers)
         return self._run(
-            "GetObject",
-            bucket,
-            key,
-            lambda backend: backend.get_file(bucket, key, name, options),
-            timeout,
-            progress,
+            "GetObject", bucket, key, lambda backend: backend.get_file(bucket, key, name, options), timeout, progress
         )
 
     def get_many(
@@ -228,12 +188,7 @@ class Client:
         pairs = check.ranges(ranges)
         options = check.get_options(None, None, version_id, if_match, None, headers)
         return self._run(
-            "GetObject",
-            bucket,
-            key,
-            lambda backend: backend.get_ranges(bucket, key, pairs, options),
-            timeout,
-            progress,
+            "GetObject", bucket, key, lambda backend: backend.get_ranges(bucket, key, pairs, options), timeout, progress
         )
 
     def head(
@@ -281,36 +236,13 @@ class Client:
             timeout: seconds for each page.
         """
         check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
-        return self._pages(bucket, prefix, delimiter or None, start_after or None, limit, timeout)
+        listing = Listing(self._core, bucket, prefix, delimiter, start_after, limit)
+        return self._pages(listing, bucket, timeout)
 
-    def _pages(
-        self,
-        bucket: str,
-        prefix: str,
-        delimiter: str | None,
-        start_after: str | None,
-        limit: int | None,
-        timeout: float | None,
-    ) -> Iterator[ObjectInfo | Prefix]:
-        left = limit
-
-        def page(token: str | None) -> Any:
-            size = None if left is None else min(PAGE, left)
-            return self._core.backend().list_page(
-                bucket,
-                prefix=prefix,
-                delimiter=delimiter,
-                start_after=start_after,
-                token=token,
-                max_keys=size,
-            )
-
-        ahead = page(None) if left != 0 else None
+    def _pages(self, listing: Listing, bucket: str, timeout: float | None) -> Iterator[ObjectInfo | Prefix]:
+        ahead = listing.first()
         while ahead is not None:
-            result: ListPage = self._drive("ListObjectsV2", bucket, None, ahead, timeout)
-            entries = result.entries if left is None else result.entries[:left]
-            left = None if left is None else left - len(entries)
-            ahead = started(page(result.next_token)) if result.next_token and left != 0 else None
+            entries, ahead = listing.take(self._drive("ListObjectsV2", bucket, None, ahead, timeout))
             try:
                 yield from entries
             except GeneratorExit:
@@ -361,12 +293,7 @@ class Client:
             )
         read = reader(data)
         return self._run(
-            "PutObject",
-            bucket,
-            key,
-            lambda backend: backend.put_stream(bucket, key, read, options),
-            timeout,
-            progress,
+            "PutObject", bucket, key, lambda backend: backend.put_stream(bucket, key, read, options), timeout, progress
         )
 
     def put_file(
@@ -393,12 +320,7 @@ class Client:
         name = check.text_path(path)
         options = check.put_options(content_type, metadata, storage_class, if_match, if_none_match, headers)
         return self._run(
-            "PutObject",
-            bucket,
-            key,
-            lambda backend: backend.put_file(bucket, key, name, options),
-            timeout,
-            progress,
+            "PutObject", bucket, key, lambda backend: backend.put_file(bucket, key, name, options), timeout, progress
         )
 
     def put_many(
@@ -419,12 +341,7 @@ class Client:
         check.check_items(items, bucket)
         options = check.put_options(content_type, metadata, storage_class, None, if_none_match, headers)
         return self._run(
-            "PutObject",
-            bucket,
-            check.MANY,
-            lambda backend: backend.put_many(bucket, items, options),
-            timeout,
-            progress,
+            "PutObject", bucket, check.MANY, lambda backend: backend.put_many(bucket, items, options), timeout, progress
         )
 
     def delete(self, bucket: str, key: str, *, version_id: str | None = None, timeout: float | None = None) -> None:
@@ -444,24 +361,6 @@ class Client:
         )
 
     # -- everything else -------------------------------------------------------------------------------------
-    def presign(
-        self,
-        method: Method,
-        bucket: str,
-        key: str,
-        expires: int = 3600,
-        params: Mapping[str, Any] | None = None,
-    ) -> str:
-        """A URL that allows one request to whoever has it. No request is made.
-
-        Args:
-            method: ``get``, ``put``, ``head`` or ``delete``.
-            expires: in seconds, at most 604,800 (7 days).
-            params: further parameters of the operation by botocore's names (``ResponseContentType``).
-        """
-        check.check_call(bucket, key)
-        return self._core.backend().presign(method, bucket, key, expires, params or {})
-
     def call(self, operation: str, /, *, timeout: float | None = None, **params: Any) -> dict[str, Any]:
         """Any operation of S3 with botocore's parameter names, and its answer in botocore's shape.
 
@@ -486,33 +385,9 @@ class Client:
             ``ok``; ``reachable``: it answered at all; ``error``: an exception or None; ``seconds``,
             ``backend``, ``endpoint``.
         """
-        before = time.monotonic()
-        error: BaseException | None = None
-        try:
+        with self._core.examination() as report:
             self.call("ListBuckets", timeout=timeout)
-        except (ConfigError, UnsupportedError):
-            raise
-        except ObjectFSError as caught:
-            error = caught
-        return self._core.health_of(time.monotonic() - before, error)
-
-    def stats(self) -> dict[str, Any]:
-        """Counters and settings in force."""
-        return self._core.backend().stats()
-
-    @property
-    def backend(self) -> BackendInfo:
-        """The backend in use, and what was tried to get it."""
-        return self._core.info
-
-    @property
-    def closed(self) -> bool:
-        return self._core.closed
-
-    def close(self) -> None:
-        """Cancel what runs, and free connections and memory. Later use raises ClosedError; closing again is
-        nothing."""
-        self._core.close()
+        return report
 
     def __enter__(self) -> Client:
         return self
@@ -521,13 +396,6 @@ class Client:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return self._core.describe("objectfs.Client")
-
-    def __reduce__(self) -> Any:
-        # a Secret refuses to be pickled, so that credentials never travel unasked
-        return _make, (type(self), self._core.arguments)
 
     def _run(
         self,
@@ -555,9 +423,5 @@ class Client:
         try:
             return run(steps, timeout, progress)
         except ObjectFSError as error:
-            fill_in(error, operation, bucket, key)
+            error.about(operation, bucket, key)
             raise
-
-
-def _make(cls: type[Client], arguments: Mapping[str, Any]) -> Client:
-    return cls(**arguments)

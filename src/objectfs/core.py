@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+import time
 import weakref
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from objectfs import config as settings
-from objectfs.backends.base import Backend, BackendInfo, Op, Steps
+from objectfs import config
+from objectfs.backends.base import Backend, BackendInfo, Steps
 from objectfs.backends.select import choose
 from objectfs.backends.session import Session
-from objectfs.errors import ClosedError, ObjectFSError
+from objectfs.errors import ClosedError, ConfigError, ObjectFSError, UnsupportedError
 
-__all__ = ["Core", "fill_in", "started"]
+__all__ = ["Core", "Verb"]
 
 T = TypeVar("T")
 
@@ -34,8 +36,8 @@ class Core:
             "session_token",
         ):  # not to be seen in a debugger's list of attributes
             if isinstance(self.arguments.get(name), str) and self.arguments[name]:
-                self.arguments[name] = settings.Secret(self.arguments[name])
-        self.config = settings.load(self.arguments)
+                self.arguments[name] = config.Secret(self.arguments[name])
+        self.config = config.load(self.arguments)
         self._lock = threading.Lock()
         self._closed = False
         self._pid = os.getpid()
@@ -103,17 +105,25 @@ class Core:
         state = " closed" if self._closed else ""
         return f"<{name} of {where} on {self._info.name}{state}>"
 
-    def health_of(self, seconds: float, error: BaseException | None) -> dict[str, Any]:
-        """What ``health()`` answers after its request."""
-        status = getattr(error, "status", None)
-        return {
-            "ok": error is None,
+    @contextlib.contextmanager
+    def examination(self) -> Iterator[dict[str, Any]]:
+        """What ``health()`` answers; filled in when the block, which makes a request, has come to its end."""
+        report: dict[str, Any] = {
             "backend": self._info.name,
             "endpoint": self.config.endpoint_url or self._session.endpoint(None).host,
-            "reachable": error is None or status is not None,
-            "seconds": seconds,
-            "error": error,
         }
+        error: ObjectFSError | None = None
+        before = time.monotonic()
+        try:
+            yield report
+        except (ConfigError, UnsupportedError):
+            raise
+        except ObjectFSError as caught:
+            error = caught
+        report["ok"] = error is None
+        report["reachable"] = error is None or error.status is not None
+        report["seconds"] = time.monotonic() - before
+        report["error"] = error
 
 
 _cores: weakref.WeakSet[Core] = weakref.WeakSet()
@@ -132,48 +142,6 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def fill_in(error: ObjectFSError, operation: str, bucket: str | None, key: str | None) -> None:
-    """Complete an error that a driver raised (a timeout) and that knows nothing of the request."""
-    if error.operation is None:
-        error.operation = operation
-    if error.bucket is None:
-        error.bucket = bucket
-    if error.key is None:
-        error.key = key
-
-
-def started(steps: Steps[T]) -> Steps[T]:
-    """Start a verb's first operation now; the steps that remain."""
-    try:
-        first = next(steps)
-    except StopIteration as stop:
-        return _finished(stop.value)
-    return _remaining(steps, first)
-
-
-def _remaining(steps: Steps[T], op: Op[Any]) -> Generator[Op[Any], Any, T]:
-    try:
-        while True:
-            try:
-                value = yield op
-            except Exception as error:
-                op = steps.throw(error)
-            else:
-                op = steps.send(value)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    except BaseException:
-        op.cancel()
-        steps.close()
-        raise
-
-
-def _finished(value: T) -> Generator[Op[Any], Any, T]:
-    yield from ()
-    return value
 
 
 Verb = Callable[[Backend], Steps[T]]

@@ -19,6 +19,40 @@ TREES = ("build_backend", "cmake", "native", "scripts", "src", "third_party")
 Hook = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+ROUND_TRIP = """
+import os, sys
+import objectfs
+from objectfs.sim import S3Server
+
+keys = {"access_key_id": "test", "secret_access_key": "testtest", "region": "us-east-1"}
+with S3Server() as server, objectfs.Client(backend=sys.argv[1], endpoint_url=server.endpoint_url, **keys) as client:
+    for size in (0, 1, 20 * 1024 * 1024):
+        data = os.urandom(size)
+        client.put("bucket", "key", data)
+        assert bytes(client.get("bucket", "key")) == data
+    assert [entry.key for entry in client.list("bucket")] == ["key"]
+if sys.argv[1] == "crt":
+    from objectfs import _native
+    print(_native.CRT_LINK, os.path.dirname(_native.__file__))
+print("same bytes")
+"""
+
+
+@pytest.fixture
+def round_trip() -> Callable[..., list[str]]:
+    """Runs a real transfer with an installation, given its python and a backend: the lines that it prints."""
+
+    def run(python: Path | str, backend: str, **environment: str) -> list[str]:
+        command = [str(python), "-c", ROUND_TRIP, backend]
+        done = subprocess.run(
+            command, check=False, env=os.environ | environment, capture_output=True, encoding="utf-8", timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):

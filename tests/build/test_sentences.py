@@ -59,6 +59,13 @@ def test_a_given_archive_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> N
         (["ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "        Got        abc123"], "sha256 abc123"),
         (["python: No module named pip"], "no pip"),
         (["ERROR: No matching distribution found for awscrt==1"], "No matching distribution"),
+        (
+            [
+                "ERROR: Could not find a version that satisfies the requirement awscrt==1 (from versions: none)",
+                "ERROR: No matching distribution found for awscrt==1",
+            ],
+            "cannot be reached",
+        ),
         ([], "could not be fetched"),
     ],
 )

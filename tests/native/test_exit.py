@@ -138,6 +138,8 @@ except KeyboardInterrupt:
     )
     server.faults.clear()
     server.faults.add(fault)
+    # longer than the clean-up is given: that it did not end is not what the caller is told
+    server.faults.add(Fault(operation="AbortMultipartUpload", delay=0.5))
     process = start_script(code, server.endpoint_url)
     try:
         assert process.stdout is not None

@@ -13,21 +13,24 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "objectfs"
 # The parts of the package from the bottom up, and the parts that each may import, itself always included.
 # ``cli`` and ``bench`` may import whatever they show or measure; but nobody imports them.
 LEAVES = {"errors", "types", "uri", "units"}
-SETTINGS = LEAVES | {"config"}
+SETTINGS = LEAVES | {"settings", "config"}
 BACKENDS = SETTINGS | {"_native", "_build_info"}
-CLIENT = BACKENDS | {"backends", "arguments", "streams", "core", "client", "aio"}
+CLIENT = BACKENDS | {"backends", "arguments", "streams", "core", "listing", "clientbase", "client", "aio"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "types": set(),
     "units": set(),
     "uri": {"errors"},
-    "config": LEAVES,
+    "settings": LEAVES,
+    "config": LEAVES | {"settings"},
     "_native": set(),
     "_build_info": set(),
     "backends": BACKENDS,
     "arguments": LEAVES | {"backends"},
     "streams": LEAVES | {"backends"},
-    "core": CLIENT - {"client", "aio"},
+    "core": CLIENT - {"listing", "clientbase", "client", "aio"},
+    "listing": CLIENT - {"clientbase", "client", "aio"},
+    "clientbase": CLIENT - {"listing", "client", "aio"},
     "client": CLIENT - {"aio"},
     "aio": CLIENT - {"client"},
     "transfer": CLIENT,

@@ -233,7 +233,7 @@ def test_parse() -> None:
 def test_every_operation_can_be_written() -> None:
     """Nothing of S3's model needs a hand-written case."""
     made = session(**LOCAL)
-    model = made.service_model
+    model = made.pipeline().service_model
     written = 0
     for name in model.operation_names:
         shape = model.operation_model(name).input_shape

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import email.header
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sized
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from objectfs import errors
-from objectfs.types import ObjectInfo, PutResult
+from objectfs.types import ObjectInfo, Prefix, PutResult
 
-__all__ = ["DELETE_BATCH", "NOT_XML", "content_range", "delete_failure", "object_info", "put_result", "total_size"]
+__all__ = [
+    "DELETE_BATCH",
+    "NOT_XML",
+    "content_range",
+    "delete_failure",
+    "in_order",
+    "object_info",
+    "put_result",
+    "require_one",
+    "total_size",
+]
 
 DELETE_BATCH = 1000
 """Keys in one DeleteObjects (https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html)."""
@@ -78,6 +88,33 @@ def put_result(headers: Mapping[str, str], etag: str | None = None) -> PutResult
             checksum = (name, value)
             break
     return PutResult(etag=etag or headers.get("etag"), version_id=_version(headers), checksum=checksum, headers=headers)
+
+
+def require_one(etags: Sized, bucket: str, key: str) -> None:
+    """The ranges of one object come from one object.
+
+    Raises:
+        ObjectChangedError: there is more than one ETag in the set.
+    """
+    if len(etags) > 1:
+        raise errors.ObjectChangedError(
+            "the object was replaced while its ranges were read", operation="GetObject", bucket=bucket, key=key
+        )
+
+
+def in_order(objects: Iterable[ObjectInfo], prefixes: Iterable[Prefix]) -> list[ObjectInfo | Prefix]:
+    """The entries of a page in the order of their UTF-8 bytes. Servers list the two apart, each in that order."""
+    entries: list[ObjectInfo | Prefix] = [*objects]
+    before = len(entries)
+    entries.extend(prefixes)
+    if len(entries) > before:
+        entries.sort(key=_bytes)
+    return entries
+
+
+def _bytes(entry: ObjectInfo | Prefix) -> bytes:
+    name = entry.prefix if isinstance(entry, Prefix) else entry.key
+    return name.encode("utf-8", "surrogatepass")
 
 
 def _version(headers: Mapping[str, str]) -> str | None:

@@ -10,7 +10,16 @@ from objectfs.backends.answers import object_info
 from objectfs.backends.base import GetOptions
 from objectfs.types import ObjectInfo
 
-__all__ = ["check_length", "conditions", "make_info", "object_size", "pinned", "query", "too_small"]
+__all__ = [
+    "check_length",
+    "conditions",
+    "make_info",
+    "object_size",
+    "pinned",
+    "pinned_conditions",
+    "query",
+    "too_small",
+]
 
 
 def conditions(options: GetOptions) -> dict[str, str]:
@@ -20,6 +29,12 @@ def conditions(options: GetOptions) -> dict[str, str]:
     if options.if_none_match is not None:
         headers["If-None-Match"] = options.if_none_match
     return headers
+
+
+def pinned_conditions(options: GetOptions, first: Any) -> dict[str, str]:
+    """What the requests after the first one carry: the object must still be the one that ``first`` came from."""
+    etag = first.headers.get("etag")
+    return {**conditions(options), **({"If-Match": etag} if etag else {})}
 
 
 def query(options: GetOptions) -> str:

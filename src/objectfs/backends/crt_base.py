@@ -15,6 +15,7 @@ from objectfs.backends.base import Steps
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_renew import Renewal
 from objectfs.backends.crt_watch import Watchers
+from objectfs.backends.presign import Presigner
 from objectfs.backends.session import Endpoint, Session
 from objectfs.config import Config
 
@@ -45,6 +46,7 @@ class CrtBase:
     def __init__(self, session: Session, config: Config) -> None:
         self.session = session
         self.config = config
+        self.presigner = Presigner(session)
         self.part_size = config.part_size or PART_SIZE
         self.connections = config.max_connections or MAX_CONNECTIONS
         self.large_connections = min(self.connections, config.max_connections or LARGE_CONNECTIONS)

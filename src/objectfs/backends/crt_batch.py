@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from objectfs import _native, errors
+from objectfs.backends.answers import require_one
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import check_length, conditions, make_info, object_size
 from objectfs.backends.crt_base import all_of
@@ -146,11 +147,5 @@ class BatchVerbs(GetVerbs):
             buffer._describe(make_info, bucket, key, response, total)
             etags.add(response.header(b"etag"))
             found[start, end] = buffer
-        if len(etags) > 1:
-            raise errors.ObjectChangedError(
-                "the object was replaced while its ranges were read",
-                operation="GetObject",
-                bucket=bucket,
-                key=key,
-            )
+        require_one(etags, bucket, key)
         return [found[start, end] if end > start else _native.Buffer(0) for start, end in ranges]

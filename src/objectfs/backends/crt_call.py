@@ -61,4 +61,4 @@ class CallVerbs(CrtBase):
             ) from None
 
     def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
-        return self.session.presign(method, bucket, key, expires, params)
+        return self.presigner.presign(method, bucket, key, expires, params)

@@ -13,7 +13,16 @@ from typing import Any
 from objectfs import _native, errors
 from objectfs.backends.answers import object_info
 from objectfs.backends.base import GetOptions, Steps
-from objectfs.backends.crt_answers import check_length, conditions, make_info, object_size, pinned, query, too_small
+from objectfs.backends.crt_answers import (
+    check_length,
+    conditions,
+    make_info,
+    object_size,
+    pinned,
+    pinned_conditions,
+    query,
+    too_small,
+)
 from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
 from objectfs.types import Buffer, ObjectInfo
@@ -141,8 +150,7 @@ class GetVerbs(CrtBase):
     ) -> Steps[Any]:
         """``buffer[offset:]`` from the object's bytes, in parallel; pinned to the first response's ETag."""
         target = self.target(bucket)
-        etag = first.headers.get("etag")
-        common = target.headers({**conditions(options), **({"If-Match": etag} if etag else {})})
+        common = target.headers(pinned_conditions(options, first))
         view = memoryview(buffer)[offset:]
         request = self._get_request(
             target,

@@ -12,7 +12,7 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends.base import GetOptions, Steps
-from objectfs.backends.crt_answers import conditions, make_info, object_size, pinned
+from objectfs.backends.crt_answers import conditions, make_info, object_size, pinned, pinned_conditions
 from objectfs.backends.crt_base import one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
@@ -104,8 +104,7 @@ class FileVerbs(GetVerbs):
         first: Any,
     ) -> Steps[Any]:
         target = self.target(bucket)
-        etag = first.headers.get("etag")
-        common = target.headers({**conditions(options), **({"If-Match": etag} if etag else {})})
+        common = target.headers(pinned_conditions(options, first))
         offset = 0 if whole else len(body)
         request = self._get_request(
             target,

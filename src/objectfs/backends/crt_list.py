@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote, unquote_plus, urlencode
 
 from objectfs import _native, errors
+from objectfs.backends.answers import in_order
 from objectfs.backends.base import Steps
 from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
@@ -47,25 +48,23 @@ class ListVerbs(CrtBase):
             objects, prefixes, following = _native.parse_list(response.body or b"")
         except ValueError as error:
             raise errors.TruncatedError(str(error), operation="ListObjectsV2", bucket=bucket) from None
-        entries: list[ObjectInfo | Prefix] = [
-            ObjectInfo(
-                bucket=bucket,
-                key=_decoded(key),
-                size=size,
-                etag=etag,
-                last_modified=_iso(modified),
-                storage_class=storage_class,
-            )
-            for key, size, etag, modified, storage_class in objects
-        ]
-        if prefixes:
-            entries.extend(Prefix(_decoded(prefix)) for prefix in prefixes)
-            entries.sort(
-                key=lambda entry: (entry.prefix if isinstance(entry, Prefix) else entry.key).encode(
-                    "utf-8", "surrogatepass"
-                )
-            )
-        return ListPage(entries, following)
+        return ListPage(
+            in_order(
+                (
+                    ObjectInfo(
+                        bucket=bucket,
+                        key=_decoded(key),
+                        size=size,
+                        etag=etag,
+                        last_modified=_iso(modified),
+                        storage_class=storage_class,
+                    )
+                    for key, size, etag, modified, storage_class in objects
+                ),
+                (Prefix(_decoded(prefix)) for prefix in prefixes),
+            ),
+            following,
+        )
 
 
 def _decoded(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -133,9 +134,11 @@ class Upload:
         return f"<Checksum{self.algorithm}>{value}</Checksum{self.algorithm}>" if value else ""
 
     def abort(self) -> Steps[None]:
-        """Leave no pending parts. Its own failure is not raised: the error that led here says more."""
-        if self.id:
-            yield self._start("AbortMultipartUpload", "DELETE", f"uploadId={self.id}", {}, None)
+        """Leave no pending parts. Its own failure, or that its time ran out, is not raised: the error that led here
+        says more."""
+        with contextlib.suppress(Exception):
+            if self.id:
+                yield self._start("AbortMultipartUpload", "DELETE", f"uploadId={self.id}", {}, None)
 
 
 def xml_text(text: str) -> str:

@@ -206,7 +206,8 @@ class WriteVerbs(CrtBase):
             if isinstance(error, GeneratorExit):  # nobody drives these steps any more: a yield would be an error
                 raise
             for op, _ in running:
-                yield op
+                with contextlib.suppress(Exception):  # as in abort()
+                    yield op
             yield from upload.abort()
             raise
 

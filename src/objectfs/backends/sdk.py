@@ -1,8 +1,8 @@
-"""The backend on the standard SDK: botocore's client under boto3, threads, and no C of ours.
+"""The backend on the standard SDK: botocore, the client under boto3, on threads of ours, and no C of ours.
 
 It is the fallback where the engine is not built, the baseline that the engine is measured against, and the
-reference that it must agree with. boto3's ``crt`` transfer manager is never used: it would load a second copy
-of the C libraries.
+reference that it must agree with. boto3's transfer manager (s3transfer) is not used, neither ``classic`` nor
+``crt``: docs/design/0004-sdk-backend.md has the experiments that say why.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends.base import GetOptions, PutOptions, ReadableBuffer, Steps
+from objectfs.backends.presign import Presigner
 from objectfs.backends.sdk_listing import delete_many, list_page
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_read import Reader
@@ -34,6 +35,7 @@ class SdkBackend:
     def __init__(self, session: Session, config: Config) -> None:
         _require_algorithm(config.checksum)
         self._session = session
+        self._presigner = Presigner(session)
         self._wire = Wire(session, config)
         self._reader = Reader(self._wire)
         self._writer = Writer(self._wire)
@@ -112,7 +114,7 @@ class SdkBackend:
 
     # -- everything else -------------------------------------------------------------------------------------
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        method = self._session.method_name(operation)
+        method = self._session.pipeline().method_name(operation)
         # a body is sent as it is given, and checksums as the endpoint takes them
         body = params.get("Body")
         others = {name: value for name, value in params.items() if name != "Body"}
@@ -134,7 +136,7 @@ class SdkBackend:
 
     def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
         self._wire.check_usable()
-        return self._session.presign(method, bucket, key, expires, params)
+        return self._presigner.presign(method, bucket, key, expires, params)
 
     def stats(self) -> dict[str, Any]:
         import botocore
@@ -146,7 +148,7 @@ class SdkBackend:
             **wire.counters,
             "checksum": wire.checksum_in_use,
             "checksum_reason": wire.checksum_reason,
-            "part_size": self._reader.part_size,
+            "part_size": wire.part_size,
             "max_connections": wire.connections,
             "max_attempts": wire.config.max_attempts,
             "connect_timeout": wire.config.connect_timeout,

@@ -41,24 +41,28 @@ def _reader(body: Any) -> Any:
     """The function that reads into a buffer.
 
     urllib3's readinto() makes a bytes object and copies it. Underneath lies http.client's, which receives
-    into the buffer itself. It does for bodies that nobody else looks at: no checksum, no content coding
-    (botocore asks for none).
+    into the buffer itself.
     """
-    raw = getattr(body, "_raw_stream", None)
-    response = getattr(raw, "_fp", None)
-    if type(body).__name__ == "StreamingBody" and isinstance(response, http.client.HTTPResponse):
-        return response.readinto
-    return body.readinto
+    response = _plain_response(body)
+    return body.readinto if response is None else response.readinto
+
+
+def _plain_response(body: Any) -> http.client.HTTPResponse | None:
+    """http.client's response, if nobody else has to look at what it receives: there is no checksum, and no content
+    coding (botocore asks for none)."""
+    response = getattr(getattr(body, "_raw_stream", None), "_fp", None)
+    plain = type(body).__name__ == "StreamingBody" and isinstance(response, http.client.HTTPResponse)
+    return response if plain else None
 
 
 def finish(body: Any) -> None:
     """Take the end of a body that was read to its last byte: gives the connection back, checks the
     checksum."""
-    raw = getattr(body, "_raw_stream", None)
-    if _reader(body) != body.readinto and raw is not None:
-        raw.read(1)  # nothing is left: urllib3 notices, and puts the connection back into its pool
-        return
-    body.read(1)
+    response = _plain_response(body)
+    if response is None:
+        body.read(1)
+    elif response.isclosed():  # http.client has seen the last byte. urllib3 has seen none, and would miss them all
+        body._raw_stream.release_conn()
 
 
 _HAS_PREAD: bool = hasattr(os, "pread")  # Windows has neither pread nor pwrite

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from objectfs import errors
+from objectfs.backends.refusals import credentials_error, no_credentials
 
 __all__ = ["from_client_error", "translate"]
+
+_CERTIFICATE = "Give the certificate authority's file as verify=, or correct the endpoint's host name"
 
 
 def translate(error: BaseException, operation: str, bucket: str | None, key: str | None) -> BaseException:
@@ -20,26 +23,13 @@ def translate(error: BaseException, operation: str, bucket: str | None, key: str
     """
     for inner in _chain(error):
         if isinstance(inner, errors.ObjectFSError):
-            inner.operation = inner.operation or operation
-            inner.bucket = inner.bucket or bucket
-            inner.key = inner.key or key
-            return inner
+            return inner.about(operation, bucket, key)
     if not isinstance(error, Exception) or isinstance(error, MemoryError):
         return error
     if isinstance(getattr(error, "response", None), dict):  # botocore's connection errors have one too: None
         return from_client_error(error, operation, bucket, key)
-    cls, message = _classify(error)
-    if cls is None:
-        return error
-    new = cls(message, operation=operation, bucket=bucket, key=key)
-    if isinstance(new, errors.CredentialsError):
-        new.hint = (
-            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile=, "
-            "log in with `aws sso login`, or give anonymous=True for public buckets"
-        )
-    elif isinstance(new, errors.TLSError):
-        new.hint = "Give the certificate authority's file as verify=, or correct the endpoint's host name"
-    return new
+    new = _classify(error)
+    return error if new is None else new.about(operation, bucket, key)
 
 
 def from_client_error(error: Any, operation: str, bucket: str | None, key: str | None) -> errors.ObjectFSError:
@@ -80,7 +70,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = inner if isinstance(inner, BaseException) else None
 
 
-def _classify(error: Exception) -> tuple[type[errors.ObjectFSError] | None, str]:
+def _classify(error: Exception) -> errors.ObjectFSError | None:
     import urllib3.exceptions
     from botocore import exceptions, parsers
 
@@ -90,35 +80,29 @@ def _classify(error: Exception) -> tuple[type[errors.ObjectFSError] | None, str]
         return next((inner for inner in chain if isinstance(inner, classes)), None)
 
     if isinstance(error, exceptions.FlexibleChecksumError):
-        return errors.ChecksumError, str(error)
+        return errors.ChecksumError(str(error))
     if among(exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
-        return errors.CredentialsError, "no credentials were found"
+        return no_credentials()
     if among(exceptions.CredentialRetrievalError, exceptions.TokenRetrievalError, exceptions.SSOError):
-        return errors.CredentialsError, f"the credentials cannot be fetched: {error}"
+        return credentials_error(error)
     if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownParameterError)):
-        return errors.InvalidRequestError, str(error)
+        return errors.InvalidRequestError(str(error))
     name_resolution = among(socket.gaierror)
     if name_resolution is not None:
-        return (
-            errors.NameResolutionError,
-            f"the endpoint's name cannot be resolved: {_plain(name_resolution)}",
-        )
+        return errors.NameResolutionError(f"the endpoint's name cannot be resolved: {_plain(name_resolution)}")
     tls = among(ssl.SSLError)
     if tls is not None and not isinstance(tls, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
-        return errors.TLSError, f"TLS failed: {_plain(tls)}"
+        return errors.TLSError(f"TLS failed: {_plain(tls)}", hint=_CERTIFICATE)
     # urllib3 derives "no connection" from "no connection in time": the socket's own error tells them apart
     refused = among(ConnectionError)
     if refused is None and among(exceptions.ConnectTimeoutError, urllib3.exceptions.ConnectTimeoutError):
-        return errors.TimeoutError, "no connection within the connect timeout"
+        return errors.TimeoutError("no connection within the connect timeout")
     if among(exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError, TimeoutError):
-        return errors.TimeoutError, "nothing was received within the read timeout"
+        return errors.TimeoutError("nothing was received within the read timeout")
     if among(exceptions.IncompleteReadError):
-        return errors.TruncatedError, "the connection ended before the whole body had arrived"
+        return errors.TruncatedError("the connection ended before the whole body had arrived")
     if isinstance(error, (exceptions.ResponseStreamingError, http.client.IncompleteRead)):
-        return (
-            errors.TruncatedError,
-            f"the connection ended before the whole body had arrived: {_plain(chain[-1])}",
-        )
+        return errors.TruncatedError(f"the connection ended before the whole body had arrived: {_plain(chain[-1])}")
     if among(
         exceptions.HTTPClientError,
         exceptions.EndpointConnectionError,
@@ -127,14 +111,14 @@ def _classify(error: Exception) -> tuple[type[errors.ObjectFSError] | None, str]
         ConnectionError,
         ssl.SSLError,
     ):
-        return errors.ConnectionFailedError, f"the connection failed: {_plain(chain[-1])}"
+        return errors.ConnectionFailedError(f"the connection failed: {_plain(chain[-1])}")
     if isinstance(error, OSError):
-        return errors.ConnectionFailedError, f"the connection failed: {_plain(error)}"
+        return errors.ConnectionFailedError(f"the connection failed: {_plain(error)}")
     if isinstance(error, parsers.ResponseParserError):
-        return errors.ServerError, f"the server's answer cannot be read: {error}"
+        return errors.ServerError(f"the server's answer cannot be read: {error}")
     if isinstance(error, exceptions.BotoCoreError):
-        return errors.ConfigError, str(error)
-    return None, ""
+        return errors.ConfigError(str(error))
+    return None
 
 
 def _plain(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure
+from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure, in_order
 from objectfs.backends.base import Steps
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_wire import Wire
@@ -19,7 +19,7 @@ __all__ = ["delete_many", "list_page"]
 def list_page(wire: Wire, bucket: str, params: Mapping[str, Any]) -> Steps[ListPage]:
     given = {name: value for name, value in params.items() if value is not None}
     answer = yield wire.start(lambda task: wire.call(task, "list_objects_v2", {"Bucket": bucket, **given}))
-    entries: list[ObjectInfo | Prefix] = [
+    objects = (
         ObjectInfo(
             bucket=bucket,
             key=item["Key"],
@@ -29,22 +29,14 @@ def list_page(wire: Wire, bucket: str, params: Mapping[str, Any]) -> Steps[ListP
             storage_class=item.get("StorageClass"),
         )
         for item in answer.get("Contents", ())
-    ]
-    prefixes = [Prefix(item["Prefix"]) for item in answer.get("CommonPrefixes", ())]
-    if prefixes:
-        entries += prefixes
-        entries.sort(key=_order)
+    )
+    prefixes = (Prefix(item["Prefix"]) for item in answer.get("CommonPrefixes", ()))
     token = answer.get("NextContinuationToken") if answer.get("IsTruncated") else None
-    return ListPage(entries, token)
+    return ListPage(in_order(objects, prefixes), token)
 
 
 def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC)
-
-
-def _order(entry: ObjectInfo | Prefix) -> bytes:
-    name = entry.prefix if isinstance(entry, Prefix) else entry.key
-    return name.encode("utf-8", "surrogatepass")
 
 
 def delete_many(wire: Wire, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:

@@ -13,14 +13,10 @@ from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.sdk_body import fill, finish
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_sinks import Buffer, FileSink, MemorySink, Sink, ViewSink
-from objectfs.backends.sdk_wire import Wire
+from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.types import ObjectInfo, OnError
 
 __all__ = ["Reader", "range_header"]
-
-PART_SIZE = 8 * 1024 * 1024
-"""Of a range where part_size is not set: boto3's own, and S3's advice is 8 to 16 MiB."""
-
 
 CHECK_BLOCK = 4 * 1024 * 1024
 """Bytes that are checked between two looks at whether the operation was cancelled."""
@@ -40,7 +36,7 @@ class Reader:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.part_size = wire.config.part_size or PART_SIZE
+        self._part = wire.part_size
 
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
         sink = MemorySink()
@@ -94,14 +90,7 @@ class Reader:
             return run
 
         buffers: list[types.Buffer] = yield self._wire.start_many([fetch(start, end) for start, end in ranges])
-        tags = {buffer.info.etag for buffer in buffers if buffer.info is not None}
-        if len(tags) > 1:
-            raise errors.ObjectChangedError(
-                "the object was replaced while its ranges were read",
-                operation="GetObject",
-                bucket=bucket,
-                key=key,
-            )
+        answers.require_one({buffer.info.etag for buffer in buffers if buffer.info is not None}, bucket, key)
         return buffers
 
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
@@ -114,7 +103,7 @@ class Reader:
         if wanted is not None and options.start != options.end:
             params["Range"] = wanted
         response = self._wire.call(task, "head_object", params, headers=options.headers)
-        return answers.object_info(bucket, key, _headers(response))
+        return answers.object_info(bucket, key, answer_headers(response))
 
     # -- one object ------------------------------------------------------------------------------------------
     def _download(self, bucket: str, key: str, options: GetOptions, sink: Sink) -> Steps[ObjectInfo]:
@@ -173,7 +162,7 @@ class Reader:
     ) -> _First:
         body = response["Body"]
         try:
-            headers = _headers(response)
+            headers = answer_headers(response)
             found = answers.content_range(headers)
             if ranged and found is None and _length(headers) == 0:
                 # an empty object, by a server that does not answer 416 for it
@@ -193,7 +182,7 @@ class Reader:
             if found and found[1] - found[0] != length:
                 raise errors.TruncatedError(f"the answer announces {length} bytes for {headers['content-range']}")
             sink.open(length)
-            rest = [] if whole or length <= 2 * self.part_size else _split(self.part_size, length, self.part_size)
+            rest = [] if whole or length <= 2 * self._part else _split(self._part, length, self._part)
             take = rest[0][0] if rest else length
             self._take(task, body, sink, 0, take)
             if not rest:
@@ -226,7 +215,7 @@ class Reader:
         def use(task: Task, response: Any) -> None:
             body = response["Body"]
             try:
-                headers = _headers(response)
+                headers = answer_headers(response)
                 found = answers.content_range(headers)
                 if found is None or found[:2] != (base + start, base + end) or headers.get("etag") != etag:
                     raise errors.ObjectChangedError("the object was replaced while it was read")
@@ -320,10 +309,6 @@ def _validate(task: Task, sink: Sink, checksum: Any, done: int, length: int, buc
 
 def _split(start: int, end: int, step: int) -> list[tuple[int, int]]:
     return [(at, min(at + step, end)) for at in range(start, end, step)]
-
-
-def _headers(response: Mapping[str, Any]) -> dict[str, str]:
-    return {name.lower(): str(value) for name, value in response["ResponseMetadata"]["HTTPHeaders"].items()}
 
 
 def _length(headers: Mapping[str, str]) -> int | None:

@@ -23,11 +23,14 @@ from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, in
 from objectfs.backends.session import Session
 from objectfs.config import Config
 
-__all__ = ["Wire"]
+__all__ = ["Wire", "answer_headers"]
 
 log = logging.getLogger("objectfs")
 
 T = TypeVar("T")
+
+PART_SIZE = 8 * 1024 * 1024
+"""Where part_size is not set: boto3's own, and S3's advice is 8 to 16 MiB. S3 takes parts from 5 MiB."""
 
 MAX_CONNECTIONS = 10
 """As boto3 has it: its threads share the GIL, and ten already keep it busy."""
@@ -62,6 +65,7 @@ class Wire:
     def __init__(self, session: Session, config: Config) -> None:
         self.session = session
         self.config = config
+        self.part_size = config.part_size or PART_SIZE
         self.connections = config.max_connections or MAX_CONNECTIONS
         self.counters = {"requests": 0, "retries": 0}
         self._pid = os.getpid()
@@ -219,6 +223,11 @@ _MODEL_NAMES = {
     "put_object": "PutObject",
     "upload_part": "UploadPart",
 }
+
+
+def answer_headers(response: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of an answer that botocore has parsed, names in lower case."""
+    return {name.lower(): str(value) for name, value in response["ResponseMetadata"]["HTTPHeaders"].items()}
 
 
 def _add_headers(params: dict[str, Any], **_: Any) -> None:

@@ -1,8 +1,8 @@
 """Uploads of the sdk backend: one PUT for what fits into two parts, a multipart upload for what does not.
 
-boto3's transfer manager is not used for it: it cannot stop at a changed source before the object becomes
-visible, nor end within a moment of a cancel, nor send memory without a copy, nor a stream within a memory
-limit. Its numbers (8 MiB parts, ten at a time) are.
+boto3's transfer manager is not used for it: it takes no conditions and tells nothing of what it stored, does not
+stop at a changed source before the object becomes visible, does not end within a moment of a cancel, and copies
+each part of memory (docs/design/0004-sdk-backend.md). Its numbers (8 MiB parts, ten at a time) are used.
 """
 
 from __future__ import annotations
@@ -20,13 +20,10 @@ from objectfs.backends import answers
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
 from objectfs.backends.sdk_body import FileBody, MemoryBody, SharedFile
 from objectfs.backends.sdk_ops import Operation, Task
-from objectfs.backends.sdk_wire import Wire
+from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.types import PutResult
 
 __all__ = ["Writer", "readable_view"]
-
-PART_SIZE = 8 * 1024 * 1024
-"""As boto3 has it. S3 takes parts from 5 MiB."""
 
 MAX_PARTS = 10_000
 """S3's limit."""
@@ -69,7 +66,7 @@ class Writer:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._part = wire.config.part_size or PART_SIZE
+        self._part = wire.part_size
 
     def put(self, bucket: str, key: str, data: ReadableBuffer, options: PutOptions) -> Steps[PutResult]:
         with readable_view(data) as view:
@@ -158,7 +155,7 @@ class Writer:
 
         def run(task: Task) -> PutResult:
             response = self._wire.call(task, "put_object", params, body=lambda: body(task), headers=options.headers)
-            return answers.put_result(_headers(response))
+            return answers.put_result(answer_headers(response))
 
         return run
 
@@ -205,7 +202,7 @@ class Writer:
             response = yield self._wire.start(lambda task: self._complete(task, upload, done, options))
             # its checksums stand in the document, not in the headers
             found = {f"x-amz-checksum-{name[8:].lower()}": value for name, value in response.items() if name in _SUMS}
-            return answers.put_result({**_headers(response), **found}, response.get("ETag"))
+            return answers.put_result({**answer_headers(response), **found}, response.get("ETag"))
         except BaseException as error:
             for operation in flying:
                 operation.cancel()
@@ -270,10 +267,6 @@ def _conditions(options: PutOptions) -> dict[str, str]:
 
 def _memory(view: memoryview) -> MakeBody:
     return lambda task: MemoryBody(view, task)
-
-
-def _headers(response: Mapping[str, Any]) -> dict[str, str]:
-    return {name.lower(): str(value) for name, value in response["ResponseMetadata"]["HTTPHeaders"].items()}
 
 
 def _collect(read: Callable[[int], ReadableBuffer], size: int) -> bytearray:

@@ -1,34 +1,28 @@
-"""What botocore decides for both backends: who asks (credentials), where (region, endpoint), and how a
-request that is not on the hot path is written and its answer read.
+"""What botocore decides for both backends: who asks (credentials) and where (region, endpoint, proxies).
+
+How a request is written and read is its decision too, where the backends do not do it themselves: a session
+has botocore's :class:`~objectfs.backends.pipeline.Pipeline`, and works endpoints out with it.
 
 botocore is imported with the first use of a :class:`Session`, never with ``import objectfs``.
-
-The pipeline of botocore is used as it is, through its documented events: a ``before-send`` handler may answer
-a request in the network's place. :meth:`Session.serialize` takes the finished request out of that handler,
-and :meth:`SerializedRequest.parse` runs the same call again with the server's answer put in. So every
-customisation that botocore has for S3 (parameter aliases, error documents under status 200, decoded listings,
-SSE-C digests) applies to the crt backend too, and none is written again here. A call costs about 1 ms of CPU:
-for hot verbs that is too much, and the crt backend writes those itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import io
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from objectfs.backends.pipeline import Pipeline, SerializedRequest
+from objectfs.backends.refusals import credentials_error, no_credentials
 from objectfs.config import Config
-from objectfs.errors import ConfigError, CredentialsError, InvalidRequestError
+from objectfs.errors import ConfigError, InvalidRequestError
 
-__all__ = ["Endpoint", "SerializedRequest", "Session"]
+__all__ = ["Endpoint", "Session"]
 
 _PLACEHOLDER_KEY = "k"
-_PRESIGNABLE = {"get": "get_object", "put": "put_object", "head": "head_object", "delete": "delete_object"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,55 +49,6 @@ class Endpoint:
         return host if self.port == default else f"{host}:{self.port}"
 
 
-class _Captured(BaseException):
-    """Carries the finished request out of botocore's pipeline; no ``Exception``, so that no handler retries
-    it."""
-
-
-@dataclasses.dataclass(slots=True)
-class SerializedRequest:
-    """An unsigned request, ready for an engine that signs and sends."""
-
-    operation: str
-    params: Mapping[str, Any] = dataclasses.field(repr=False)  # may hold an SSE-C key, as may the headers
-    method: str
-    scheme: str
-    host: str
-    port: int
-    path: str
-    """Percent-encoded, with the bucket where it is path style."""
-    query: str
-    """Without the question mark; percent-encoded."""
-    headers: dict[str, str] = dataclasses.field(repr=False)
-    """Without Host, Content-Length, User-Agent and what a signer adds."""
-    body: Any = dataclasses.field(repr=False)
-    """bytes, or a binary file object."""
-    signing_region: str
-    signing_name: str
-    _session: Session = dataclasses.field(repr=False)
-
-    def parse(self, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """The answer as botocore shapes it; errors are raised as botocore's ClientError."""
-        return self._session.parse(self, status, headers, body)
-
-
-class _Raw(io.BytesIO):
-    """A received body in the place of urllib3's response."""
-
-    def stream(self, amt: int = 65536, decode_content: bool | None = None) -> Iterator[bytes]:
-        while chunk := self.read(amt):
-            yield chunk
-
-
-class _Exchange(threading.local):
-    """What the events of the call on this thread are to do."""
-
-    active = False
-    answer: tuple[int, Mapping[str, str], bytes] | None = None
-    signing: Mapping[str, Any] = {}
-    request: Any = None
-
-
 class Session:
     """Credentials, region, endpoints and the service model, from a :class:`~objectfs.config.Config`.
 
@@ -114,11 +59,9 @@ class Session:
         self._config = config
         self._lock = threading.RLock()
         self._core: Any = None
-        self._serializer: Any = None
-        self._presigner: Any = None
+        self._pipeline: Pipeline | None = None
         self._credentials: Any = None
         self._endpoints: dict[str | None, Endpoint] = {}
-        self._exchange = _Exchange()
 
     def __repr__(self) -> str:
         return f"Session({self._config!r})"
@@ -180,13 +123,9 @@ class Session:
                 except ConfigError:
                     raise
                 except Exception as error:
-                    raise _credentials_error(error) from None
+                    raise credentials_error(error) from None
             if self._credentials is None:
-                raise CredentialsError(
-                    "no credentials were found",
-                    hint="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile=, log in with "
-                    "`aws sso login`, or give anonymous=True for public buckets",
-                )
+                raise no_credentials()
             return self._credentials
 
     def frozen_credentials(self) -> tuple[str, str, str | None] | None:
@@ -201,7 +140,7 @@ class Session:
         try:
             frozen = credentials.get_frozen_credentials()
         except Exception as error:  # a refresh runs processes, HTTP requests, SSO: anything may come out
-            raise _credentials_error(error) from None
+            raise credentials_error(error) from None
         return frozen.access_key, frozen.secret_key, frozen.token or None
 
     def credentials_refresh_due(self) -> bool:
@@ -292,27 +231,16 @@ class Session:
         return found
 
     # -- how -------------------------------------------------------------------------------------------------
-    @property
-    def service_model(self) -> Any:
-        """botocore's model of S3."""
-        return self._client().meta.service_model
+    def pipeline(self) -> Pipeline:
+        """botocore's way of writing requests and reading answers, made on first use."""
+        with self._lock:
+            if self._pipeline is None:
+                self._pipeline = Pipeline(self.create_client, self.region)
+            return self._pipeline
 
-    def method_name(self, operation: str) -> str:
-        """The method of a botocore client for an operation: ``get_object`` for ``GetObject``.
-
-        Raises:
-            InvalidRequestError: S3 has no such operation.
-        """
-        from botocore import xform_name
-
-        known = self.service_model.operation_names
-        if operation not in known:
-            near = difflib.get_close_matches(str(operation), known, 1)
-            raise InvalidRequestError(
-                f"{operation!r} is no operation of S3", hint=f"Did you mean {near[0]!r}?" if near else None
-            )
-        name: str = xform_name(operation)
-        return name
+    def serialize(self, operation: str, params: Mapping[str, Any]) -> SerializedRequest:
+        """See :meth:`~objectfs.backends.pipeline.Pipeline.serialize`."""
+        return self.pipeline().serialize(operation, params)
 
     def client_settings(self, **more: Any) -> dict[str, Any]:
         """The arguments for botocore's ``create_client("s3", …)`` that follow from the settings.
@@ -339,182 +267,3 @@ class Session:
                 return self.botocore.create_client("s3", **self.client_settings(**more))
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise ConfigError(f"botocore refuses the settings: {error}") from None
-
-    def _client(self) -> Any:
-        with self._lock:
-            if self._serializer is None:
-                import botocore
-
-                client = self.create_client(
-                    signature_version=botocore.UNSIGNED,
-                    retries={"total_max_attempts": 1},
-                    # the engine adds checksums of bodies; what S3 requires of small documents, botocore adds
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                )
-                events = client.meta.events
-                events.register_first("before-call.s3", self._on_call)
-                events.register_last("request-created.s3", self._on_created)
-                events.register_first("before-send.s3", self._on_send)
-                events.register_first("needs-retry.s3", self._on_retry)
-                self._serializer = client
-            return self._serializer
-
-    def serialize(self, operation: str, params: Mapping[str, Any]) -> SerializedRequest:
-        """The unsigned request for any operation of the S3 model, with botocore's parameter names.
-
-        Raises:
-            InvalidRequestError: there is no such operation, or a parameter is unknown, missing or of a wrong
-                type.
-        """
-        try:
-            self._call(operation, params, None)
-        except _Captured:
-            request = self._exchange.request
-            signing = self._exchange.signing
-            self._exchange.request = None
-            return self._serialized(operation, params, request, signing)
-        raise AssertionError("botocore answered without sending")  # pragma: no cover
-
-    def parse(self, request: SerializedRequest, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """What botocore makes of an answer. Errors come out as botocore's ClientError."""
-        rewind = getattr(request.body, "seek", None)
-        if rewind is not None:
-            rewind(0)
-        result: dict[str, Any] = self._call(request.operation, request.params, (status, headers, body))
-        return result
-
-    def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
-        """A presigned URL; ``method`` is get, put, head or delete, ``expires`` in seconds."""
-        name = _PRESIGNABLE.get(str(method).lower())
-        if name is None:
-            raise InvalidRequestError(f"cannot presign {method!r}: one of {', '.join(_PRESIGNABLE)}", bucket=bucket)
-        if not 1 <= expires <= 604_800:
-            raise InvalidRequestError(f"expires={expires!r} must be from 1 to 604800 seconds (7 days)", bucket=bucket)
-        with self._lock:
-            if self._presigner is None:
-                more: dict[str, Any] = {"signature_version": "s3v4"}
-                if self._config.anonymous:
-                    import botocore
-
-                    more["signature_version"] = botocore.UNSIGNED
-                self._presigner = self.create_client(**more)
-        self.frozen_credentials()  # our error, not botocore's
-        try:
-            url: str = self._presigner.generate_presigned_url(
-                name, Params={"Bucket": bucket, "Key": key, **params}, ExpiresIn=expires
-            )
-        except Exception as error:
-            raise _parameter_error(error, name, bucket, key) from None
-        return url
-
-    # -- botocore's pipeline, without a network --------------------------------------------------------------
-    def _call(self, operation: str, params: Mapping[str, Any], answer: Any) -> Any:
-        client = self._client()
-        method = self.method_name(operation)
-        exchange = self._exchange
-        exchange.active, exchange.answer = True, answer
-        try:
-            return getattr(client, method)(**params)
-        except TypeError as error:
-            raise InvalidRequestError(str(error), operation=operation) from None
-        except Exception as error:
-            if answer is not None and isinstance(getattr(error, "response", None), dict):
-                raise
-            raise _parameter_error(error, operation, params.get("Bucket"), params.get("Key")) from None
-        finally:
-            exchange.active, exchange.answer = False, None
-
-    def _on_call(self, params: dict[str, Any], **_: Any) -> None:
-        # trailing checksums make the body chunked, which is the signer's business and not ours: use the
-        # header
-        algorithm = params.get("context", {}).get("checksum", {}).get("request_algorithm")
-        if isinstance(algorithm, dict) and algorithm.get("in") == "trailer":
-            algorithm["in"] = "header"
-
-    def _on_created(self, request: Any, **_: Any) -> None:
-        self._exchange.signing = dict(request.context.get("signing") or {})
-
-    def _on_send(self, request: Any, **_: Any) -> Any:
-        if self._exchange.answer is None:
-            self._exchange.request = request
-            raise _Captured
-        from botocore.awsrequest import AWSResponse, HeadersDict
-
-        status, headers, body = self._exchange.answer
-        received: Any = HeadersDict(dict(headers))
-        return AWSResponse(request.url, status, received, _Raw(body))
-
-    def _on_retry(self, request_dict: dict[str, Any], **_: Any) -> None:
-        # botocore's redirector would ask the network for the bucket's region; our caller is told to, as an
-        # error
-        request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
-
-    def _serialized(
-        self, operation: str, params: Mapping[str, Any], request: Any, signing: Mapping[str, Any]
-    ) -> SerializedRequest:
-        url = urlsplit(request.url)
-        headers = {}
-        for name, value in request.headers.items():
-            if name.lower() not in _ENGINE_HEADERS:
-                headers[name] = value.decode("utf-8") if isinstance(value, bytes) else str(value)
-        body = request.body
-        if body is None:
-            body = b""
-        elif isinstance(body, str):
-            body = body.encode("utf-8")
-        return SerializedRequest(
-            operation=operation,
-            params=params,
-            method=request.method,
-            scheme=url.scheme,
-            host=url.hostname or "",
-            port=url.port or (443 if url.scheme == "https" else 80),
-            path=url.path or "/",
-            query=url.query,
-            headers=headers,
-            body=body,
-            signing_region=signing.get("region") or self.region,
-            signing_name=signing.get("signing_name") or "s3",
-            _session=self,
-        )
-
-
-_ENGINE_HEADERS = frozenset(
-    (
-        "host",
-        "content-length",
-        "user-agent",
-        "expect",
-        "amz-sdk-invocation-id",
-        "amz-sdk-request",
-        "x-amzn-trace-id",
-    )
-)
-
-
-def _parameter_error(error: Exception, operation: str, bucket: Any, key: Any) -> Exception:
-    """What botocore says of parameters and endpoints, as an error of ours."""
-    from botocore import exceptions
-
-    where: dict[str, Any] = {
-        "operation": operation,
-        "bucket": bucket if isinstance(bucket, str) else None,
-        "key": key if isinstance(key, str) else None,
-    }
-    if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownParameterError)):
-        return InvalidRequestError(str(error), **where)
-    if isinstance(error, (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)):
-        return _credentials_error(error)
-    if isinstance(error, exceptions.BotoCoreError):
-        # endpoint rules: an ARN with path style, FIPS with a custom endpoint, an unknown region
-        return ConfigError(str(error), **where)
-    return error
-
-
-def _credentials_error(error: Exception) -> CredentialsError:
-    # the text of botocore's errors names files, URLs and profiles, and no secret
-    return CredentialsError(
-        f"the credentials cannot be fetched: {error}",
-        hint="Renew them (`aws sso login`), or choose another profile=",
-    )

@@ -1,0 +1,92 @@
+"""What Client and AsyncClient are, apart from what the one waits for and the other awaits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from objectfs import arguments as check
+from objectfs.backends.base import BackendInfo
+from objectfs.core import Core
+
+__all__ = ["ClientBase", "Method", "Path"]
+
+Path = str | bytes | os.PathLike[Any]
+Method = Literal["get", "put", "head", "delete"]
+
+
+class ClientBase:
+    """Settings, a backend, and the verbs that make no request. :class:`objectfs.Client` explains the settings."""
+
+    def __init__(
+        self,
+        *,
+        backend: str | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        session_token: str | None = None,
+        anonymous: bool | None = None,
+        addressing_style: str | None = None,
+        verify: bool | str | None = None,
+        part_size: int | str | None = None,
+        max_connections: int | None = None,
+        memory_limit: int | str | None = None,
+        throughput_gbps: float | None = None,
+        max_attempts: int | None = None,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        checksum: str | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        self._core = Core(given)
+
+    def presign(
+        self,
+        method: Method,
+        bucket: str,
+        key: str,
+        expires: int = 3600,
+        params: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A URL that allows one request to whoever has it. No request is made.
+
+        Args:
+            method: ``get``, ``put``, ``head`` or ``delete``.
+            expires: in seconds, at most 604,800 (7 days).
+            params: further parameters of the operation by botocore's names (``ResponseContentType``).
+        """
+        check.check_call(bucket, key)
+        return self._core.backend().presign(method, bucket, key, expires, params or {})
+
+    def stats(self) -> dict[str, Any]:
+        """Counters and settings in force."""
+        return self._core.backend().stats()
+
+    @property
+    def backend(self) -> BackendInfo:
+        """The backend in use, and what was tried to get it."""
+        return self._core.info
+
+    @property
+    def closed(self) -> bool:
+        return self._core.closed
+
+    def close(self) -> None:
+        """Cancel what runs, and free connections and memory. Later use raises ClosedError; closing again is
+        nothing."""
+        self._core.close()
+
+    def __repr__(self) -> str:
+        return self._core.describe(f"objectfs.{type(self).__name__}")
+
+    def __reduce__(self) -> Any:
+        # a Secret refuses to be pickled, so that credentials never travel unasked
+        return _make, (type(self), self._core.arguments)
+
+
+def _make(cls: type[ClientBase], arguments: Mapping[str, Any]) -> ClientBase:
+    return cls(**arguments)

@@ -1,0 +1,169 @@
+"""Which class a server's error answer is raised as: by its code, then by its status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from objectfs.errors.classes import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    ChecksumError,
+    ConflictError,
+    CredentialsError,
+    InvalidRangeError,
+    InvalidRequestError,
+    NotFoundError,
+    ObjectFSError,
+    PreconditionFailedError,
+    RedirectError,
+    ServerError,
+    ThrottledError,
+    TimeoutError,
+    TruncatedError,
+    UnsupportedError,
+)
+
+__all__ = ["from_response"]
+
+# S3's error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_BY_CODE: dict[str, type[ObjectFSError]] = {
+    "NoSuchBucket": BucketNotFoundError,
+    "NoSuchKey": NotFoundError,
+    "NoSuchVersion": NotFoundError,
+    "NoSuchUpload": NotFoundError,
+    "NotFound": NotFoundError,
+    "AccessDenied": AccessDeniedError,
+    "AllAccessDisabled": AccessDeniedError,
+    "AccountProblem": AccessDeniedError,
+    "SignatureDoesNotMatch": AccessDeniedError,
+    "RequestTimeTooSkewed": AccessDeniedError,
+    "AuthorizationHeaderMalformed": AccessDeniedError,
+    "InvalidAccessKeyId": CredentialsError,
+    "ExpiredToken": CredentialsError,
+    "InvalidToken": CredentialsError,
+    "TokenRefreshRequired": CredentialsError,
+    "PreconditionFailed": PreconditionFailedError,
+    "NotModified": PreconditionFailedError,
+    "ConditionalRequestConflict": PreconditionFailedError,
+    "InvalidRange": InvalidRangeError,
+    "BadDigest": ChecksumError,
+    "XAmzContentSHA256Mismatch": ChecksumError,
+    "XAmzContentChecksumMismatch": ChecksumError,
+    "SlowDown": ThrottledError,
+    "SlowDownRead": ThrottledError,
+    "SlowDownWrite": ThrottledError,
+    "TooManyRequests": ThrottledError,
+    "Throttling": ThrottledError,
+    "ThrottlingException": ThrottledError,
+    "RequestLimitExceeded": ThrottledError,
+    "ServiceUnavailable": ThrottledError,
+    "BucketAlreadyExists": ConflictError,
+    "BucketAlreadyOwnedByYou": ConflictError,
+    "BucketNotEmpty": ConflictError,
+    "OperationAborted": ConflictError,
+    "PermanentRedirect": RedirectError,
+    "TemporaryRedirect": RedirectError,
+    "Redirect": RedirectError,
+    "IllegalLocationConstraintException": RedirectError,
+    "RequestTimeout": TimeoutError,
+    "IncompleteBody": TruncatedError,
+    "NotImplemented": UnsupportedError,
+}
+
+_BY_STATUS: dict[int, type[ObjectFSError]] = {
+    301: RedirectError,
+    302: RedirectError,
+    304: PreconditionFailedError,
+    307: RedirectError,
+    308: RedirectError,
+    400: InvalidRequestError,
+    401: AccessDeniedError,
+    403: AccessDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    412: PreconditionFailedError,
+    416: InvalidRangeError,
+    429: ThrottledError,
+    501: UnsupportedError,
+    503: ThrottledError,
+}
+
+# A HEAD answer has no body, hence no code: these are the codes that S3 itself would have sent with a body.
+_CODE_OF_STATUS = {
+    304: "NotModified",
+    403: "AccessDenied",
+    404: "NoSuchKey",
+    412: "PreconditionFailed",
+    416: "InvalidRange",
+}
+
+_HINTS = {
+    "SignatureDoesNotMatch": "Check the secret access key and the region",
+    "InvalidAccessKeyId": "Check the access key id and that it belongs to this endpoint",
+    "RequestTimeTooSkewed": "Set this machine's clock",
+    "ExpiredToken": "Renew the session credentials",
+    "NoSuchBucket": "Check the bucket's name and the endpoint",
+    "PermanentRedirect": "Set region= to the bucket's region",
+    "AuthorizationHeaderMalformed": "Set region= to the bucket's region",
+    "EntityTooLarge": "S3 takes 5 GiB in one PUT; larger objects go as multipart uploads",
+}
+
+
+def from_response(
+    operation: str,
+    *,
+    status: int,
+    code: str | None = None,
+    message: str | None = None,
+    bucket: str | None = None,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    crt_error: str | None = None,
+) -> ObjectFSError:
+    """The exception for a server's error answer.
+
+    Args:
+        operation: the S3 operation's name.
+        status: the HTTP status. A 200 with an error document (CompleteMultipartUpload, CopyObject) has its code.
+        code, message: of the error document; None where the answer had no body (HEAD).
+        headers: of the answer, names in lower case; the request ids and the bucket's region are read from it.
+
+    The class follows from the code, then from the status. A code that is unknown falls to its status' class.
+    """
+    headers = headers or {}
+    # botocore reports the bare status as code when there is no body: not a code that S3 sent
+    if not code or code.isdigit():
+        code = _CODE_OF_STATUS.get(status)
+        if status == 404 and key is None:
+            code = "NoSuchBucket"
+    cls = _BY_CODE.get(code or "") or _BY_STATUS.get(status)
+    if cls is None:
+        cls = ServerError if status >= 500 else InvalidRequestError if status >= 400 else ServerError
+    hint = _HINTS.get(code or "")
+    region = headers.get("x-amz-bucket-region")
+    if region and (cls is RedirectError or code == "AuthorizationHeaderMalformed"):
+        cls, hint = RedirectError, f"The bucket is in region {region}: set region={region!r}"
+    return cls(
+        message or _default_message(status, code),
+        operation=operation,
+        bucket=bucket,
+        key=key,
+        status=status,
+        code=code,
+        request_id=headers.get("x-amz-request-id"),
+        host_id=headers.get("x-amz-id-2"),
+        crt_error=crt_error,
+        hint=hint,
+    )
+
+
+def _default_message(status: int, code: str | None) -> str:
+    words = {
+        "NoSuchKey": "The object does not exist",
+        "NoSuchBucket": "The bucket does not exist",
+        "AccessDenied": "Access denied",
+        "PreconditionFailed": "A precondition does not hold",
+        "NotModified": "The object has not been modified",
+        "InvalidRange": "The range lies outside the object",
+    }
+    return words.get(code or "") or f"The server answered {status}"

@@ -1,0 +1,235 @@
+"""What a setting may be: the type, the range and the default of each, and what is said of a value that is none of it.
+
+docs/design/0003-config.md tells why attrs is the library underneath.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from objectfs.units import parse_size
+
+__all__ = ["FIELDS", "Config", "Invalid", "Secret"]
+
+GiB = 1024**3
+MiB = 1024**2
+
+
+class Secret:
+    """A string that shows itself only to :meth:`reveal`.
+
+    It is no ``str``: nothing that formats, logs, joins or serialises strings can let it out by accident.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret is not pickled: let the other process find its credentials (profile, environment)")
+
+
+class Invalid(Exception):
+    """What a converter raises; the loader adds the key, the value and where it came from."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Invalid(f"a string, not {type(value).__name__}")
+    if not value:
+        raise Invalid("a string that is not empty")
+    return value
+
+
+def _secret(value: Any) -> Secret:
+    return value if isinstance(value, Secret) else Secret(_text(value))
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise Invalid("true or false")
+
+
+def _one_of(*allowed: str, upper: bool = False) -> Any:
+    def convert(value: Any) -> str:
+        if isinstance(value, str):
+            for name in allowed:
+                if name.lower() == value.lower():
+                    return name
+        raise Invalid("one of " + ", ".join(repr(name) for name in allowed))
+
+    return convert
+
+
+def _size(low: int, high: int) -> Any:
+    def convert(value: Any) -> int:
+        try:
+            size = parse_size(value)
+        except (TypeError, ValueError):
+            raise Invalid('a size: bytes as a number, or text such as "256 MiB"') from None
+        if not low <= size <= high:
+            raise Invalid(f"a size from {_human(low)} to {_human(high)}")
+        return size
+
+    return convert
+
+
+def _human(size: int) -> str:
+    for unit, name in ((1024**4, "TiB"), (GiB, "GiB"), (MiB, "MiB"), (1024, "KiB")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} bytes"
+
+
+def _integer(low: int, high: int) -> Any:
+    def convert(value: Any) -> int:
+        if isinstance(value, str):
+            try:
+                value = int(value)
+            except ValueError:
+                raise Invalid(f"a whole number from {low} to {high}") from None
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise Invalid(f"a whole number from {low} to {high}")
+        return value
+
+    return convert
+
+
+def _number(low: float, high: float, what: str) -> Any:
+    def convert(value: Any) -> float:
+        try:
+            number = float("nan") if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if not low <= number <= high:
+            raise Invalid(f"{what} from {low:g} to {high:g}")
+        return number
+
+    return convert
+
+
+def _verify(value: Any) -> bool | str:
+    try:
+        return _boolean(value)
+    except Invalid:
+        pass
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path:
+        raise Invalid("true, false, or the path of a file (or folder) with CA certificates")
+    path = os.path.expanduser(path)
+    if not os.path.exists(path):
+        raise Invalid("true, false, or the path of a file with CA certificates that exists")
+    return path
+
+
+def _endpoint(value: Any) -> str:
+    text = _text(value)
+    if text != text.strip() or any(ord(char) <= 32 for char in text):
+        raise Invalid("a URL without spaces, such as https://s3.example.com:9000")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+        host = parts.hostname
+    except ValueError as error:
+        raise Invalid(f"a URL such as https://s3.example.com:9000 ({error})") from None
+    if parts.scheme not in ("http", "https"):
+        raise Invalid("a URL that begins with http:// or https://")
+    if not host:
+        raise Invalid("a URL with a host, such as https://s3.example.com:9000")
+    if port == 0:
+        raise Invalid("a URL whose port is from 1 to 65535")
+    if parts.username is not None or parts.password is not None:
+        raise Invalid("a URL without user or password; give access_key_id and secret_access_key instead")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise Invalid("a URL of scheme, host and port only: no path, query or fragment")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _setting(default: Any, convert: Any) -> Any:
+    secret = convert is _secret
+    return attrs.field(default=default, metadata={"convert": convert, "secret": secret}, repr=not secret)
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """The settings in force. Made by :func:`load`, which validates; the fields are the keyword arguments of
+    Client."""
+
+    backend: str = _setting("auto", _one_of("auto", "crt", "sdk"))
+    endpoint_url: str | None = _setting(None, _endpoint)
+    """None: botocore's endpoint rules (region, dual stack, FIPS) and AWS_ENDPOINT_URL."""
+    region: str | None = _setting(None, _text)
+    profile: str | None = _setting(None, _text)
+    """A section ``[profiles.<name>]`` of the config file, or a profile of AWS's files, or both."""
+    access_key_id: str | None = _setting(None, _text)
+    secret_access_key: Secret | None = _setting(None, _secret)  # noqa: RUF009 - an attrs.field
+    session_token: Secret | None = _setting(None, _secret)  # noqa: RUF009 - an attrs.field
+    anonymous: bool = _setting(False, _boolean)
+    addressing_style: str = _setting("auto", _one_of("auto", "path", "virtual"))
+    """auto: path for an endpoint_url, otherwise virtual hosts where the bucket's name allows."""
+    verify: bool | str = _setting(True, _verify)
+    """Of TLS: True, False, or a CA bundle. True also honours AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE."""
+    part_size: int | None = _setting(None, _size(5 * MiB, 5 * GiB))
+    """S3 takes parts of 5 MiB to 5 GiB. None: 8 MiB, which S3's own guide and both engines use, growing for
+    objects that would otherwise need more than 10,000 parts."""
+    max_connections: int | None = _setting(None, _integer(1, 10_000))
+    memory_limit: int | None = _setting(None, _size(64 * MiB, 1024 * GiB))
+    """Bytes in flight in buffers of ours. None: chosen by the backend from what the container allows."""
+    throughput_gbps: float | None = _setting(None, _number(0.1, 10_000, "gigabits per second"))
+    """What the crt backend plans its number of connections for. None: the machine's network class, or 10."""
+    max_attempts: int = _setting(5, _integer(1, 100))
+    """Tries of one request, the first included. 5: AWS's SDKs use 3 for single requests and 5 for transfers;
+    with back-off from 1 s five tries outlast the few seconds that S3 needs to scale a hot prefix."""
+    connect_timeout: float = _setting(10.0, _number(0.001, 3600, "seconds"))
+    """10 s is three SYN retransmissions: what has not answered by then is not there. (botocore's 60 s hides
+    typos.)"""
+    read_timeout: float = _setting(60.0, _number(0.001, 86_400, "seconds"))
+    """Without a byte from the server. S3 can take long over CompleteMultipartUpload; 60 s is botocore's
+    default."""
+    checksum: str = _setting("auto", _one_of("auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"))
+    """auto: uploads carry the best checksum that the endpoint takes (found out once), downloads are validated
+    where the server reports one. off: neither. A name: that algorithm, and an error where it cannot be
+    had."""
+
+    aws_profile: str | None = attrs.field(default=None)
+    """The profile that botocore is to use: ``profile`` unless that names only a section of our file."""
+    sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
+    """Where each setting that is not a default came from, for ``objectfs doctor``."""
+
+
+FIELDS: dict[str, Any] = {field.name: field for field in attrs.fields(Config) if "convert" in field.metadata}
+"""The settings by name, without what the loader adds of its own."""
