@@ -1,10 +1,10 @@
 # How many requests of a batch are with the C library at a time.
 #
-# The C library walks all outstanding meta requests at each of its updates, so the more are outstanding, the more each of
-# them costs: 2,000 x 4 KiB on loopback, 256 at a time, take a quarter more CPU than 32 at a time. Where an answer takes
-# 30 ms, 32 at a time are eight times slower than 256. So a batch starts wide, and narrows while that costs no throughput;
-# when throughput falls, it widens while that brings some. The engine's next batch starts with what this one found
-# (docs/design/0005-cpu.md).
+# The C library walks all outstanding meta requests at each of its updates, so the more are outstanding, the more each
+# of them costs: 2,000 x 4 KiB on loopback, 256 at a time, take a quarter more CPU than 32 at a time. Where an answer
+# takes 30 ms, 32 at a time are eight times slower than 256. So a batch starts wide, and narrows while that costs no
+# throughput; when throughput falls, it widens while that brings some. The engine's next batch starts with what this
+# one found (docs/design/0005-cpu.md).
 
 cdef enum:
     NARROWEST = 32

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from objectfs import _native
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["", "/bucket"]), st.sampled_from(["", "a=1"]))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["", "/bucket"]), st.sampled_from(["", "a=1"])
+)
 def test_as_python_quotes(key: str, base: str, query: str) -> None:
     expected = f"{base}/{quote(key, safe='/-_.~')}" + (f"?{query}" if query else "")
     assert _native.object_path(base, key, query) == expected.encode()

@@ -289,15 +289,22 @@ def test_odd_keys(crt: CrtBackend, key: str) -> None:
         (b"", False),
     ],
 )
-def test_an_answer_to_a_range_says_what_it_is(make: Callable[..., CrtBackend], content_range: bytes, believed: bool) -> None:
+def test_an_answer_to_a_range_says_what_it_is(
+    make: Callable[..., CrtBackend], content_range: bytes, believed: bool
+) -> None:
+    head = (
+        b'HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nETag: "e"\r\nContent-Range: %b\r\n\r\n' % content_range
+    )
+
     def respond(connection: socket.socket, request: bytes) -> None:
-        connection.sendall(
-            b"HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nETag: \"e\"\r\nContent-Range: %b\r\n\r\nabc" % content_range
-        )
+        connection.sendall(head + b"abc")
 
     with RawServer(respond) as server:
         backend = make(server.url)
-        for verb in (lambda: run(backend.get("b", "k", GetOptions())), lambda: run(backend.get_many("b", ["k"], "raise"))[0]):
+        for verb in (
+            lambda: run(backend.get("b", "k", GetOptions())),
+            lambda: run(backend.get_many("b", ["k"], "raise"))[0],
+        ):
             if believed:
                 assert bytes(verb()) == b"abc"
             else:
