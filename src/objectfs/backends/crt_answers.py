@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from typing import Any
 from urllib.parse import quote
 
 from objectfs import errors
-from objectfs.backends.answers import object_info
+from objectfs.backends.answers import check_range, object_info
 from objectfs.backends.base import GetOptions
 from objectfs.types import ObjectInfo
 
-__all__ = ["check_length", "conditions", "make_info", "object_size", "pinned", "query", "too_small"]
+__all__ = ["answered", "conditions", "make_info", "object_size", "pinned", "query", "refused", "too_small"]
 
 
 def conditions(options: GetOptions) -> dict[str, str]:
@@ -27,11 +28,12 @@ def query(options: GetOptions) -> str:
 
 
 def object_size(response: Any) -> int:
-    """The object's size, from Content-Range or Content-Length."""
-    content_range = response.header(b"content-range")
-    if content_range is not None:
-        return int(content_range.rpartition(b"/")[2])
-    return int(response.header(b"content-length") or 0)
+    """The object's size, from Content-Range or Content-Length, or from what came of a body of unknown length."""
+    text = response.header(b"content-range")
+    text = text.rpartition(b"/")[2] if text is not None else response.header(b"content-length")
+    if text is None:
+        return len(response.body) if response.body is not None else 0
+    return int(text) if text.isdigit() else 0
 
 
 def make_info(bucket: str, key: str, response: Any, size: int) -> ObjectInfo:
@@ -39,17 +41,51 @@ def make_info(bucket: str, key: str, response: Any, size: int) -> ObjectInfo:
     return object_info(bucket, key, response.headers, size=size, validated=response.validated)
 
 
-def check_length(response: Any, bucket: str, key: str, body: Any) -> None:
-    """No short answer passes for a whole one, whatever the server's headers said."""
-    have = len(body) if body is not None else 0
-    content_range = response.header(b"content-range")
-    if content_range is not None and response.status == 206:
-        first, _, last = content_range.partition(b"/")[0].rpartition(b" ")[2].partition(b"-")
-        expected = int(last) - int(first) + 1
-        if have != expected:
-            raise errors.TruncatedError(
-                f"{have} of {expected} bytes arrived", operation="GetObject", bucket=bucket, key=key
-            )
+def answered(
+    response: Any, bucket: str, key: str, start: int, end: int | None, have: int, whole: bool = False
+) -> tuple[int, int, int]:
+    """``(start, end, size)`` of what an answer brought, which must be what was asked for, and all of it.
+
+    Args:
+        start, end: the range that was asked for, as for ``check_range``.
+        have: bytes of content that arrived.
+        whole: no range of the object was wanted, so that all of it is an answer too.
+    """
+    where: dict[str, Any] = {"operation": "GetObject", "bucket": bucket, "key": key}
+    length = response.header(b"content-length")
+    if response.status not in (200, 206):
+        raise errors.ServerError(f"the server answered a GET with the status {response.status}", **where)
+    if response.header(b"content-range") is None:
+        if length == b"0":  # an empty object, by a server that does not answer 416 for it
+            if start > 0:
+                raise errors.InvalidRangeError("the object is empty", status=response.status, **where)
+            return 0, 0, 0
+        if whole:
+            chunked = (response.header(b"transfer-encoding") or b"").lower().endswith(b"chunked")
+            if length is None and not chunked:
+                raise errors.TruncatedError("the answer does not say how long the content is", **where)
+            return 0, have, have
+    try:
+        found = check_range(response.headers, start, end)
+    except errors.ObjectFSError as error:
+        error.operation, error.bucket, error.key = "GetObject", bucket, key
+        raise
+    if have != found[1] - found[0]:
+        raise errors.TruncatedError(f"{have} of {found[1] - found[0]} bytes arrived", **where)
+    return found
+
+
+def refused(response: Any) -> bool:
+    """Whether the answer to a request that stores or deletes is a failure. S3 may find out after its status line has
+    gone out, and then answers 200 with an error document; and what is no document at all comes from somebody else."""
+    if response.error_code or response.status >= 300:
+        return True
+    if not response.body:
+        return False
+    try:
+        return ET.fromstring(bytes(response.body)).tag.rpartition("}")[2] == "Error"
+    except ET.ParseError:
+        return True
 
 
 def pinned(error: errors.ObjectFSError, options: GetOptions) -> errors.ObjectFSError:

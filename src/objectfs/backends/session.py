@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from objectfs.backends.botocore_hooks import install, tolerant_session
 from objectfs.config import Config
 from objectfs.errors import ConfigError, CredentialsError, InvalidRequestError
 
@@ -146,6 +147,7 @@ class Session:
         config = self._config
         try:
             core = botocore.session.Session(profile=config.aws_profile)
+            tolerant_session(core)
             core.full_config  # noqa: B018 - reads AWS's files now: a broken one is reported here
             if config.aws_profile is not None and not config.anonymous and config.access_key_id is None:
                 core.get_scoped_config()
@@ -324,9 +326,11 @@ class Session:
 
         try:
             with self._lock:  # botocore: "creating clients is not thread-safe"
-                return self.botocore.create_client("s3", **self.client_settings(**more))
+                client = self.botocore.create_client("s3", **self.client_settings(**more))
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise ConfigError(f"botocore refuses the settings: {error}") from None
+        install(client)
+        return client
 
     def _client(self) -> Any:
         with self._lock:
@@ -344,7 +348,6 @@ class Session:
                 events.register_first("before-call.s3", self._on_call)
                 events.register_last("request-created.s3", self._on_created)
                 events.register_first("before-send.s3", self._on_send)
-                events.register_first("needs-retry.s3", self._on_retry)
                 self._serializer = client
             return self._serializer
 
@@ -432,11 +435,6 @@ class Session:
         status, headers, body = self._exchange.answer
         received: Any = HeadersDict(dict(headers))
         return AWSResponse(request.url, status, received, _Raw(body))
-
-    def _on_retry(self, request_dict: dict[str, Any], **_: Any) -> None:
-        # botocore's redirector would ask the network for the bucket's region; our caller is told to, as an
-        # error
-        request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
     def _serialized(
         self, operation: str, params: Mapping[str, Any], request: Any, signing: Mapping[str, Any]
