@@ -1,4 +1,4 @@
-"""Where botocore takes an answer of a server's for a mistake in the program: what it does instead, for both backends."""
+"""Where botocore takes an answer of a server for a mistake in the program: what it does instead, on both backends."""
 
 from __future__ import annotations
 

@@ -185,9 +185,12 @@ class WriteVerbs(CrtBase):
                 if ended:
                     break
                 spare = bytearray(size)
-                if len(running) >= STREAM_PARTS:
+                # What has been read cannot be read again, should the checksum be refused: until an endpoint has
+                # taken one, nothing is read beyond the first part, which is kept.
+                if len(running) >= (STREAM_PARTS if self.checksums.settled else 1):
                     op, done = running.popleft()
                     upload.collect((yield op))
+                    self.checksums.settled = True
                     if len(done) == size and done.obj is not first.obj:
                         spare = done.obj  # type: ignore[assignment]
                 part, ended = _read_part(read, spare)
