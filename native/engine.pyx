@@ -4,6 +4,7 @@ import atexit as _atexit
 import weakref as _weakref
 
 _open = _weakref.WeakSet()  # engines, to be closed while Python still works
+cdef Py_ssize_t _HELD_BY_US = 5  # references to an Op that nobody else knows: two sets, a list, two variables
 _live = set()  # operations under way, of all engines: no garbage collection may take them (lifetime rule 4)
 
 
@@ -249,11 +250,17 @@ cdef class Engine:
         return group
 
     def _reap_cancelled(self):
-        """Let go of the memory of operations whose handle was dropped and that have ended since."""
+        """Let go of the memory of operations whose handle was dropped: cancel them, and take the results of those that
+        have ended since.
+
+        A signal's handler may raise between the start of an operation and the moment when its caller knows of it.
+        """
         cdef Op op
         if self._inflight:
             for item in list(self._inflight):
                 op = item
+                if not op._cancelled and Py_REFCNT(op) <= _HELD_BY_US:
+                    op.cancel()
                 if op._cancelled:
                     op._try_reap()
 
