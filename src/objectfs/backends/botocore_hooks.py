@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -10,7 +12,8 @@ __all__ = ["first_look", "install", "tolerant_session"]
 
 
 def tolerant_session(session: Any) -> None:
-    """Let a date that cannot be read be none, where botocore would raise ValueError for the whole answer."""
+    """Let a date that cannot be read be none, where botocore would raise ValueError for the whole answer; and keep
+    session tokens out of botocore's log."""
     from botocore.utils import parse_timestamp
 
     def parse(value: Any) -> datetime | None:
@@ -20,7 +23,24 @@ def tolerant_session(session: Any) -> None:
             return None
         return found
 
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(_hide_tokens)
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse)
+
+
+_TALKATIVE = tuple(
+    f"botocore.{module}"
+    for module in ("auth", "awsrequest", "endpoint", "handlers", "hooks", "httpsession", "parsers", "signers", "utils")
+)
+_TOKEN = re.compile(r"(x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?)[^\s'\",&]+", re.IGNORECASE)
+
+
+def _hide_tokens(record: logging.LogRecord) -> bool:
+    """At DEBUG botocore writes down what it signs, and a server repeats that when the signature is wrong."""
+    text = record.getMessage()
+    if "security-token" in text.lower():
+        record.msg, record.args = _TOKEN.sub(r"\1(hidden)", text), ()
+    return True
 
 
 def install(client: Any) -> None:

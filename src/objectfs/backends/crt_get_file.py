@@ -30,6 +30,10 @@ class FileVerbs(GetVerbs):
         where = {"operation": "GetObject", "bucket": bucket, "key": key}
         if os.path.isdir(path):
             raise errors.LocalFileError(f"it is a folder: {path}", errno=21, filename=path, **where)
+        folder = os.path.dirname(path) or "."
+        if not os.path.isdir(folder):  # before anybody is asked for anything
+            missing = OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            raise errors.LocalFileError.from_oserror(missing, **where)
         response, start, end = yield from self._first(bucket, key, options, common)
         if os.path.exists(path) and not os.path.isfile(path):
             yield from self._to_special(bucket, key, options, path, response, start, end)
@@ -131,8 +135,8 @@ class FileVerbs(GetVerbs):
 
 def _temporary_beside(path: str) -> str:
     """An empty file in the same folder, with the mode that a new file would have."""
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{name[:80]}.", suffix=".part", dir=folder)
+    # a name of its own: one made of the file's could be too long where that is not
+    handle, temporary = tempfile.mkstemp(prefix=".objectfs-", suffix=".tmp", dir=os.path.dirname(os.path.abspath(path)))
     try:
         if hasattr(os, "fchmod"):
             os.fchmod(handle, 0o666 & ~_umask())
@@ -167,5 +171,5 @@ def _local_cause(error: errors.LocalFileError, path: str, needed: int) -> errors
         with contextlib.suppress(OSError):
             if shutil.disk_usage(os.path.dirname(path)).free < needed:
                 error.errno = errno.ENOSPC
-                error.message = f"no space left on the device: {path}"
+                error.message = os.strerror(errno.ENOSPC)
     return error

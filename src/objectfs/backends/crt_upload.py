@@ -82,7 +82,8 @@ class Upload:
             if self.algorithm.startswith("CRC"):
                 headers["x-amz-checksum-type"] = "FULL_OBJECT"
         response = yield from one(self._start("CreateMultipartUpload", "POST", "uploads=", headers, None))
-        if refused(response):
+        # no look at the document but for what is wanted: a key in it may hold what XML cannot
+        if response.error_code or response.status >= 300:
             raise failure(response, "CreateMultipartUpload", self.bucket, self.key)
         found = _UPLOAD_ID.search(bytes(response.body or b""))
         if found is None:
@@ -123,7 +124,7 @@ class Upload:
         headers = {"Content-Type": "application/xml", **write_conditions(self.options)}
         op = self._start("CompleteMultipartUpload", "POST", f"uploadId={self.id}", headers, body)
         response = yield from one(op)
-        if refused(response):
+        if response.error_code or response.status >= 300:
             raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
         found = _ETAG.search(bytes(response.body or b""))
         if found is None:  # status 200 and not the document: the object is not there for sure

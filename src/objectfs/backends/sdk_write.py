@@ -270,7 +270,7 @@ def _collect(read: Callable[[int], ReadableBuffer], size: int) -> bytearray:
         wanted = size - len(collected)
         with readable_view(read(wanted)) as piece:
             if len(piece) > wanted:
-                raise ValueError(f"read({wanted}) returned {len(piece)} bytes")
+                raise errors.InvalidRequestError("the stream gave more bytes than it was asked for")
             if not piece:
                 break
             collected += piece
