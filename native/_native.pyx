@@ -16,7 +16,7 @@ from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_INCREF, Py_REFCNT
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset, strncpy
@@ -58,7 +58,13 @@ cdef extern from *:
     #ifndef OBJECTFS_BUILD_TYPE
     #  define OBJECTFS_BUILD_TYPE "unknown"
     #endif
+    #ifdef Py_GIL_DISABLED
+    #  define OBJECTFS_FREE_THREADED 1
+    #else
+    #  define OBJECTFS_FREE_THREADED 0
+    #endif
     """
+    const bint OBJECTFS_FREE_THREADED
     const char* OBJECTFS_CRT_VERSIONS
     const char* OBJECTFS_CRT_ARCHIVE
     const char* OBJECTFS_CRT_LINK

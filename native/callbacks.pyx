@@ -74,7 +74,20 @@ cdef void _on_progress(
     cdef engine_t* engine = op.group.engine
     aws_mutex_lock(&engine.lock)
     op.group.transferred += progress.bytes_transferred
+    op.received += progress.bytes_transferred
     aws_mutex_unlock(&engine.lock)
+
+
+cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metrics, void* user_data) noexcept nogil:
+    """After each HTTP request. Of one that broke off, finish does not tell whether its answer had begun."""
+    cdef op_t* op = <op_t*>user_data
+    cdef int status = 0
+    cdef int code = aws_s3_request_metrics_get_error_code(metrics)
+    if code == AWS_ERROR_SUCCESS or code == AWS_ERROR_S3_CANCELED:
+        return
+    op.failed_code = code
+    aws_s3_request_metrics_get_response_status_code(metrics, &status)
+    op.failed_midway = status >= 200
 
 
 cdef int _on_upload_review(
@@ -118,7 +131,9 @@ cdef void _on_finish(
         op.data_len = 0
         # A response that broke off after it had begun is a truncated body; the partial content is of no use.
         op.started_body = result.response_status == 0 and (
-            result.error_response_headers != NULL or (body != NULL and body.len > 0))
+            result.error_response_headers != NULL
+            or (body != NULL and body.len > 0)
+            or (op.failed_midway and op.failed_code == result.error_code))
         # Anything longer than an error document is the beginning of content, and of no use.
         if body != NULL and body.len <= 65536 and _append(op, body.buffer, body.len) != AWS_OP_SUCCESS:
             op.data_len = 0

@@ -4,6 +4,9 @@ import atexit as _atexit
 import weakref as _weakref
 
 _open = _weakref.WeakSet()  # engines, to be closed while Python still works
+# References to an Op that nobody else knows: two sets, a list, two variables. Without a GIL another thread's are counted
+# apart, and nothing is concluded from their sum.
+cdef Py_ssize_t _HELD_BY_US = 0 if OBJECTFS_FREE_THREADED else 5
 _live = set()  # operations under way, of all engines: no garbage collection may take them (lifetime rule 4)
 
 
@@ -250,11 +253,17 @@ cdef class Engine:
         return group
 
     def _reap_cancelled(self):
-        """Let go of the memory of operations whose handle was dropped and that have ended since."""
+        """Let go of the memory of operations whose handle was dropped: cancel them, and take the results of those that
+        have ended since.
+
+        A signal's handler may raise between the start of an operation and the moment when its caller knows of it.
+        """
         cdef Op op
         if self._inflight:
             for item in list(self._inflight):
                 op = item
+                if not op._cancelled and Py_REFCNT(op) <= _HELD_BY_US:
+                    op.cancel()
                 if op._cancelled:
                     op._try_reap()
 

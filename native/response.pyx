@@ -21,7 +21,8 @@ cdef class Response:
     cdef readonly object body
     """A Buffer with the collected body (also of an error answer), or None."""
     cdef readonly size_t received
-    """Bytes that landed in the caller's memory."""
+    """Bytes that landed in the caller's memory or file. Counted, for the C library believes Content-Range: its own
+    length (``recv.len``) is what was announced."""
     cdef readonly bint truncated
     """The answer broke off after it had begun."""
     cdef readonly bint source_changed
@@ -177,7 +178,7 @@ cdef Response _take_response(op_t* op):
     response.error_code = op.error_code
     response.truncated = op.started_body
     response.source_changed = op.source_changed
-    response.received = op.recv.len
+    response.received = op.received
     response.first = response.end = response.total = -1
     if op.response_headers != NULL:
         if op.status == 206:

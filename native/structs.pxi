@@ -57,13 +57,16 @@ cdef struct op_t:
     uint32_t max_connections
     # --- the result (written by callbacks, read after the group is done)
     aws_byte_buf recv                  # the caller's memory
+    uint64_t received                  # bytes of content that came of parts that are complete; under the engine's lock
     uint8_t* data                      # collected body; malloc'd, handed over to a Buffer
     size_t data_len
     size_t data_cap
     aws_http_headers* response_headers  # one reference held
     int status
     int error_code
-    bint started_body                  # a failed request had begun to answer with 2xx
+    int failed_code                    # of the last HTTP request that failed by itself: its error,
+    bint failed_midway                 # and whether its answer had begun; telemetry and finish run on one thread
+    bint started_body                  # the failed request had begun to answer
     bint source_changed
     bint validated
     int validation_algorithm

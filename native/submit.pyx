@@ -45,6 +45,7 @@ cdef aws_s3_meta_request* _make_meta_request(op_t* op) noexcept nogil:
         options.user_data = op
         options.operation_name = aws_byte_cursor_from_array(op.operation, op.operation_len)
         options.headers_callback = &_on_headers
+        options.telemetry_callback = &_on_telemetry
         options.finish_callback = &_on_finish
         options.shutdown_callback = &_on_shutdown
         options.part_size = op.part_size

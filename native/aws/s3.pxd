@@ -76,6 +76,10 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         aws_s3_checksum_algorithm checksum_algorithm
         bint validate_response_checksum
         aws_s3_checksum_validation_mode response_checksum_validation_mode
+    ctypedef struct aws_s3_request_metrics "struct aws_s3_request_metrics":
+        pass
+    int aws_s3_request_metrics_get_error_code(const aws_s3_request_metrics*)
+    int aws_s3_request_metrics_get_response_status_code(const aws_s3_request_metrics*, int*)
     ctypedef struct aws_s3_upload_review "struct aws_s3_upload_review":
         size_t part_count
     ctypedef struct aws_s3_meta_request_result "struct aws_s3_meta_request_result":
@@ -106,6 +110,7 @@ cdef extern from "aws/s3/s3_client.h" nogil:
             aws_s3_meta_request*, const aws_byte_cursor* body, uint64_t range_start, void*) noexcept nogil
         void (*finish_callback)(aws_s3_meta_request*, const aws_s3_meta_request_result*, void*) noexcept nogil
         void (*shutdown_callback)(void*) noexcept nogil
+        void (*telemetry_callback)(aws_s3_meta_request*, aws_s3_request_metrics*, void*) noexcept nogil
         void (*progress_callback)(aws_s3_meta_request*, const aws_s3_meta_request_progress*, void*) noexcept nogil
         int (*upload_review_callback)(aws_s3_meta_request*, const aws_s3_upload_review*, void*) noexcept nogil
         const aws_uri* endpoint

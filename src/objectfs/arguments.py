@@ -33,6 +33,10 @@ __all__ = [
 MAX_KEY_BYTES = 1024
 """S3's limit for a key, in UTF-8."""
 
+MAX_OFFSET = 2**53
+"""Beyond it no object has a byte: S3's largest are below 2**46. Larger numbers overflow in some servers, which then
+take the range for none and send the whole object."""
+
 MAX_METADATA_BYTES = 2048
 """S3's limit for the names and values of user metadata together."""
 
@@ -182,6 +186,7 @@ def get_options(
         raise InvalidRequestError(f"start={start} counts from the end of the object; end={end} cannot go with it")
     if end is not None and (end < 0 or end < (start or 0)):
         raise InvalidRequestError(f"the range from {start or 0} to {end} is none")
+    start, end = _within(start, end)
     return GetOptions(
         start=start,
         end=end,
@@ -225,8 +230,18 @@ def ranges(given: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
                 raise TypeError(f"ranges[{index}]={pair!r} must be two whole numbers")
         if start < 0 or end < start:
             raise InvalidRequestError(f"ranges[{index}]: the range from {start} to {end} is none")
-        checked.append((start, end))
+        within = _within(start, end)
+        checked.append((within[0] or 0, within[1] or 0))
     return checked
+
+
+def _within(start: int | None, end: int | None) -> tuple[int | None, int | None]:
+    """The same range with its bounds no larger than any server can read."""
+    if end is not None:
+        end = min(end, MAX_OFFSET if end == (start or 0) else MAX_OFFSET + 1)
+    if start is not None:
+        start = max(-MAX_OFFSET, min(start, MAX_OFFSET))
+    return start, end
 
 
 def text_path(path: str | bytes | os.PathLike[Any]) -> str:

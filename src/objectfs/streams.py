@@ -133,9 +133,7 @@ async def in_thread(work: Callable[[Callable[[], None]], T], grace: float = 1.0)
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         stop.set()
+        # first of all: a second cancel ends the wait below, and asyncio complains of an exception that nobody looked at
+        running.add_done_callback(lambda future: future.cancelled() or future.exception())
         await asyncio.wait({running}, timeout=grace)
-        if running.done():
-            running.exception()  # it has been looked at: asyncio need not complain
-        else:
-            running.add_done_callback(lambda future: future.cancelled() or future.exception())
         raise

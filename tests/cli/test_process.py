@@ -100,3 +100,15 @@ def test_serve(tmp_path: Path, stop: signal.Signals) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("arguments", [["version", "-v"], ["doctor"], ["ls", "s3://bucket"], ["cat", "s3://bucket/k"]])
+def test_output_that_cannot_be_written(settings: dict[str, str], arguments: list[str]) -> None:
+    """A full disk behind ``>`` is one sentence, not a traceback."""
+    environment = os.environ | settings
+    subprocess.run([*COMMAND, "cp", "-", "s3://bucket/k"], input=b"content", env=environment, check=True)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == 1
+    assert done.stderr == "objectfs: No space left on device\n"

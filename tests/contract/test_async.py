@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +178,34 @@ def test_several_loops(sim: S3Server, backend: str) -> None:
         asyncio.run(client.put("bucket", f"k{number}", b"x"))
         assert bytes(asyncio.run(client.get("bucket", f"k{number}"))) == b"x"
     client.close()
+
+
+def test_a_stream_cancelled_twice(sim: S3Server, backend: str) -> None:
+    """A second cancel, as asyncio.run sends it, leaves no exception that nobody has looked at."""
+    complaints: list[Any] = []
+    reading, go_on = threading.Event(), threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield bytes(6 * MiB)
+        reading.set()
+        go_on.wait(10)
+        yield bytes(6 * MiB)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        async with objectfs.AsyncClient(**settings(sim, backend, part_size=5 * MiB)) as client:
+            task = asyncio.create_task(client.put("bucket", "k", pieces()))
+            await asyncio.to_thread(reading.wait, 10)
+            for _ in range(2):
+                task.cancel()
+                await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            go_on.set()
+            del task
+            await asyncio.sleep(0.3)
+            gc.collect()
+
+    asyncio.run(main())
+    assert complaints == []

@@ -87,6 +87,17 @@ def test_into_unfit(client: objectfs.Client, bucket: str, stored: str) -> None:
             client.get_into(bucket, stored, target)
 
 
+def test_objects_are_no_bytes(client: objectfs.Client, bucket: str, stored: str) -> None:
+    """An array of Python objects is memory full of addresses: overwriting them would crash the interpreter."""
+    record = np.zeros(200, [("O", "i4"), ("a", "f8")])  # a field of that name is none
+    assert client.get_into(bucket, stored, record) == 1000
+    for target in (np.zeros(1000, object), np.zeros(1000, [("a", "i4"), ("b", object)])):
+        with pytest.raises(TypeError):
+            client.get_into(bucket, stored, target)
+        with pytest.raises(TypeError):
+            client.put(bucket, stored, target)
+
+
 @pytest.mark.parametrize("size", [0, 1, 999])
 def test_into_too_small(client: objectfs.Client, bucket: str, stored: str, size: int) -> None:
     target = bytearray(size)

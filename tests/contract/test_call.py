@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 import urllib.error
@@ -160,3 +161,16 @@ def test_secrets_stay_secret(sim: S3Server, connect: Make, caplog: pytest.LogCap
     for text in texts:
         assert secret not in text
         assert token not in text
+
+
+def test_no_secret_in_any_log(sim: S3Server, connect: Make, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    client = connect(secret_access_key="hidden-secret-key", session_token="hidden-session-token")
+    for verb in (
+        lambda: client.get("bucket", "k"),
+        lambda: client.put("bucket", "k", b"x"),
+        lambda: client.call("ListBuckets"),
+    ):
+        with contextlib.suppress(errors.ObjectFSError):
+            verb()
+    assert "hidden-" not in caplog.text

@@ -211,3 +211,27 @@ def test_file_vanishes(sim: S3Server, connect: Make, tmp_path: Path) -> None:
         assert not client.exists("bucket", "k")
     else:
         assert bytes(client.get("bucket", "k")) == ramp(20 * MiB)
+
+
+def test_long_name(client: objectfs.Client, bucket: str, key: str, tmp_path: Path) -> None:
+    """A name that the file system just takes is no reason to fail for the temporary file's."""
+    client.put(bucket, key, b"content")
+    for name in ("x" * 255, "\N{GRINNING FACE}" * 63):
+        path = tmp_path / name
+        client.get_file(bucket, key, path)
+        assert path.read_bytes() == b"content"
+        path.unlink()
+
+
+def test_no_folder_and_no_object(client: objectfs.Client, bucket: str, key: str, tmp_path: Path) -> None:
+    """The folder is looked at first."""
+    with pytest.raises(errors.LocalFileError) as caught:
+        client.get_file(bucket, key, tmp_path / "none" / "file")
+    assert caught.value.errno == 2
+
+
+def test_multipart_of_a_key_that_is_no_xml(sim: S3Server, connect: Make) -> None:
+    client = connect(part_size=5 * MiB)
+    for key in ("a\x01b", "\ufffe", "a\tb\r\n"):
+        client.put("bucket", key, ramp(11 * MiB))
+        assert bytes(client.get("bucket", key)) == ramp(11 * MiB)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import objectfs
@@ -109,3 +111,58 @@ def test_get_ranges(client: objectfs.Client, bucket: str, key: str) -> None:
         client.get_ranges(bucket, key, [(5, 3)])
     with pytest.raises(TypeError):
         client.get_ranges(bucket, key, [5])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("far", [2**31, 2**40, 2**53, 2**63 - 1, 2**63, 2**64, 10**30])
+def test_bounds_beyond_every_object(client: objectfs.Client, bucket: str, key: str, tmp_path: Path, far: int) -> None:
+    """No server reads numbers of any length; some take a range that they cannot read for none."""
+    data = b"0123456789"
+    client.put(bucket, key, data)
+    target = bytearray(20)
+    assert bytes(client.get(bucket, key, 3, far)) == data[3:]
+    assert bytes(client.get(bucket, key, 0, far)) == data
+    assert bytes(client.get(bucket, key, -far)) == data
+    assert bytes(client.get(bucket, key, far, far)) == b""
+    assert target[: client.get_into(bucket, key, target, 3, far)] == data[3:]
+    assert target[: client.get_into(bucket, key, target, -far)] == data
+    client.get_file(bucket, key, tmp_path / "file", 3, far)
+    assert (tmp_path / "file").read_bytes() == data[3:]
+    assert list(map(bytes, client.get_ranges(bucket, key, [(3, far), (0, 2), (0, far)]))) == [data[3:], b"01", data]
+    for verb in (
+        lambda: client.get(bucket, key, far),
+        lambda: client.get(bucket, key, far, far + 10),
+        lambda: client.get_into(bucket, key, target, far),
+        lambda: client.get_into(bucket, key, bytearray(), far),
+        lambda: client.get_ranges(bucket, key, [(far, far + 10)]),
+    ):
+        with pytest.raises(errors.InvalidRangeError):
+            verb()
+
+
+def test_nothing_of_nothing(client: objectfs.Client, bucket: str, key: str, tmp_path: Path) -> None:
+    """An empty range raises nothing of its own; that there is no object is another matter."""
+    missing = key + "-missing"
+    for verb in (
+        lambda: client.get(bucket, missing, 3, 3),
+        lambda: client.get(bucket, missing, None, 0),
+        lambda: client.get_into(bucket, missing, bytearray(3), 3, 3),
+        lambda: client.get_ranges(bucket, missing, [(3, 3), (0, 0)]),
+        lambda: client.get_file(bucket, missing, tmp_path / "file", 3, 3),
+    ):
+        with pytest.raises(errors.NotFoundError):
+            verb()
+    assert list(tmp_path.iterdir()) == []
+    client.put(bucket, key, b"content")
+    assert bytes(client.get(bucket, key, 3, 3)) == b""
+    assert bytes(client.get(bucket, key, None, 0)) == b""
+    assert client.get_into(bucket, key, bytearray(), 3, 3) == 0
+    assert list(map(bytes, client.get_ranges(bucket, key, [(3, 3), (0, 1)]))) == [b"", b"c"]
+    assert client.get_file(bucket, key, tmp_path / "file", 3, 3).size == 7
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+def test_ranges_of_an_empty_object(client: objectfs.Client, bucket: str, key: str) -> None:
+    client.put(bucket, key, b"")
+    assert list(map(bytes, client.get_ranges(bucket, key, [(0, 10), (0, 100 * 1024 * 1024)]))) == [b"", b""]
+    with pytest.raises(errors.InvalidRangeError):
+        client.get_ranges(bucket, key, [(0, 10), (5, 10)])

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 import objectfs
+from objectfs import errors
+from objectfs.sim import Fault, S3Server
 
+from .conftest import Make
 from .support import MiB, ramp
 
 
@@ -94,3 +97,23 @@ def test_options_and_progress(client: objectfs.Client, bucket: str, key: str) ->
     assert (info.content_type, info.metadata, info.size) == ("a/b", {"m": "1"}, 20 * MiB)
     assert seen == sorted(seen)
     assert seen[-1] >= 20 * MiB
+
+
+@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
+@pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (400, "InvalidRequest")])
+def test_a_stream_whose_checksum_is_refused(
+    sim: S3Server, connect: Make, operation: str, status: int, code: str
+) -> None:
+    """What has been read of a stream cannot be read again: an upload that starts anew must not leave it out."""
+    client = connect(part_size=5 * MiB)
+    data = ramp(32 * MiB)
+    sim.faults.add(Fault(operation, times=1, status=status, code=code, message="the checksum algorithm is unknown"))
+    stored = True
+    try:
+        client.put("bucket", "k", (data[at : at + MiB] for at in range(0, len(data), MiB)))
+    except (errors.UnsupportedError, errors.InvalidRequestError):
+        stored = False
+    assert client.exists("bucket", "k") == stored
+    if stored:
+        assert bytes(client.get("bucket", "k")) == data
+    assert not client.call("ListMultipartUploads", Bucket="bucket").get("Uploads")

@@ -24,7 +24,12 @@ ${CC:-gcc} -O1 -g -fno-omit-frame-pointer -fsanitize=address -fPIC -shared -fvis
     -laws-c-common -ls2n $(test -e "$prefix/lib/libcrypto.a" && echo -lcrypto || echo -l:libcrypto.so) -lpthread -ldl -lrt -lm
 export LD_PRELOAD="$(${CC:-gcc} -print-file-name=libasan.so)"
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=0:exitcode=99:detect_stack_use_after_return=0
-export PYTHONMALLOC=malloc PYTHONPATH="$work" NATIVE_TEST_SOURCE="$work"
+# the finder of an editable installation of objectfs would come before $work, here and in the tests' child processes
+cat >"$work/sitecustomize.py" <<'END'
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if "Redirecting" not in type(finder).__name__]
+END
+export PYTHONMALLOC=malloc PYTHONPATH="$work"
 canary='
 import ctypes
 libc = ctypes.CDLL(None)
@@ -40,7 +45,11 @@ if "$python" -c "$canary" 2>"$work/canary"; then
 fi
 grep -q 'heap-buffer-overflow' "$work/canary" || { cat "$work/canary" >&2; exit 1; }
 echo "canary: heap-buffer-overflow found, as it must be"
-"$python" -c 'from objectfs import _native; print("module:", _native.__file__)'
+module=$("$python" -c 'from objectfs import _native; print(_native.__file__)')
+case $module in
+    "$work"/*) echo "module: $module" ;;
+    *) echo "the tests would run $module, which is not the sanitized one" >&2; exit 1 ;;
+esac
 cd "$root"
 # a report must not vanish in the output that pytest captures and loses when the process dies
 ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$work/report "$python" -m pytest "${SANITIZED_TESTS:-tests/native}" -p no:cacheprovider -o asyncio_default_fixture_loop_scope=function "$@" || status=$?

@@ -15,6 +15,7 @@ from objectfs.types import ObjectInfo, Prefix, PutResult
 __all__ = [
     "DELETE_BATCH",
     "NOT_XML",
+    "check_range",
     "content_range",
     "delete_failure",
     "in_order",
@@ -30,14 +31,41 @@ DELETE_BATCH = 1000
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot carry, not even escaped. S3 takes them in keys all the same."""
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})\Z")
 _CHECKSUMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
 
 
 def content_range(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
     """``(start, end, size)`` of Content-Range, half-open; None if there is none that can be read."""
     match = _CONTENT_RANGE.match(headers.get("content-range", ""))
-    return (int(match[1]), int(match[2]) + 1, int(match[3])) if match else None
+    if match is None:
+        return None
+    start, end, size = int(match[1]), int(match[2]) + 1, int(match[3])
+    return (start, end, size) if start < end <= size else None
+
+
+def check_range(headers: Mapping[str, str], start: int, end: int | None) -> tuple[int, int, int]:
+    """``(start, end, size)`` of the answer to a range, which must be the one that was asked for.
+
+    Args:
+        headers: of the answer, names in lower case.
+        start: what was asked for; negative for a suffix.
+        end: half-open; None for all that follows.
+
+    Raises:
+        UnsupportedError: it is no answer to a range at all.
+        ServerError: it answers something else. Its bytes would be the wrong ones.
+    """
+    if "content-range" not in headers:
+        raise errors.UnsupportedError("the endpoint does not answer ranges: it sent the whole object")
+    found = content_range(headers)
+    if found is not None:
+        size = found[2]
+        wanted = (max(0, size + start), size) if start < 0 else (start, size if end is None else min(end, size))
+        if found[:2] == wanted:
+            return found
+    asked = f"bytes={start}" if start < 0 else f"bytes={start}-{'' if end is None else end - 1}"
+    raise errors.ServerError(f"asked for {asked}, the server answered with {headers['content-range']!r}")
 
 
 def total_size(headers: Mapping[str, str]) -> int | None:

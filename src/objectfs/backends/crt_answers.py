@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from typing import Any
 from urllib.parse import quote
 
 from objectfs import errors
-from objectfs.backends.answers import object_info
+from objectfs.backends.answers import check_range, object_info
 from objectfs.backends.base import GetOptions
 from objectfs.types import ObjectInfo
 
 __all__ = [
-    "check_length",
+    "answered",
     "conditions",
     "make_info",
     "object_size",
     "pinned",
     "pinned_conditions",
     "query",
+    "refused",
     "too_small",
 ]
 
@@ -42,9 +44,14 @@ def query(options: GetOptions) -> str:
 
 
 def object_size(response: Any) -> int:
-    """The object's size, from Content-Range or Content-Length."""
+    """The object's size, from Content-Range or Content-Length, or from what came of a body of unknown length."""
     total: int = response.total
-    return total if total >= 0 else int(response.header(b"content-length") or 0)
+    if total >= 0:
+        return total
+    text = response.header(b"content-length")
+    if text is None:
+        return len(response.body) if response.body is not None else 0
+    return int(text) if text.isdigit() else 0
 
 
 def make_info(bucket: str, key: str, response: Any, size: int) -> ObjectInfo:
@@ -52,24 +59,56 @@ def make_info(bucket: str, key: str, response: Any, size: int) -> ObjectInfo:
     return object_info(bucket, key, response.headers, size=size, validated=response.validated)
 
 
-def check_length(response: Any, bucket: str, key: str, body: Any) -> None:
-    """No short answer passes for a whole one, whatever the server's headers said."""
-    if response.status != 206:
-        return
-    have = len(body) if body is not None else 0
-    if response.total < 0:
-        text = (response.header(b"content-range") or b"").decode("latin-1")
-        raise errors.TruncatedError(
-            f"the answer to a range does not say what it is a part of (Content-Range: {text})",
-            operation="GetObject",
-            bucket=bucket,
-            key=key,
-        )
-    expected = response.end - response.first
-    if have != expected:
-        raise errors.TruncatedError(
-            f"{have} of {expected} bytes arrived", operation="GetObject", bucket=bucket, key=key
-        )
+def answered(
+    response: Any, bucket: str, key: str, start: int, end: int | None, have: int, whole: bool = False
+) -> tuple[int, int, int]:
+    """``(start, end, size)`` of what an answer brought, which must be what was asked for, and all of it.
+
+    Args:
+        start, end: the range that was asked for, as for ``check_range``.
+        have: bytes of content that arrived.
+        whole: no range of the object was wanted, so that all of it is an answer too.
+    """
+    if response.total >= 0:  # read natively: most answers end here
+        size = response.total
+        wanted = (max(0, size + start), size) if start < 0 else (start, size if end is None else min(end, size))
+        if (response.first, response.end) == wanted and have == response.end - response.first:
+            return response.first, response.end, size
+    where: dict[str, Any] = {"operation": "GetObject", "bucket": bucket, "key": key}
+    length = response.header(b"content-length")
+    if response.status not in (200, 206):
+        raise errors.ServerError(f"the server answered a GET with the status {response.status}", **where)
+    if response.header(b"content-range") is None:
+        if length == b"0":  # an empty object, by a server that does not answer 416 for it
+            if start > 0:
+                raise errors.InvalidRangeError("the object is empty", status=response.status, **where)
+            return 0, 0, 0
+        if whole:
+            chunked = (response.header(b"transfer-encoding") or b"").lower().endswith(b"chunked")
+            if length is None and not chunked:
+                raise errors.TruncatedError("the answer does not say how long the content is", **where)
+            return 0, have, have
+    try:
+        found = check_range(response.headers, start, end)
+    except errors.ObjectFSError as error:
+        error.operation, error.bucket, error.key = "GetObject", bucket, key
+        raise
+    if have != found[1] - found[0]:
+        raise errors.TruncatedError(f"{have} of {found[1] - found[0]} bytes arrived", **where)
+    return found
+
+
+def refused(response: Any) -> bool:
+    """Whether the answer to a request that stores or deletes is a failure. S3 may find out after its status line has
+    gone out, and then answers 200 with an error document; and what is no document at all comes from somebody else."""
+    if response.error_code or response.status >= 300:
+        return True
+    if not response.body:
+        return False
+    try:
+        return ET.fromstring(bytes(response.body)).tag.rpartition("}")[2] == "Error"
+    except ET.ParseError:
+        return True
 
 
 def pinned(error: errors.ObjectFSError, options: GetOptions) -> errors.ObjectFSError:

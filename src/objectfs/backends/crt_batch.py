@@ -8,10 +8,10 @@ from typing import Any
 from objectfs import _native, errors
 from objectfs.backends.answers import require_one
 from objectfs.backends.base import GetOptions, Steps
-from objectfs.backends.crt_answers import check_length, conditions, make_info, object_size
+from objectfs.backends.crt_answers import answered, conditions, make_info, object_size
 from objectfs.backends.crt_base import all_of
 from objectfs.backends.crt_errors import failure
-from objectfs.backends.crt_get import GetVerbs
+from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
 from objectfs.types import Buffer, OnError
 
 __all__ = ["BatchVerbs"]
@@ -35,15 +35,18 @@ class BatchVerbs(GetVerbs):
         probe = PROBE if len(keys) > 2 * PROBE else len(keys)
         for chunk in (keys[:probe], keys[probe:]):
             if chunk:
-                found = yield from self._get_chunk(bucket, chunk, on_error, room)
+                found, ranged = yield from self._get_chunk(bucket, chunk, on_error, room)
                 results.extend(found)
                 sizes = [len(item) for item in found if not isinstance(item, Exception)]
                 largest = min(max(sizes, default=0), self.part_size)
-                room = largest if largest > SMALL else 0
+                room = largest if largest > SMALL and ranged else 0
         return results
 
-    def _get_chunk(self, bucket: str, keys: Sequence[str], on_error: OnError, room: int) -> Steps[list[Any]]:
-        """``room``: bytes to receive each object in; 0 to let the C library collect it."""
+    def _get_chunk(
+        self, bucket: str, keys: Sequence[str], on_error: OnError, room: int
+    ) -> Steps[tuple[list[Any], bool]]:
+        """The results, and whether the endpoint answers ranges. ``room``: bytes to receive each object in; 0 to let
+        the C library collect it."""
         target = self.target(bucket)
         options = GetOptions()
         asked = room or self.part_size
@@ -61,18 +64,18 @@ class BatchVerbs(GetVerbs):
             self._raise_cause(bucket, keys, responses)
         results: list[Any] = []
         for key, response, buffer in zip(keys, responses, buffers, strict=True):
-            if response.complete:  # what most batches consist of: at once
+            if response.complete and response.end <= asked:  # what most batches consist of: at once
                 body = response.take_body()
                 body._describe(make_info, bucket, key, response, len(body))
                 results.append(body)
                 continue
             try:
-                results.append((yield from self._one_of_many(bucket, key, options, response, buffer)))
+                results.append((yield from self._one_of_many(bucket, key, options, response, buffer, asked)))
             except errors.ObjectFSError as error:
                 if on_error == "raise":
                     raise
                 results.append(error)
-        return results
+        return results, all(response.status != 200 for response in responses)
 
     def _raise_cause(self, bucket: str, keys: Sequence[str], responses: Sequence[Any]) -> None:
         """The failure that stopped a batch, not the cancelling that it led to. Empty objects (416) are none."""
@@ -80,7 +83,9 @@ class BatchVerbs(GetVerbs):
             if response.error_code and response.status != 416 and response.error != "AWS_ERROR_S3_CANCELED":
                 raise failure(response, "GetObject", bucket, key)
 
-    def _one_of_many(self, bucket: str, key: str, options: GetOptions, response: Any, buffer: Any) -> Steps[Any]:
+    def _one_of_many(
+        self, bucket: str, key: str, options: GetOptions, response: Any, buffer: Any, asked: int
+    ) -> Steps[Any]:
         if response.error_code or response.status >= 300:
             error = failure(response, "GetObject", bucket, key)
             if not isinstance(error, errors.InvalidRangeError):
@@ -92,8 +97,7 @@ class BatchVerbs(GetVerbs):
             body = buffer
         else:
             body = response.take_body()
-        check_length(response, bucket, key, body)
-        total = object_size(response) if response.status == 206 else len(body)
+        total = answered(response, bucket, key, 0, asked, len(body), whole=True)[2]
         if total > len(body):
             return (yield from self._rest(bucket, key, options, response, 0, total, body))
         body._describe(make_info, bucket, key, response, total)
@@ -104,9 +108,15 @@ class BatchVerbs(GetVerbs):
     ) -> Steps[list[Buffer]]:
         target = self.target(bucket)
         common = target.headers(conditions(options))
-        wanted = [(start, end) for start, end in ranges if end > start]
-        if not wanted:
+        asked = [(start, end) for start, end in ranges if end > start]
+        if not asked:
+            if ranges:  # whether the object is there
+                yield from self.head(bucket, key, options)
             return [_native.Buffer(0) for _ in ranges]
+        wanted = asked
+        if max(end - start for start, end in asked) > WHOLE_OBJECT:  # no memory for what lies beyond the object
+            total = object_size((yield from self._ranged(bucket, key, options, common, asked[0][0], asked[0][0] + 1)))
+            wanted = [(start, max(start + 1, min(end, total))) for start, end in asked]
         requests, buffers = [], []
         for start, end in wanted:
             # a long range goes in parallel into memory of its own
@@ -115,37 +125,25 @@ class BatchVerbs(GetVerbs):
             requests.append(self._get_request(target, key, common, options, f"{start}-{end - 1}", **more))
             buffers.append(buffer)
         responses = yield from all_of(target.engine.start(requests, window=self.window, stop_on_error=True))
+        for response in responses:  # the cause before the cancelled rest
+            if response.error_code and response.status != 416 and response.error != "AWS_ERROR_S3_CANCELED":
+                raise failure(response, "GetObject", bucket, key)
         etags = set()
         found: dict[tuple[int, int], Any] = {}
-        for response in responses:  # the cause before the cancelled rest
-            if response.error_code and response.error != "AWS_ERROR_S3_CANCELED":
-                raise failure(response, "GetObject", bucket, key)
-        for (start, end), response, buffer in zip(wanted, responses, buffers, strict=True):
+        for pair, (start, end), response, buffer in zip(asked, wanted, responses, buffers, strict=True):
             if response.error_code or response.status >= 300:
-                raise failure(response, "GetObject", bucket, key)
-            total = object_size(response)
-            expected = min(end, total) - start
-            content_range = response.header(b"content-range")
-            if content_range is not None and not content_range.startswith(b"bytes %d-" % start):
-                raise errors.TruncatedError(
-                    f"asked for bytes {start}-{end - 1}, the server answered with {content_range!r}",
-                    operation="GetObject",
-                    bucket=bucket,
-                    key=key,
-                )
-            if buffer is None:
+                error = failure(response, "GetObject", bucket, key)
+                if not isinstance(error, errors.InvalidRangeError) or start > 0:
+                    raise error
+                response = yield from self._require_empty(bucket, key, options, error)
+                buffer = _native.Buffer(0)
+            elif buffer is None:
                 buffer = response.take_body()
             else:
                 buffer._shrink(response.received)
-            if len(buffer) != expected:
-                raise errors.TruncatedError(
-                    f"{len(buffer)} of {expected} bytes arrived",
-                    operation="GetObject",
-                    bucket=bucket,
-                    key=key,
-                )
+            total = answered(response, bucket, key, start, end, len(buffer))[2]
             buffer._describe(make_info, bucket, key, response, total)
             etags.add(response.header(b"etag"))
-            found[start, end] = buffer
+            found[pair] = buffer
         require_one(etags, bucket, key)
         return [found[start, end] if end > start else _native.Buffer(0) for start, end in ranges]

@@ -45,15 +45,18 @@ class CallVerbs(CrtBase):
         try:
             return request.parse(response.status, response.headers, content)
         except Exception as error:
-            answer = getattr(error, "response", None)
-            if not isinstance(answer, dict):
+            if isinstance(error, errors.ObjectFSError):
                 raise
-            details = answer.get("Error", {})
+            answer = getattr(error, "response", None)
+            details = answer.get("Error", {}) if isinstance(answer, dict) else {}
+            message = details.get("Message")
+            if response.status < 300 and message is None:
+                message = "the server's answer cannot be read"
             raise errors.from_response(
                 operation,
                 status=response.status,
                 code=details.get("Code"),
-                message=details.get("Message"),
+                message=message,
                 bucket=bucket,
                 key=key,
                 headers=response.headers,

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from itertools import islice
 from urllib.parse import quote
 
-from objectfs import _native, errors
+from objectfs import _native
 from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure
 from objectfs.backends.base import Steps
+from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase, Target, all_of, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_upload import XMLNS, xml_text
@@ -25,7 +26,7 @@ class DeleteVerbs(CrtBase):
     def delete(self, bucket: str, key: str, version_id: str | None = None) -> Steps[None]:
         target = self.target(bucket)
         response = yield from one(target.engine.start([_delete_request(target, key, version_id)]))
-        if response.error_code or response.status >= 300:
+        if refused(response):
             raise failure(response, "DeleteObject", bucket, key)
 
     def delete_many(self, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
@@ -52,9 +53,9 @@ class DeleteVerbs(CrtBase):
         path = target.path(None, "delete=")
         request = _native.Request(b"DeleteObjects", b"POST", path, target.native, headers, body=body)
         response = yield from one(target.engine.start([request]))
-        if response.error_code or response.status >= 300:
+        if refused(response):
             raise failure(response, "DeleteObjects", bucket, None)
-        return _failures(bucket, bytes(response.body or b""))
+        return _failures(bucket, ET.fromstring(bytes(response.body))) if response.body else {}
 
     def _delete_each(self, bucket: str, keys: list[str]) -> Steps[dict[str, Exception]]:
         """Keys that no XML document can name."""
@@ -64,7 +65,7 @@ class DeleteVerbs(CrtBase):
         return {
             key: failure(response, "DeleteObject", bucket, key)
             for key, response in zip(keys, responses, strict=True)
-            if response.error_code or response.status >= 300
+            if refused(response)
         }
 
 
@@ -73,17 +74,10 @@ def _delete_request(target: Target, key: str, version_id: str | None) -> _native
     return _native.Request(b"DeleteObject", b"DELETE", target.path(key, query), target.native, target.headers())
 
 
-def _failures(bucket: str, body: bytes) -> dict[str, Exception]:
+def _failures(bucket: str, document: ET.Element) -> dict[str, Exception]:
     found: dict[str, Exception] = {}
-    if b"<Error>" in body:
-        try:
-            document = ET.fromstring(body)
-        except ET.ParseError as error:
-            raise errors.TruncatedError(
-                f"the answer is no complete document: {error}", operation="DeleteObjects", bucket=bucket
-            ) from None
-        for element in document:
-            if element.tag.rpartition("}")[2] == "Error":
-                item = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
-                found[item.get("Key", "")] = delete_failure(bucket, item)
+    for element in document:
+        if element.tag.rpartition("}")[2] == "Error":
+            item = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+            found[item.get("Key", "")] = delete_failure(bucket, item)
     return found

@@ -26,8 +26,13 @@ _BY_NAME: dict[str, type[errors.ObjectFSError]] = {
     "AWS_ERROR_HTTP_RESPONSE_FIRST_BYTE_TIMEOUT": errors.TimeoutError,
     "AWS_ERROR_S3_CANCELED": errors.CancelledError,
     "AWS_ERROR_S3_RESPONSE_CHECKSUM_MISMATCH": errors.ChecksumError,
-    "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": errors.TruncatedError,
-    "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": errors.TruncatedError,
+    # more than was asked for, or no answer to a range
+    "AWS_ERROR_DEST_COPY_TOO_SMALL": errors.UnsupportedError,
+    "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": errors.UnsupportedError,
+    "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": errors.ServerError,
+    "AWS_ERROR_S3_INVALID_RESPONSE_STATUS": errors.ServerError,
+    # of a download: a part that is shorter than its Content-Range, seen while the checksums of the parts are combined
+    "AWS_ERROR_INVALID_STATE": errors.TruncatedError,
     "AWS_ERROR_S3_INCORRECT_CONTENT_LENGTH": errors.ObjectChangedError,
     "AWS_ERROR_SHORT_BUFFER": errors.BufferTooSmallError,
     "AWS_ERROR_S3_OBJECT_MODIFIED": errors.ObjectChangedError,
@@ -74,12 +79,14 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
     status = response.status
     if not status and name in _UNTOLD:
         status, code = _UNTOLD[name]
-    if status >= 300 or (status and code):
+    if status >= 300 or (status and (code or name is None)):
+        if status < 300 and code is None:
+            text = "the server's answer cannot be read"
         return errors.from_response(
             where["operation"],
             status=status,
             code=code,
-            message=_first(_MESSAGE, body) or (text if name in _UNTOLD else None),
+            message=_first(_MESSAGE, body) or (text if name in _UNTOLD or name is None else None),
             bucket=bucket,
             key=key,
             headers=response.headers,
@@ -95,10 +102,8 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
         )
     elif cls is None and name is not None and name.startswith("AWS_IO_TLS"):
         cls = errors.TLSError
-    elif cls is None and name is not None and name.startswith("AWS_IO_SOCKET"):
+    elif cls is None and name is not None and name.startswith(("AWS_IO_SOCKET", "AWS_ERROR_HTTP")):
         cls = errors.ConnectionFailedError
-    elif cls is None and name is not None and name.startswith("AWS_ERROR_HTTP"):
-        cls = errors.TruncatedError if response.truncated else errors.ConnectionFailedError
     if cls is None:
         cls = errors.NativeError
     return cls(text or "the transfer failed", crt_error=name, hint=_HINTS.get(cls), **where)

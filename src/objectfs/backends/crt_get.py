@@ -14,7 +14,7 @@ from objectfs import _native, errors
 from objectfs.backends.answers import object_info
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import (
-    check_length,
+    answered,
     conditions,
     make_info,
     object_size,
@@ -25,6 +25,7 @@ from objectfs.backends.crt_answers import (
 )
 from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.memory import writable_view
 from objectfs.types import Buffer, ObjectInfo
 
 __all__ = ["WHOLE_OBJECT", "GetVerbs"]
@@ -60,36 +61,46 @@ class GetVerbs(CrtBase):
         return response
 
     def _first(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
-        """The first part of what is asked for: (response or None if empty, start, end), start and end absolute."""
+        """The first part of what is asked for: (response, start, end), start and end absolute."""
         start, end = options.start, options.end
-        if start is not None and start < 0:
-            if -start > self.part_size:  # a long suffix: its start must be known to go on from
-                info = yield from self.head(bucket, key, options)
-                start, end = max(0, info.size + start), info.size
-            else:
-                response = yield from self._ranged(bucket, key, options, common, f"{start}")
-                total = object_size(response)
-                return response, max(0, total + start), total
+        whole = not start and end is None
+        if start is not None and start < -self.part_size:  # a long suffix: its start must be known to go on from
+            response = yield from self._ranged(bucket, key, options, common, -1, None)
+            end = object_size(response)
+            start = max(0, end + start)
+            if end == 0:
+                return response, 0, 0
         start = start or 0
-        if end is not None and end <= start:
-            return None, start, start
-        last = start + self.part_size - 1
-        if end is not None:
-            last = min(last, end - 1)
-        response = yield from self._ranged(bucket, key, options, common, f"{start}-{last}")
+        if end is not None and end <= start:  # HTTP cannot ask for no bytes; whether the object is there, HEAD tells
+            return (yield from self._head(bucket, key, options)), start, start
+        last = start + self.part_size if end is None else min(start + self.part_size, end)
+        response = yield from self._ranged(bucket, key, options, common, start, None if start < 0 else last, whole)
         total = object_size(response)
-        return response, start, total if end is None else min(end, total)
+        return response, max(0, total + start) if start < 0 else start, total if end is None else min(end, total)
 
-    def _ranged(self, bucket: str, key: str, options: GetOptions, common: Any, byte_range: str) -> Steps[Any]:
-        """One ranged GET. For an empty object, whose ranges are refused, HEAD's answer."""
+    def _ranged(
+        self,
+        bucket: str,
+        key: str,
+        options: GetOptions,
+        common: Any,
+        start: int,
+        end: int | None,
+        whole: bool = False,
+    ) -> Steps[Any]:
+        """One ranged GET, whose answer is that range. For an empty object, whose ranges are refused, HEAD's answer.
+
+        ``whole``: the caller wants all of the object, so an endpoint that knows no ranges may send it.
+        """
         target = self.target(bucket)
-        response = yield from one(target.engine.start([self._get_request(target, key, common, options, byte_range)]))
+        asked = f"{start}" if start < 0 else f"{start}-{'' if end is None else end - 1}"
+        response = yield from one(target.engine.start([self._get_request(target, key, common, options, asked)]))
         if response.error_code or response.status >= 300:
             error = failure(response, "GetObject", bucket, key)
-            if not isinstance(error, errors.InvalidRangeError) or byte_range[0] not in "0-":
+            if not isinstance(error, errors.InvalidRangeError) or start > 0:
                 raise error
             return (yield from self._require_empty(bucket, key, options, error))
-        check_length(response, bucket, key, response.body)
+        answered(response, bucket, key, start, end, len(response.body) if response.body is not None else 0, whole)
         return response
 
     def _require_empty(self, bucket: str, key: str, options: GetOptions, error: Exception) -> Steps[_native.Response]:
@@ -118,8 +129,6 @@ class GetVerbs(CrtBase):
         body: Any = None,
     ) -> Steps[Any]:
         """The whole content in one Buffer, given the response to its first part (and its body, if elsewhere)."""
-        if response is None:
-            return _native.Buffer(0)
         total = object_size(response)
         if body is None:
             body = response.take_body()
@@ -175,48 +184,48 @@ class GetVerbs(CrtBase):
         return response
 
     def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
-        outer = memoryview(buffer)
-        view = memoryview(b"")
+        view = writable_view(buffer)
         try:
-            if outer.readonly:
-                raise ValueError("the buffer is read-only")
-            if not outer.c_contiguous:
-                raise ValueError("the buffer is not C-contiguous")
-            view = outer.cast("B") if outer.nbytes else memoryview(bytearray())
             return (yield from self._get_into(bucket, key, view, options))
         finally:
             # an exception's traceback would keep the caller's buffer exported; what still runs keeps its own hold
-            for held in (view, outer):
-                with contextlib.suppress(BufferError):
-                    held.release()
+            with contextlib.suppress(BufferError):
+                view.release()
 
     def _get_into(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:
         start, end, room = options.start or 0, options.end, len(view)
-        if start < 0 or room == 0:
-            info = yield from self.head(bucket, key, options)
-            start, end = (max(0, info.size + start) if start < 0 else start), min(info.size, end or info.size)
+        everything = start == 0 and end is None
         if end is not None and end <= start:
-            if start and options.start == start and room == 0 and options.end is None:
-                raise errors.InvalidRangeError(
-                    "the range lies outside the object", operation="GetObject", bucket=bucket, key=key
-                )
+            yield from self._head(bucket, key, options)
             return 0
-        if end is not None and room == 0:
-            raise too_small(bucket, key, end - start, room)
         target = self.target(bucket)
-        common = target.headers(conditions(options))
-        whole = start == 0 and end is None and room > self.part_size and self.validate_whole is not None
-        last, byte_range = start, None
-        if not whole:
-            last = start + room - 1 if end is None else min(end, start + room) - 1
-            byte_range = f"{start}-{last}"
+        wanted = conditions(options)
+        several = room > self.part_size
+        if start < 0 or room == 0:  # where the content begins, or that it is too long, the object's size tells
+            asked = (start if start >= -self.part_size else -1, None) if start < 0 else (start, start + 1)
+            response = yield from self._ranged(bucket, key, options, target.headers(wanted), *asked)
+            total = object_size(response)
+            suffix, start = start, max(0, total + start) if start < 0 else start
+            end = total if end is None else min(end, total)
+            if end - start > room:
+                raise too_small(bucket, key, end - start, room)
+            if end <= start:
+                return 0
+            if asked[0] == suffix:
+                _native.copy_into(view, 0, response.body)
+                return end - start
+            several, etag = True, response.headers.get("etag")
+            wanted = {**wanted, **({"If-Match": etag} if etag else {})}
+        common = target.headers(wanted)
+        whole = everything and room > self.part_size and self.validate_whole is not None
+        last = start + room if end is None else min(end, start + room)
         request = self._get_request(
             target,
             key,
             common,
             options,
-            byte_range,
-            recv=view if whole else view[: last - start + 1],
+            None if whole else f"{start}-{last - 1}",
+            recv=view if whole else view[: last - start],
             validate=self.validate_whole if whole else self.validate,
             max_connections=self.large_connections if room > self.part_size else 0,
         )
@@ -226,8 +235,12 @@ class GetVerbs(CrtBase):
             if isinstance(error, errors.InvalidRangeError) and start == 0:
                 yield from self._require_empty(bucket, key, options, error)
                 return 0
+            if isinstance(error, errors.UnsupportedError) and error.crt_error:  # the answer was none to a range
+                if everything:
+                    return (yield from self._unranged_into(bucket, key, view, options, common))
+                yield from self._ranged(bucket, key, options, common, start, start + 1)  # says what it is
             # several requests: a 412 comes from the If-Match that all but the first carry
-            raise pinned(error, options) if room > self.part_size else error
+            raise pinned(error, options) if several else error
         total = object_size(response)
         content = (total if end is None else min(end, total)) - start
         if content > room:
@@ -240,3 +253,17 @@ class GetVerbs(CrtBase):
                 key=key,
             )
         return int(response.received)
+
+    def _unranged_into(self, bucket: str, key: str, view: memoryview, options: GetOptions, common: Any) -> Steps[int]:
+        """All of an object from an endpoint that does not answer ranges."""
+        target = self.target(bucket)
+        response = yield from one(target.engine.start([self._get_request(target, key, common, options, None)]))
+        if response.error_code or response.status >= 300:
+            raise failure(response, "GetObject", bucket, key)
+        have = len(response.body) if response.body is not None else 0
+        answered(response, bucket, key, 0, None, have, whole=True)
+        if have > len(view):
+            raise too_small(bucket, key, have, len(view))
+        if have:
+            _native.copy_into(view, 0, response.body)
+        return have

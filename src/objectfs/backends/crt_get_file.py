@@ -30,19 +30,19 @@ class FileVerbs(GetVerbs):
         where = {"operation": "GetObject", "bucket": bucket, "key": key}
         if os.path.isdir(path):
             raise errors.LocalFileError(f"it is a folder: {path}", errno=21, filename=path, **where)
+        folder = os.path.dirname(path) or "."
+        if not os.path.isdir(folder):  # before anybody is asked for anything
+            missing = OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            raise errors.LocalFileError.from_oserror(missing, **where)
         response, start, end = yield from self._first(bucket, key, options, common)
         if os.path.exists(path) and not os.path.isfile(path):
             yield from self._to_special(bucket, key, options, path, response, start, end)
-            return (
-                make_info(bucket, key, response, object_size(response))
-                if response is not None
-                else (yield from self.head(bucket, key, options))
-            )
+            return make_info(bucket, key, response, object_size(response))
         temporary = ""
         try:
             temporary = _temporary_beside(path)
-            total = object_size(response) if response is not None else 0
-            body = response.body if response is not None and response.body is not None else b""
+            total = object_size(response)
+            body = response.body if response.body is not None else b""
             whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validate_whole is not None
             if not whole:
                 with open(temporary, "wb", buffering=0) as file:
@@ -63,20 +63,18 @@ class FileVerbs(GetVerbs):
             if temporary:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
-        if response is None:
-            return (yield from self.head(bucket, key, options))
         return make_info(bucket, key, response, total)
 
     def _to_special(
         self, bucket: str, key: str, options: GetOptions, path: str, response: Any, start: int, end: int
     ) -> Steps[None]:
         """Into a device or a pipe, which has a name already and keeps it: in order, a part at a time."""
-        body = response.body if response is not None and response.body is not None else b""
+        body = response.body if response.body is not None else b""
         try:
             with open(path, "wb", buffering=0) as file:
                 write_all(file, body)
                 offset = start + len(body)
-                pin = replace(options, if_match=response.headers.get("etag") if response is not None else None)
+                pin = replace(options, if_match=response.headers.get("etag"))
                 while offset < end:
                     stop = min(end, offset + self.large_connections * self.part_size)
                     block = yield from self.get(bucket, key, replace(pin, start=offset, end=stop))
@@ -123,18 +121,21 @@ class FileVerbs(GetVerbs):
             if isinstance(error, errors.LocalFileError):
                 raise _local_cause(error, temporary, end - start)
             raise pinned(error, options)
-        size = os.stat(temporary).st_size
-        if size != end - start:
+        # counted: parts are written where they belong, so the file's size says nothing of a short one
+        if offset + response.received != end - start:
             raise errors.TruncatedError(
-                f"{size} of {end - start} bytes were written", operation="GetObject", bucket=bucket, key=key
+                f"{offset + response.received} of {end - start} bytes arrived",
+                operation="GetObject",
+                bucket=bucket,
+                key=key,
             )
         return response
 
 
 def _temporary_beside(path: str) -> str:
     """An empty file in the same folder, with the mode that a new file would have."""
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{name[:80]}.", suffix=".part", dir=folder)
+    # a name of its own: one made of the file's could be too long where that is not
+    handle, temporary = tempfile.mkstemp(prefix=".objectfs-", suffix=".tmp", dir=os.path.dirname(os.path.abspath(path)))
     try:
         if hasattr(os, "fchmod"):
             os.fchmod(handle, 0o666 & ~_umask())
@@ -169,5 +170,5 @@ def _local_cause(error: errors.LocalFileError, path: str, needed: int) -> errors
         with contextlib.suppress(OSError):
             if shutil.disk_usage(os.path.dirname(path)).free < needed:
                 error.errno = errno.ENOSPC
-                error.message = f"no space left on the device: {path}"
+                error.message = os.strerror(errno.ENOSPC)
     return error

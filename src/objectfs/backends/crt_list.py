@@ -47,7 +47,12 @@ class ListVerbs(CrtBase):
         try:
             objects, prefixes, following = _native.parse_list(response.body or b"")
         except ValueError as error:
-            raise errors.TruncatedError(str(error), operation="ListObjectsV2", bucket=bucket) from None
+            raise errors.ServerError(
+                f"the server's answer cannot be read: {error}",
+                operation="ListObjectsV2",
+                bucket=bucket,
+                status=response.status,
+            ) from None
         return ListPage(
             in_order(
                 (
@@ -74,5 +79,8 @@ def _decoded(name: str) -> str:
 def _iso(text: str | None) -> datetime | None:
     if not text:
         return None
-    when = datetime.fromisoformat(text)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return None
     return when if when.tzinfo is not None else when.replace(tzinfo=UTC)

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape, unescape
 from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import PutOptions, Steps
+from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
 from objectfs.types import PutResult
@@ -82,16 +83,12 @@ class Upload:
             if self.algorithm.startswith("CRC"):
                 headers["x-amz-checksum-type"] = "FULL_OBJECT"
         response = yield from one(self._start("CreateMultipartUpload", "POST", "uploads=", headers, None))
+        # no look at the document but for what is wanted: a key in it may hold what XML cannot
         if response.error_code or response.status >= 300:
             raise failure(response, "CreateMultipartUpload", self.bucket, self.key)
         found = _UPLOAD_ID.search(bytes(response.body or b""))
         if found is None:
-            raise errors.TruncatedError(
-                "the answer names no upload",
-                operation="CreateMultipartUpload",
-                bucket=self.bucket,
-                key=self.key,
-            )
+            raise failure(response, "CreateMultipartUpload", self.bucket, self.key)
         self.id = quote(unescape(found[1].decode()), safe="-_.~")
 
     def part_request(self, number: int, view: memoryview) -> Any:
@@ -109,9 +106,14 @@ class Upload:
     def collect(self, responses: Iterable[Any]) -> None:
         """Note the parts' ETags, or raise the first cause of a failure."""
         for _, response in cause_first(None, list(responses)):
-            if response.error_code or response.status >= 300:
+            if refused(response):
                 raise failure(response, "UploadPart", self.bucket, self.key)
-            self.etags.append(response.headers.get("etag", ""))
+            etag = response.headers.get("etag")
+            if not etag:
+                raise errors.ServerError(
+                    "the answer to a part names no ETag", operation="UploadPart", bucket=self.bucket, key=self.key
+                )
+            self.etags.append(etag)
             self.checksums.append(response.headers.get(f"x-amz-checksum-{(self.algorithm or '').lower()}"))
 
     def complete(self) -> Steps[PutResult]:

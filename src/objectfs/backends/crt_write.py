@@ -18,9 +18,11 @@ from typing import Any
 from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
+from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase, all_of, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_upload import Upload, cause_first, object_headers, write_conditions
+from objectfs.backends.memory import readable_view
 from objectfs.types import PutResult
 
 __all__ = ["WriteVerbs"]
@@ -31,13 +33,6 @@ MAX_PARTS = 10_000
 
 STREAM_PARTS = 4
 """Parts of a stream that are on their way at once; each holds a buffer of one part."""
-
-
-def _bytes_view(data: ReadableBuffer) -> memoryview:
-    view = memoryview(data)
-    if not view.c_contiguous:
-        raise ValueError("the data is not C-contiguous")
-    return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 class WriteVerbs(CrtBase):
@@ -57,7 +52,7 @@ class WriteVerbs(CrtBase):
         )
 
     def put(self, bucket: str, key: str, data: ReadableBuffer, options: PutOptions) -> Steps[PutResult]:
-        view = _bytes_view(data)
+        view = readable_view(data)
         send = self._put_once if len(view) <= 2 * self.part_size else self._put_parts
         try:
             return (yield from self.checksums.upload(lambda a: send(bucket, key, view, options, a)))
@@ -72,7 +67,7 @@ class WriteVerbs(CrtBase):
         target = self.target(bucket)
         common = target.headers(object_headers(options), write_conditions(options))
         response = yield from one(target.engine.start([self._put_request(target, key, common, view, algorithm)]))
-        if response.error_code or response.status >= 300:
+        if refused(response):
             raise failure(response, "PutObject", bucket, key)
         return put_result(response.headers)
 
@@ -144,7 +139,7 @@ class WriteVerbs(CrtBase):
             max_connections=self.large_connections,
         )
         response = yield from one(target.engine.start([request]))
-        if response.error_code or response.status >= 300:
+        if refused(response):
             error = failure(response, "PutObject", bucket, key)
             if isinstance(error, errors.LocalFileError):
                 os.stat(path)  # the usual cause, with its own name: it vanished
@@ -190,9 +185,12 @@ class WriteVerbs(CrtBase):
                 if ended:
                     break
                 spare = bytearray(size)
-                if len(running) >= STREAM_PARTS:
+                # What has been read cannot be read again, should the checksum be refused: until an endpoint has
+                # taken one, nothing is read beyond the first part, which is kept.
+                if len(running) >= (STREAM_PARTS if self.checksums.settled else 1):
                     op, done = running.popleft()
                     upload.collect((yield op))
+                    self.checksums.settled = True
                     if len(done) == size and done.obj is not first.obj:
                         spare = done.obj  # type: ignore[assignment]
                 part, ended = _read_part(read, spare)
@@ -214,7 +212,7 @@ class WriteVerbs(CrtBase):
     def put_many(
         self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions
     ) -> Steps[dict[str, PutResult]]:
-        views = {key: _bytes_view(data) for key, data in items.items()}
+        views = {key: readable_view(data) for key, data in items.items()}
         small = [key for key, view in views.items() if len(view) <= 2 * self.part_size]
         results: dict[str, PutResult] = {}
         if small and not self.checksums.settled:  # let one find out what the endpoint takes
@@ -227,7 +225,7 @@ class WriteVerbs(CrtBase):
             requests = [self._put_request(target, key, common, views[key], algorithm) for key in small]
             responses = yield from all_of(target.engine.start(requests, window=self.window, stop_on_error=True))
             for key, response in cause_first(small, responses):
-                if response.error_code or response.status >= 300:
+                if refused(response):
                     raise failure(response, "PutObject", bucket, key)
                 results[key] = put_result(response.headers)
         for key in views:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -57,6 +58,30 @@ def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None
             progress(moved)
         result: T = stop.value
         return result
+    except Exception:
+        raise
+    except BaseException as error:
+        # Ctrl-C may strike here, outside of the steps: they must hear of it, or nobody would clean up after them
+        if getattr(steps, "gi_frame", None) is not None:
+            _interrupt(steps, error)
+        raise
+
+
+def _interrupt(steps: Steps[Any], error: BaseException) -> None:
+    """Throw Ctrl-C into steps that are not running, and let them clean up for what is left of the 200 ms."""
+    deadline = time.monotonic() + STOP_GRACE
+    with contextlib.suppress(BaseException):
+        op = steps.throw(error)
+        while True:
+            try:
+                _wait(op, deadline, None, 0)
+                value = op.result()
+            except BaseException as more:
+                if not op.done():
+                    _stop(op)
+                op = steps.throw(more)
+            else:
+                op = steps.send(value)
 
 
 def _wait(op: Op[Any], deadline: float | None, progress: Progress | None, moved: int) -> None:

@@ -109,7 +109,6 @@ class Pipeline:
         events.register_first("before-call.s3", self._on_call)
         events.register_last("request-created.s3", self._on_created)
         events.register_first("before-send.s3", self._on_send)
-        events.register_first("needs-retry.s3", self._on_retry)
 
     @property
     def service_model(self) -> Any:
@@ -191,11 +190,6 @@ class Pipeline:
         status, headers, body = self._exchange.answer
         received: Any = HeadersDict(dict(headers))
         return AWSResponse(request.url, status, received, _Raw(body))
-
-    def _on_retry(self, request_dict: dict[str, Any], **_: Any) -> None:
-        # botocore's redirector would ask the network for the bucket's region; our caller is told to, as an
-        # error
-        request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
     def _serialized(
         self, operation: str, params: Mapping[str, Any], request: Any, signing: Mapping[str, Any]

@@ -7,6 +7,7 @@ reference that it must agree with. boto3's transfer manager (s3transfer) is not 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -128,7 +129,7 @@ class SdkBackend:
                 return body
 
         def run(task: Task) -> dict[str, Any]:
-            result: dict[str, Any] = self._wire.call(task, method, others, body=again, model=operation)
+            result: dict[str, Any] = self._wire.call(task, method, others, use=_received, body=again, model=operation)
             return result
 
         answer: dict[str, Any] = yield self._wire.start(run)
@@ -158,6 +159,20 @@ class SdkBackend:
 
     def close(self) -> None:
         self._wire.close()
+
+
+def _received(response: dict[str, Any]) -> dict[str, Any]:
+    """The answer with its body in memory: reading it is part of the request, and fails as one."""
+    from botocore.response import StreamingBody
+
+    for name, value in response.items():
+        if isinstance(value, StreamingBody):
+            try:
+                data = value.read()
+            finally:
+                value.close()
+            response[name] = StreamingBody(io.BytesIO(data), len(data))
+    return response
 
 
 def _require_algorithm(name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +17,11 @@ __all__ = ["from_client_error", "translate"]
 _CERTIFICATE = "Give the certificate authority's file as verify=, or correct the endpoint's host name"
 
 
-def translate(error: BaseException, operation: str, bucket: str | None, key: str | None) -> BaseException:
-    """The error of the contract for ``error``, which stays its cause only where that cannot hold a secret.
+def translate(
+    error: BaseException, operation: str, bucket: str | None, key: str | None, status: int | None = None
+) -> BaseException:
+    """The error of the contract for ``error``, which stays its cause only where that cannot hold a secret. ``status``
+    is that of the answer, where botocore says otherwise.
 
     Errors of ours pass through, their empty fields filled in.
     """
@@ -27,12 +31,14 @@ def translate(error: BaseException, operation: str, bucket: str | None, key: str
     if not isinstance(error, Exception) or isinstance(error, MemoryError):
         return error
     if isinstance(getattr(error, "response", None), dict):  # botocore's connection errors have one too: None
-        return from_client_error(error, operation, bucket, key)
+        return from_client_error(error, operation, bucket, key, status)
     new = _classify(error)
     return error if new is None else new.about(operation, bucket, key)
 
 
-def from_client_error(error: Any, operation: str, bucket: str | None, key: str | None) -> errors.ObjectFSError:
+def from_client_error(
+    error: Any, operation: str, bucket: str | None, key: str | None, status: int | None = None
+) -> errors.ObjectFSError:
     """A server's error answer, from botocore's ClientError."""
     response = error.response
     metadata = response.get("ResponseMetadata", {})
@@ -43,9 +49,12 @@ def from_client_error(error: Any, operation: str, bucket: str | None, key: str |
     # botocore puts the bare status and its reason where an answer had no body: not what the server said
     if not code or str(code).isdigit():
         code = message = None
+    status = status or int(metadata.get("HTTPStatusCode", 0))
+    if status < 300 and message is None:
+        message = "the server's answer cannot be read"
     return errors.from_response(
         operation,
-        status=int(metadata.get("HTTPStatusCode", 0)),
+        status=status,
         code=str(code) if code else None,
         message=message,
         bucket=bucket,
@@ -99,7 +108,7 @@ def _classify(error: Exception) -> errors.ObjectFSError | None:
         return errors.TimeoutError("no connection within the connect timeout")
     if among(exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError, TimeoutError):
         return errors.TimeoutError("nothing was received within the read timeout")
-    if among(exceptions.IncompleteReadError):
+    if among(exceptions.IncompleteReadError, http.client.IncompleteRead):
         return errors.TruncatedError("the connection ended before the whole body had arrived")
     if isinstance(error, (exceptions.ResponseStreamingError, http.client.IncompleteRead)):
         return errors.TruncatedError(f"the connection ended before the whole body had arrived: {_plain(chain[-1])}")
@@ -114,8 +123,8 @@ def _classify(error: Exception) -> errors.ObjectFSError | None:
         return errors.ConnectionFailedError(f"the connection failed: {_plain(chain[-1])}")
     if isinstance(error, OSError):
         return errors.ConnectionFailedError(f"the connection failed: {_plain(error)}")
-    if isinstance(error, parsers.ResponseParserError):
-        return errors.ServerError(f"the server's answer cannot be read: {error}")
+    if isinstance(error, (parsers.ResponseParserError, ET.ParseError)):
+        return errors.ServerError("the server's answer cannot be read")
     if isinstance(error, exceptions.BotoCoreError):
         return errors.ConfigError(str(error))
     return None

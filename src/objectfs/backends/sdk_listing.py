@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from objectfs import errors
 from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure, in_order
 from objectfs.backends.base import Steps
 from objectfs.backends.sdk_ops import Task
@@ -19,11 +20,18 @@ __all__ = ["delete_many", "list_page"]
 def list_page(wire: Wire, bucket: str, params: Mapping[str, Any]) -> Steps[ListPage]:
     given = {name: value for name, value in params.items() if value is not None}
     answer = yield wire.start(lambda task: wire.call(task, "list_objects_v2", {"Bucket": bucket, **given}))
+    if not all("Key" in item and "Size" in item for item in answer.get("Contents", ())):
+        raise errors.ServerError(
+            "the server's answer cannot be read: an entry without key or size",
+            operation="ListObjectsV2",
+            bucket=bucket,
+            status=200,
+        )
     objects = (
         ObjectInfo(
             bucket=bucket,
             key=item["Key"],
-            size=item.get("Size", 0),
+            size=item["Size"],
             etag=item.get("ETag"),
             last_modified=_utc(item.get("LastModified")),
             storage_class=item.get("StorageClass"),

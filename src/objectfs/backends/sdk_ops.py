@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email.errors
+import http
 import http.client
 import queue
 import socket
@@ -105,13 +107,15 @@ def _work(jobs: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Se
 class Task:
     """One function of an operation, running on one thread, on at most one connection at a time."""
 
-    __slots__ = ("__weakref__", "_connection", "headers", "moved", "operation")
+    __slots__ = ("__weakref__", "_connection", "headers", "moved", "operation", "status")
 
     def __init__(self, operation: Operation[Any]) -> None:
         self.operation = operation
         self.moved = 0
         self.headers: Mapping[str, str] = {}
         """Further headers for the request that this task is making."""
+        self.status: int | None = None
+        """Of the last answer, as it came."""
         self._connection: Any = None
 
     def at(self, position: int) -> None:
@@ -170,14 +174,16 @@ _connections_lock = threading.Lock()
 
 
 class _Watched:
-    """A response's stream while its head is read: remembers the last line."""
+    """A response's stream while its head is read: remembers the last line, counts the complete ones."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self.last = b"?"
+        self.lines = 0
 
     def readline(self, *arguments: Any) -> bytes:
         self.last = self._stream.readline(*arguments)
+        self.lines += self.last.endswith(b"\n")
         return self.last
 
     def __getattr__(self, name: str) -> Any:
@@ -185,8 +191,19 @@ class _Watched:
 
 
 class _Response(http.client.HTTPResponse):
-    """Refuses a head that ends before its empty line. http.client takes what came of it for the whole: an answer cut
-    before Content-Length would be an empty object."""
+    """Refuses a head that ends before its empty line, or that leaves open where the body ends. http.client takes what
+    came of it for the whole: an answer cut before Content-Length would be an empty object."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                raise http.client.HTTPException("the server wants to speak another protocol")
+            if not 100 <= status < 200:
+                return version, status, reason
+            # 100, 102, 103: of these http.client knows only the first, and takes the others for the answer
+            while self.fp.readline(65537).strip():
+                pass
 
     def begin(self) -> None:
         stream: Any = self.fp
@@ -199,7 +216,22 @@ class _Response(http.client.HTTPResponse):
                 self.fp = stream
         if watched.last == b"":
             self.close()
+            if watched.lines > 1:  # a status and a header: the answer had begun
+                raise http.client.IncompleteRead(b"")
             raise http.client.RemoteDisconnected("the connection ended within the answer's head")
+        lengths = set(self.headers.get_all("content-length", ()))
+        if (
+            len(lengths) > 1
+            or not all(length.isascii() and length.isdigit() for length in lengths)
+            or (lengths and "transfer-encoding" in self.headers)
+            # other defects are those of a multipart body, which is not read here
+            or any(isinstance(defect, _BROKEN_HEAD) for defect in self.headers.defects)
+        ):
+            self.close()
+            raise http.client.HTTPException("the answer's head is malformed")
+
+
+_BROKEN_HEAD = (email.errors.MissingHeaderBodySeparatorDefect, email.errors.FirstHeaderLineIsContinuationDefect)
 
 
 class _Tracked:

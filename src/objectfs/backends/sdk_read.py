@@ -100,7 +100,7 @@ class Reader:
     def _head(self, task: Task, bucket: str, key: str, options: GetOptions) -> ObjectInfo:
         params = self._params(bucket, key, options)
         wanted = range_header(options.start, options.end)
-        if wanted is not None and options.start != options.end:
+        if wanted is not None:
             params["Range"] = wanted
         response = self._wire.call(task, "head_object", params, headers=options.headers)
         return answers.object_info(bucket, key, answer_headers(response))
@@ -122,7 +122,7 @@ class Reader:
 
     def _first(self, task: Task, bucket: str, key: str, options: GetOptions, sink: Sink, whole: bool = False) -> _First:
         """The first request, which tells the size: all of a small object, the first part of a large one."""
-        if options.start is not None and options.start == options.end and options.start >= 0:
+        if options.end is not None and options.end == (options.start or 0):
             # HTTP cannot ask for no bytes; whether the object is there, HEAD tells
             plain = GetOptions(
                 version_id=options.version_id,
@@ -142,7 +142,7 @@ class Reader:
                 "get_object",
                 params,
                 use=lambda response: self._receive_first(
-                    task, bucket, key, response, sink, wanted is not None, whole or sink.sequential
+                    task, bucket, key, options, response, sink, wanted is not None, whole or sink.sequential
                 ),
                 headers=options.headers,
             )
@@ -158,23 +158,36 @@ class Reader:
         return first
 
     def _receive_first(
-        self, task: Task, bucket: str, key: str, response: Any, sink: Sink, ranged: bool, whole: bool
+        self,
+        task: Task,
+        bucket: str,
+        key: str,
+        options: GetOptions,
+        response: Any,
+        sink: Sink,
+        ranged: bool,
+        whole: bool,
     ) -> _First:
         body = response["Body"]
         try:
             headers = answer_headers(response)
-            found = answers.content_range(headers)
-            if ranged and found is None and _length(headers) == 0:
-                # an empty object, by a server that does not answer 416 for it
-                raise errors.InvalidRangeError(
-                    "the object is empty", status=response["ResponseMetadata"]["HTTPStatusCode"]
-                )
-            if ranged and found is None:
-                raise errors.UnsupportedError("the endpoint does not answer ranges: it sent the whole object")
-            start = found[0] if found else 0
             length = _length(headers)
+            status = response["ResponseMetadata"]["HTTPStatusCode"]
+            if status not in (200, 206):
+                raise errors.ServerError(f"the server answered a GET with the status {status}")
+            if ranged and length == 0 and "content-range" not in headers:
+                # an empty object, by a server that does not answer 416 for it
+                raise errors.InvalidRangeError("the object is empty", status=status)
+            found = None
+            if ranged or "content-range" in headers:
+                found = answers.check_range(headers, options.start or 0, options.end)
+            start = found[0] if found else 0
             if length is None:
+                if not headers.get("transfer-encoding", "").lower().endswith("chunked"):
+                    raise errors.TruncatedError("the answer does not say how long the content is")
                 data = body.read()
+                if found and found[1] - found[0] != len(data):
+                    raise errors.TruncatedError(f"{len(data)} of {found[1] - found[0]} bytes arrived")
                 sink.open(len(data))
                 sink.write(0, memoryview(data))
                 info = answers.object_info(bucket, key, headers, size=found[2] if found else len(data))
@@ -216,9 +229,9 @@ class Reader:
             body = response["Body"]
             try:
                 headers = answer_headers(response)
-                found = answers.content_range(headers)
-                if found is None or found[:2] != (base + start, base + end) or headers.get("etag") != etag:
+                if headers.get("etag") != etag:
                     raise errors.ObjectChangedError("the object was replaced while it was read")
+                answers.check_range(headers, base + start, base + end)
                 self._take(task, body, sink, start, end - start)
                 finish(body)
             finally:

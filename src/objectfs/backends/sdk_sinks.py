@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from objectfs import errors
+from objectfs.backends.memory import writable_view
 from objectfs.backends.sdk_body import SharedFile
 from objectfs.types import ObjectInfo
 
-__all__ = ["Buffer", "FileSink", "MemorySink", "Sink", "ViewSink", "writable_view"]
+__all__ = ["Buffer", "FileSink", "MemorySink", "Sink", "ViewSink"]
 
 FILE_BLOCK = 1024 * 1024
 """Bytes that pass from the socket to the file at a time."""
@@ -76,30 +77,6 @@ class MemorySink:
 
     def read(self, offset: int, length: int) -> Any:
         return memoryview(self.buffer)[offset : offset + length]
-
-
-def writable_view(buffer: Any) -> memoryview:
-    """A flat view of a caller's buffer.
-
-    Raises:
-        TypeError: it has no buffer.
-        ValueError: it is read-only, or not C-contiguous.
-    """
-    try:
-        view = memoryview(buffer)
-    except TypeError:
-        raise TypeError(f"a writable buffer is needed, not {type(buffer).__name__}") from None
-    if view.readonly:
-        view.release()
-        raise ValueError(f"the buffer is read-only ({type(buffer).__name__})")
-    if not view.c_contiguous:
-        view.release()
-        raise ValueError("the buffer is not C-contiguous")
-    if view.nbytes == 0:
-        view.release()
-        return memoryview(bytearray())
-    with view:
-        return view.cast("B")
 
 
 class ViewSink:

@@ -10,14 +10,17 @@ import atexit
 import logging
 import os
 import random
+import re
 import threading
 import time
 import weakref
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from objectfs import errors
 from objectfs.backends import ending
+from objectfs.backends.botocore_hooks import first_look
 from objectfs.backends.sdk_errors import translate
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
 from objectfs.backends.session import Session
@@ -141,11 +144,12 @@ class Wire:
             attempt += 1
             task.finish()
             task.check()
+            task.status = None
             try:
                 return self._attempt(operation, params, use, body)
             except BaseException as caught:
                 task.check()
-                error = translate(caught, model, bucket, key)
+                error = translate(caught, model, bucket, key, task.status)
                 if error is caught and not isinstance(error, errors.ObjectFSError):
                     raise
                 if not getattr(error, "retryable", False) or attempt >= self.config.max_attempts:
@@ -177,7 +181,13 @@ class Wire:
         self.counters["requests"] += 1
         if body is not None:
             params = {**params, "Body": body()}
-        response = getattr(client, operation)(**params)
+        task = current_task()
+        try:
+            response = getattr(client, operation)(**params)
+        except (ValueError, LookupError, TypeError, ET.ParseError) as error:
+            if task is None or task.status is None or isinstance(error, errors.ObjectFSError):
+                raise
+            raise errors.ServerError(_UNREADABLE, status=task.status) from None
         return response if use is None else use(response)
 
     @property
@@ -206,6 +216,7 @@ class Wire:
                     **more,
                 )
                 found.meta.events.register_first("before-call.s3", _add_headers)
+                first_look(found, _check_answer)
                 self.cuttable = install_connections(found)
                 self._clients[checksums] = found
             return found
@@ -235,6 +246,41 @@ def _add_headers(params: dict[str, Any], **_: Any) -> None:
     if task is not None:
         for name, value in task.headers.items():
             params["headers"][name] = value
+
+
+def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    """Before botocore reads an answer: is it all there, and is it the document that was asked for?"""
+    task = current_task()
+    if task is None:
+        return
+    # botocore reports a 200 with an error document, or with none that can be read, as a 500
+    task.status = status = response_dict["status_code"]
+    body = response_dict["body"]
+    if not isinstance(body, bytes):  # a stream
+        return
+    length = response_dict["headers"].get("content-length")
+    if length and operation_model.http["method"] != "HEAD" and status not in (204, 304) and len(body) != int(length):
+        raise errors.TruncatedError(f"{len(body)} of {length} bytes of the answer arrived")
+    root = _ROOTS.get(operation_model.name)
+    if status >= 300 or (root is not None and operation_model.name != "ListObjectsV2"):
+        # they repeat the key, which may hold characters that XML cannot; nobody reads it from there
+        response_dict["body"] = body = _NOT_XML.sub(b"?", body)
+    if root is not None and status == 200 and root not in body[:1024] and b"<Error" not in body[:1024]:
+        raise errors.ServerError(_UNREADABLE, status=status)
+
+
+_NOT_XML = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]"
+    rb"|&#(?:x0*(?:[0-8bcef]|1[0-9a-f]|fff[ef])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|6553[45]));",
+    re.IGNORECASE,
+)
+_UNREADABLE = "the server's answer cannot be read"
+_ROOTS = {
+    "CompleteMultipartUpload": b"<CompleteMultipartUploadResult",
+    "CreateMultipartUpload": b"<InitiateMultipartUploadResult",
+    "ListObjectsV2": b"<ListBucketResult",
+}
+"""What botocore would take for an empty answer, if anything else came."""
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -18,12 +18,13 @@ from typing import Any
 from objectfs import errors
 from objectfs.backends import answers
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
+from objectfs.backends.memory import readable_view
 from objectfs.backends.sdk_body import FileBody, MemoryBody, SharedFile
 from objectfs.backends.sdk_ops import Operation, Task
 from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.types import PutResult
 
-__all__ = ["Writer", "readable_view"]
+__all__ = ["Writer"]
 
 MAX_PARTS = 10_000
 """S3's limit."""
@@ -38,27 +39,6 @@ STREAM_MEMORY = 128 * 1024 * 1024
 _SUMS = frozenset(("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256"))
 
 MakeBody = Callable[[Task], Any]
-
-
-def readable_view(data: Any) -> memoryview:
-    """A flat view of data to send.
-
-    Raises:
-        TypeError: it has no buffer.
-        ValueError: it is not C-contiguous.
-    """
-    try:
-        view = memoryview(data)
-    except TypeError:
-        raise TypeError(f"bytes-like data is needed, not {type(data).__name__}") from None
-    if not view.c_contiguous:
-        view.release()
-        raise ValueError("the data is not C-contiguous")
-    if view.nbytes == 0:
-        view.release()
-        return memoryview(b"")
-    with view:
-        return view.cast("B")
 
 
 class Writer:
@@ -231,6 +211,13 @@ class Writer:
 
         def run(task: Task) -> dict[str, Any]:
             response = self._wire.call(task, "upload_part", params, body=lambda: body(task))
+            if not response.get("ETag"):
+                raise errors.ServerError(
+                    "the answer to a part names no ETag",
+                    operation="UploadPart",
+                    bucket=upload["Bucket"],
+                    key=upload["Key"],
+                )
             part = {"PartNumber": number, "ETag": response["ETag"]}
             part.update({name: value for name, value in response.items() if name.startswith("Checksum")})
             return part
@@ -276,7 +263,7 @@ def _collect(read: Callable[[int], ReadableBuffer], size: int) -> bytearray:
         wanted = size - len(collected)
         with readable_view(read(wanted)) as piece:
             if len(piece) > wanted:
-                raise ValueError(f"read({wanted}) returned {len(piece)} bytes")
+                raise errors.InvalidRequestError("the stream gave more bytes than it was asked for")
             if not piece:
                 break
             collected += piece

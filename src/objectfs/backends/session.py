@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from objectfs.backends.botocore_hooks import install, tolerant_session
 from objectfs.backends.pipeline import Pipeline, SerializedRequest
 from objectfs.backends.refusals import credentials_error, no_credentials
 from objectfs.config import Config
@@ -89,6 +90,7 @@ class Session:
         config = self._config
         try:
             core = botocore.session.Session(profile=config.aws_profile)
+            tolerant_session(core)
             core.full_config  # noqa: B018 - reads AWS's files now: a broken one is reported here
             if config.aws_profile is not None and not config.anonymous and config.access_key_id is None:
                 core.get_scoped_config()
@@ -264,6 +266,8 @@ class Session:
 
         try:
             with self._lock:  # botocore: "creating clients is not thread-safe"
-                return self.botocore.create_client("s3", **self.client_settings(**more))
+                client = self.botocore.create_client("s3", **self.client_settings(**more))
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise ConfigError(f"botocore refuses the settings: {error}") from None
+        install(client)
+        return client

@@ -6,6 +6,7 @@ interrupted.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import click
 
-from objectfs.errors import ConfigError, ObjectFSError
+from objectfs.errors import ConfigError, LocalFileError, ObjectFSError
 
 # What --help shows: the modules of the commands are not imported for it.
 _COMMANDS = {
@@ -62,6 +63,10 @@ class _Commands(click.Group):
             code = super().invoke(ctx)
         except ObjectFSError as error:
             raise (_WrongSetting if isinstance(error, ConfigError) else _Failure)(error) from error
+        except OSError as error:  # of our own output: what concerns files is told as a LocalFileError
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly: whoever reads has seen enough
+            raise _Failure(LocalFileError.from_oserror(error)) from error
         except KeyboardInterrupt:
             click.echo("\nobjectfs: interrupted", err=True)
             ctx.exit(130)
