@@ -35,6 +35,7 @@ cdef extern from "compat.h" nogil:
 
 cdef extern from "alloc.h" nogil:
     aws_allocator* objectfs_allocator()
+    void objectfs_allocator_after_fork()
 
 cdef extern from "stream_copy.h" nogil:
     int64_t objectfs_streamed_bytes()

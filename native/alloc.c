@@ -1,12 +1,15 @@
 /* The allocator that the C libraries are given: small blocks come from, and go back to, a list of the thread's own.
  *
  * One request to S3 makes about ninety blocks of up to a few KiB and frees them again, a fifth of its instructions
- * (docs/design/0005-cpu.md). Most are freed on the event loop's thread that made them, and the same sizes are wanted
- * again with the next request.
+ * (docs/design/0005-cpu.md), and the same sizes are wanted again with the next request. Half of them are made on the
+ * thread that submits and freed on the event loop's: what is too much in one list goes to a depot, from where an empty
+ * one is filled, many at a time.
  *
  * Rules. A block has a header of 16 bytes before it with its size class; the class alone says how it is freed, so any
- * thread may free any block: it goes to the list of the thread that frees it. A list holds at most CLASS_BYTES; what is
- * more goes back to malloc. A thread's lists are freed when it ends. No locks, so nothing to hold across a fork.
+ * thread may free any block: it goes to the list of the thread that frees it. A list holds at most two batches, the
+ * depot DEPOT_BYTES of each class; what is more goes back to malloc. A thread's lists are freed when it ends. The
+ * depot's locks are only ever tried: who does not get one uses malloc, so that a lock that a fork left behind locked is
+ * no harm, and the child forgets the depot (objectfs_allocator_after_fork).
  * With a sanitizer, or with OBJECTFS_DEBUG, every block is malloc's, or errors would go unseen.
  */
 #include "alloc.h"
@@ -17,6 +20,9 @@
 
 struct aws_allocator *objectfs_allocator(void) {
     return aws_default_allocator();
+}
+
+void objectfs_allocator_after_fork(void) {
 }
 
 #else
@@ -33,7 +39,8 @@ struct aws_allocator *objectfs_allocator(void) {
 #    define FINE_CLASSES (FINE_MAX / 64)
 #    define CLASSES (FINE_CLASSES + (SMALL_MAX - FINE_MAX) / 512)
 #    define LARGE ((uint32_t)0xffffffff)
-#    define CLASS_BYTES ((size_t)64 * 1024)
+#    define BATCH_BYTES ((size_t)16 * 1024)
+#    define DEPOT_BYTES ((size_t)256 * 1024)
 
 struct header {
     uint32_t class;
@@ -47,6 +54,15 @@ struct cache {
     struct header *free[CLASSES];
     uint32_t count[CLASSES];
 };
+
+/* Batches of a class: lists whose first block holds, behind its header, the pointer to the next one. */
+struct depot {
+    pthread_mutex_t lock;
+    struct header *batches;
+    uint32_t count;
+};
+
+static struct depot s_depot[CLASSES];
 
 static __thread struct cache *t_cache;
 static pthread_key_t s_key;
@@ -63,27 +79,87 @@ static size_t s_size(uint32_t class) {
     return class < FINE_CLASSES ? ((size_t)class + 1) * 64 : FINE_MAX + ((size_t)class - FINE_CLASSES + 1) * 512;
 }
 
+static uint32_t s_batch(uint32_t class) {
+    size_t fit = BATCH_BYTES / s_size(class);
+    return fit < 4 ? 4 : fit > 64 ? 64 : (uint32_t)fit;
+}
+
+static struct header **s_next_batch(struct header *batch) {
+    return (struct header **)(batch + 1);
+}
+
+static void s_free_list(struct header *block) {
+    while (block != NULL) {
+        struct header *next = block->next;
+        free(block);
+        block = next;
+    }
+}
+
+/* Half of a full list goes to the depot, or back to malloc if that is full too. */
+static void s_give_batch(struct cache *cache, uint32_t class) {
+    struct depot *depot = &s_depot[class];
+    uint32_t size = s_batch(class);
+    struct header *batch = cache->free[class];
+    struct header *last = batch;
+    for (uint32_t i = 1; i < size; ++i) {
+        last = last->next;
+    }
+    cache->free[class] = last->next;
+    cache->count[class] -= size;
+    last->next = NULL;
+    if (pthread_mutex_trylock(&depot->lock) == 0) {
+        if (((size_t)depot->count + 1) * size * s_size(class) <= DEPOT_BYTES) {
+            *s_next_batch(batch) = depot->batches;
+            depot->batches = batch;
+            depot->count++;
+            batch = NULL;
+        }
+        pthread_mutex_unlock(&depot->lock);
+    }
+    s_free_list(batch);
+}
+
+static void s_take_batch(struct cache *cache, uint32_t class) {
+    struct depot *depot = &s_depot[class];
+    if (pthread_mutex_trylock(&depot->lock) == 0) {
+        struct header *batch = depot->batches;
+        if (batch != NULL) {
+            depot->batches = *s_next_batch(batch);
+            depot->count--;
+            cache->free[class] = batch;
+            cache->count[class] = s_batch(class);
+        }
+        pthread_mutex_unlock(&depot->lock);
+    }
+}
+
 static void s_thread_ended(void *pointer) {
     struct cache *cache = pointer;
     t_cache = NULL;
     for (size_t i = 0; i < CLASSES; ++i) {
-        while (cache->free[i] != NULL) {
-            struct header *block = cache->free[i];
-            cache->free[i] = block->next;
-            free(block);
-        }
+        s_free_list(cache->free[i]);
     }
     free(cache);
 }
 
-static void s_make_key(void) {
+static void s_init(void) {
     pthread_key_create(&s_key, s_thread_ended);
+    objectfs_allocator_after_fork();
+}
+
+void objectfs_allocator_after_fork(void) {
+    for (size_t i = 0; i < CLASSES; ++i) {
+        pthread_mutex_init(&s_depot[i].lock, NULL);
+        s_depot[i].batches = NULL;
+        s_depot[i].count = 0;
+    }
 }
 
 /* NULL when there is no memory for it: then malloc does. */
 static struct cache *s_cache(void) {
     if (t_cache == NULL) {
-        pthread_once(&s_once, s_make_key);
+        pthread_once(&s_once, s_init);
         t_cache = calloc(1, sizeof(struct cache));
         if (t_cache != NULL && pthread_setspecific(s_key, t_cache) != 0) {
             free(t_cache); /* nobody would free it at the thread's end */
@@ -108,6 +184,9 @@ static void *s_acquire(struct aws_allocator *allocator, size_t size) {
     }
     uint32_t class = s_class(size);
     struct cache *cache = s_cache();
+    if (cache != NULL && cache->free[class] == NULL) {
+        s_take_batch(cache, class);
+    }
     if (cache != NULL && cache->free[class] != NULL) {
         block = cache->free[class];
         cache->free[class] = block->next;
@@ -134,13 +213,15 @@ static void s_release(struct aws_allocator *allocator, void *pointer) {
         return;
     }
     struct cache *cache = s_cache();
-    if (cache == NULL || ((size_t)cache->count[block->class] + 1) * s_size(block->class) > CLASS_BYTES) {
+    if (cache == NULL) {
         free(block);
         return;
     }
     block->next = cache->free[block->class];
     cache->free[block->class] = block;
-    cache->count[block->class]++;
+    if (++cache->count[block->class] >= 2 * s_batch(block->class)) {
+        s_give_batch(cache, block->class);
+    }
 }
 
 static void *s_calloc(struct aws_allocator *allocator, size_t num, size_t size) {
