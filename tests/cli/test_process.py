@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import objectfs
+from objectfs.backends.select import available
 
 COMMAND = [sys.executable, "-m", "objectfs.cli"]
 
@@ -63,19 +64,28 @@ def test_a_closed_pipe_is_no_traceback(client: objectfs.Client, settings: dict[s
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
-def test_interrupt_is_130_and_leaves_no_file(
-    client: objectfs.Client, settings: dict[str, str], server: object, tmp_path: Path
+@pytest.mark.parametrize("backend", [attempt.name for attempt in available() if attempt.ok])
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_leaves_no_file(
+    client: objectfs.Client,
+    settings: dict[str, str],
+    server: object,
+    tmp_path: Path,
+    stop: signal.Signals,
+    code: int,
+    backend: str,
 ) -> None:
     server.store.add_synthetic("bucket", "huge", 64 << 30)  # type: ignore[attr-defined]
-    process = subprocess.Popen([*COMMAND, "cp", "s3://bucket/huge", tmp_path / "file"], stderr=subprocess.PIPE)
+    command = [*COMMAND, "cp", "--backend", backend, "s3://bucket/huge", tmp_path / "file"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 20
     while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert list(tmp_path.iterdir()), "the download did not begin"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     _, errors = process.communicate(timeout=10)
     client.delete("bucket", "huge")
-    assert process.returncode == 130, errors
+    assert process.returncode == code, errors
     assert b"Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
 

@@ -30,6 +30,8 @@ _BY_NAME: dict[str, type[errors.ObjectFSError]] = {
     "AWS_ERROR_DEST_COPY_TOO_SMALL": errors.UnsupportedError,
     "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": errors.UnsupportedError,
     "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": errors.ServerError,
+    # of a parallel download: without it nobody could tell that all parts are of one object
+    "AWS_ERROR_S3_MISSING_ETAG": errors.UnsupportedError,
     "AWS_ERROR_S3_INVALID_RESPONSE_STATUS": errors.ServerError,
     # of a download: a part that is shorter than its Content-Range, seen while the checksums of the parts are combined
     "AWS_ERROR_INVALID_STATE": errors.TruncatedError,

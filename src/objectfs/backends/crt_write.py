@@ -23,13 +23,10 @@ from objectfs.backends.crt_base import CrtBase, all_of, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_upload import Upload, cause_first, object_headers, write_conditions
 from objectfs.backends.memory import readable_view
+from objectfs.backends.parts import MAX_PARTS, stream_part_size, whole_part_size
 from objectfs.types import PutResult
 
 __all__ = ["WriteVerbs"]
-
-MiB = 1024 * 1024
-MAX_PARTS = 10_000
-"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
 STREAM_PARTS = 4
 """Parts of a stream that are on their way at once; each holds a buffer of one part."""
@@ -74,7 +71,7 @@ class WriteVerbs(CrtBase):
     def _put_parts(
         self, bucket: str, key: str, view: memoryview, options: PutOptions, algorithm: str | None
     ) -> Steps[PutResult]:
-        size = max(self.part_size, -(-len(view) // MAX_PARTS))
+        size = whole_part_size(len(view), self.part_size)
         upload = Upload(self, bucket, key, options, algorithm)
         yield from upload.create()
         try:
@@ -168,13 +165,13 @@ class WriteVerbs(CrtBase):
         upload = Upload(self, bucket, key, options, algorithm)
         yield from upload.create()
         running: deque[tuple[Any, memoryview]] = deque()
-        number, part, ended, size = 1, first, False, self.part_size
+        number, part, ended = 1, first, False
         try:
             engine = self.target(bucket).engine
             while len(part):
                 if number > MAX_PARTS:
                     raise errors.InvalidRequestError(
-                        f"the stream is longer than {MAX_PARTS} parts of {size} bytes",
+                        f"the stream is longer than {MAX_PARTS} parts",
                         operation="UploadPart",
                         bucket=bucket,
                         key=key,
@@ -184,7 +181,8 @@ class WriteVerbs(CrtBase):
                 number += 1
                 if ended:
                     break
-                spare = bytearray(size)
+                size = stream_part_size(number, self.part_size)
+                spare = None
                 # What has been read cannot be read again, should the checksum be refused: until an endpoint has
                 # taken one, nothing is read beyond the first part, which is kept.
                 if len(running) >= (STREAM_PARTS if self.checksums.settled else 1):
@@ -192,8 +190,8 @@ class WriteVerbs(CrtBase):
                     upload.collect((yield op))
                     self.checksums.settled = True
                     if len(done) == size and done.obj is not first.obj:
-                        spare = done.obj  # type: ignore[assignment]
-                part, ended = _read_part(read, spare)
+                        spare = done.obj
+                part, ended = _read_part(read, bytearray(size) if spare is None else spare)
             while running:
                 op, _ = running.popleft()
                 upload.collect((yield op))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -19,19 +20,13 @@ from objectfs import errors
 from objectfs.backends import answers
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
 from objectfs.backends.memory import readable_view
+from objectfs.backends.parts import MAX_PARTS, stream_part_size, whole_part_size
 from objectfs.backends.sdk_body import FileBody, MemoryBody, SharedFile
 from objectfs.backends.sdk_ops import Operation, Task
 from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.types import PutResult
 
 __all__ = ["Writer"]
-
-MAX_PARTS = 10_000
-"""S3's limit."""
-
-GROWTH = 1000
-"""Parts of a stream of unknown length double in size after so many: 10,000 of them then hold more than S3's 5
-TiB."""
 
 STREAM_MEMORY = 128 * 1024 * 1024
 """Bytes of a stream's parts in flight where memory_limit is not set."""
@@ -114,14 +109,10 @@ class Writer:
         def parts() -> Iterable[MakeBody]:
             yield _memory(memoryview(first))
             yield _memory(memoryview(following))
-            number, size = 2, self._part
-            while True:
-                if number % GROWTH == 0:
-                    size *= 2
-                data = _collect(read, size)
+            for number in itertools.count(3):
+                data = _collect(read, stream_part_size(number, self._part))
                 if not data:
                     return
-                number += 1
                 yield _memory(memoryview(data))
 
         budget = self._wire.config.memory_limit or STREAM_MEMORY
@@ -144,7 +135,7 @@ class Writer:
         return result
 
     def _parts(self, length: int, part: Callable[[int, int], MakeBody]) -> list[MakeBody]:
-        size = max(self._part, -(-length // MAX_PARTS))
+        size = whole_part_size(length, self._part)
         return [part(start, min(start + size, length)) for start in range(0, length, size)]
 
     def _multipart(

@@ -1,13 +1,15 @@
 """The ``objectfs`` command.
 
 Exit codes: 0 done; 1 the operation failed, wholly or for some files; 2 wrong usage or settings; 130
-interrupted.
+interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -82,8 +84,15 @@ def cli() -> None:
     """
 
 
+def _terminated(number: int, frame: object) -> None:
+    """End as on Ctrl-C: with temporary files removed and uploads aborted; the exit code is a shell's for the signal."""
+    sys.exit(128 + number)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the installed command."""
+    with contextlib.suppress(ValueError):  # not on the main thread: somebody else's program
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         cli.main(args=arguments, prog_name="objectfs")
     except KeyboardInterrupt:  # before a command ran

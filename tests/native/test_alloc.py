@@ -1,0 +1,54 @@
+"""The allocator by itself, under sanitizers: in sanitized builds of the module it is switched off, so as to hide nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or shutil.which("cc") is None, reason="needs cc and its sanitizers"
+)
+
+# What of the C library's header the allocator uses; the installed package does not have that header.
+HEADER = """
+#include <stddef.h>
+struct aws_allocator {
+    void *(*mem_acquire)(struct aws_allocator *allocator, size_t size);
+    void (*mem_release)(struct aws_allocator *allocator, void *ptr);
+    void *(*mem_realloc)(struct aws_allocator *allocator, void *oldptr, size_t oldsize, size_t newsize);
+    void *(*mem_calloc)(struct aws_allocator *allocator, size_t num, size_t size);
+    void *impl;
+};
+struct aws_allocator *aws_default_allocator(void);
+"""
+
+
+@pytest.mark.parametrize(
+    ("sanitizer", "mistake", "report"),
+    [
+        ("thread", "race", "data race"),
+        ("address,undefined", "after-free", "heap-use-after-free"),
+    ],
+)
+def test_blocks_cross_threads(tmp_path: Path, sanitizer: str, mistake: str, report: str) -> None:
+    include = tmp_path / "aws" / "common"
+    include.mkdir(parents=True)
+    (include / "allocator.h").write_text(HEADER)
+    program = tmp_path / "stress"
+    native = ROOT / "native"
+    subprocess.run(
+        ["cc", "-std=gnu11", "-O1", "-g", f"-fsanitize={sanitizer}", f"-I{tmp_path}", f"-I{native}"]
+        + [str(ROOT / "tests/native/c/alloc_stress.c"), str(native / "alloc.c"), "-pthread", "-o", str(program)],
+        check=True,
+    )
+    done = subprocess.run([program], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    canary = subprocess.run([program, mistake], capture_output=True, text=True, timeout=100)
+    assert canary.returncode != 0
+    assert report in canary.stderr
