@@ -91,9 +91,10 @@ cdef struct group_t:
     size_t width                       # so many in flight now, and what that is decided on: window.pyx
     bint adapts
     bint climbing
+    bint trying
     bint settling
     unsigned int hold
-    double best_rate
+    double rate
     size_t mark_ended
     uint64_t mark_time
     size_t wake_at                     # wake the waiter when `ended` reaches this
@@ -124,5 +125,5 @@ cdef struct engine_t:
     aws_tls_ctx* tls
     group_t* free_groups
     size_t width                       # at which the last batch ran well; 0: none has told yet
-    double best_rate                   # and its requests a nanosecond
+    double rate                        # and its requests a nanosecond
     size_t submitted_total

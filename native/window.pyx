@@ -8,9 +8,10 @@
 
 cdef enum:
     NARROWEST = 32
-    HOLD = 16               # windows to go on before trying again
+    SAMPLE = 256            # requests at least that a rate is taken over: fewer are over in a few ms, and tell nothing
+    HOLD = 4                # samples to go on before trying again
 
-cdef double _WORSE = 0.9    # of the best rate: below it the width is too narrow, or the times have changed
+cdef double _WORSE = 0.85   # of the rate before: below it the width is too narrow, or the times have changed
 cdef double _BETTER = 1.25  # of the rate before: from it on widening was worth it
 
 
@@ -18,12 +19,12 @@ cdef void _begin_window(group_t* group) noexcept nogil:
     """For a new group whose `window` (the most that is allowed) and `n` are set. The caller holds the engine's lock."""
     cdef engine_t* engine = group.engine
     group.width = group.window
-    group.best_rate = 0
+    group.rate = 0
     if group.window > NARROWEST and engine.width != 0:
         group.width = min(group.window, engine.width)
-        group.best_rate = engine.best_rate
+        group.rate = engine.rate
     # a shorter batch would be over before it could tell anything
-    group.adapts = group.window > NARROWEST and group.n > 4 * group.width
+    group.adapts = group.window > NARROWEST and group.n > 2 * SAMPLE
     group.climbing = False
     group.settling = True
     group.hold = 0
@@ -32,17 +33,17 @@ cdef void _begin_window(group_t* group) noexcept nogil:
 
 
 cdef void _adapt_window(group_t* group, uint64_t now) noexcept nogil:
-    """A window's worth of requests has ended: decide on the width. The caller holds the engine's lock."""
+    """A sample's worth of requests has ended: decide on the width. The caller holds the engine's lock."""
     cdef double rate = <double>(group.ended - group.mark_ended) / <double>max(now - group.mark_time, <uint64_t>1)
-    cdef bint better
+    cdef bint worse = rate < group.rate * _WORSE
+    cdef bint better = rate >= group.rate * _BETTER
     group.mark_ended = group.ended
     group.mark_time = now
     if group.settling:  # what ended was submitted under another width, or before there were connections
         group.settling = False
         return
     if group.climbing:
-        better = rate >= group.best_rate * _BETTER
-        group.best_rate = rate
+        group.rate = rate
         if better and group.width < group.window:
             _set_width(group, group.width * 2)
             return
@@ -50,21 +51,23 @@ cdef void _adapt_window(group_t* group, uint64_t now) noexcept nogil:
         group.hold = HOLD
         if not better:
             _set_width(group, group.width // 2)
-    elif rate < group.best_rate * _WORSE and group.width < group.window:
+    elif worse and group.width < group.window:
         group.climbing = True
-        group.best_rate = rate
+        group.rate = rate
         _set_width(group, group.width * 2)
         return
-    elif group.hold > 0:
-        group.hold -= 1
-        group.best_rate = max(rate, group.best_rate)
     else:
-        group.best_rate = max(rate, group.best_rate)
-        if group.width > NARROWEST:
+        # smoothed where nothing changes: one lucky sample is no measure for those to come
+        group.rate = rate if group.trying or group.rate == 0 else 0.75 * group.rate + 0.25 * rate
+        group.trying = False
+        if group.hold > 0:
+            group.hold -= 1
+        elif group.width > NARROWEST:
+            group.trying = True
             _set_width(group, group.width // 2)
             return  # not yet known to be good
     group.engine.width = group.width
-    group.engine.best_rate = group.best_rate
+    group.engine.rate = group.rate
 
 
 cdef void _set_width(group_t* group, size_t width) noexcept nogil:
@@ -72,16 +75,21 @@ cdef void _set_width(group_t* group, size_t width) noexcept nogil:
     group.settling = True
 
 
+cdef size_t _sample(group_t* group) noexcept nogil:
+    return group.width if group.settling else max(group.width, <size_t>SAMPLE)
+
+
 cdef void _look_at_window(group_t* group) noexcept nogil:
     """The caller holds the engine's lock."""
     cdef uint64_t now = 0
-    if group.adapts and group.ended - group.mark_ended >= group.width:
+    if group.adapts and group.ended - group.mark_ended >= _sample(group):
         aws_high_res_clock_get_ticks(&now)
         _adapt_window(group, now)
 
 
 def debug_window(size_t window, size_t n, rate_at):
-    """The widths that a batch of ``n`` goes through, if at a width w it ended ``rate_at(w)`` requests a second."""
+    """The widths that a batch of ``n`` goes through, each with the number of requests that ended meanwhile, if at a width
+    w ``rate_at(w)`` requests end in a second."""
     cdef engine_t engine
     cdef group_t group
     memset(&engine, 0, sizeof(engine))
@@ -92,9 +100,10 @@ def debug_window(size_t window, size_t n, rate_at):
     _begin_window(&group)
     widths = []
     now = 1.0
-    while group.adapts and group.ended + group.width <= n:
-        widths.append(group.width)
-        now += group.width / rate_at(group.width)
-        group.ended += group.width
+    while group.adapts and group.ended + _sample(&group) <= n:
+        took = _sample(&group)
+        widths.append((group.width, took))
+        now += took / rate_at(group.width)
+        group.ended += took
         _adapt_window(&group, <uint64_t>(now * 1e9))
     return widths
