@@ -4,8 +4,8 @@ import atexit as _atexit
 import weakref as _weakref
 
 _open = _weakref.WeakSet()  # engines, to be closed while Python still works
-# References to an Op that nobody else knows: two sets, a list, two variables. Without a GIL another thread's are counted
-# apart, and nothing is concluded from their sum.
+# References to an Op that nobody else knows: two sets, a list, two variables. Without a GIL another thread's are
+# counted apart, and nothing is concluded from their sum.
 cdef Py_ssize_t _HELD_BY_US = 0 if OBJECTFS_FREE_THREADED else 5
 _live = set()  # operations under way, of all engines: no garbage collection may take them (lifetime rule 4)
 

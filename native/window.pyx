@@ -88,8 +88,8 @@ cdef void _look_at_window(group_t* group) noexcept nogil:
 
 
 def debug_window(size_t window, size_t n, rate_at):
-    """The widths that a batch of ``n`` goes through, each with the number of requests that ended meanwhile, if at a width
-    w ``rate_at(w)`` requests end in a second."""
+    """The widths that a batch of ``n`` goes through, each with the number of requests that ended meanwhile, if at a
+    width w ``rate_at(w)`` requests end in a second."""
     cdef engine_t engine
     cdef group_t group
     memset(&engine, 0, sizeof(engine))

@@ -208,9 +208,11 @@ class Config:
     objects that would otherwise need more than 10,000 parts."""
     max_connections: int | None = _setting(None, _integer(1, 10_000))
     memory_limit: int | None = _setting(None, _size(64 * MiB, 1024 * GiB))
-    """Bytes in flight in buffers of ours. None: chosen by the backend from what the container allows."""
+    """Bytes in flight in buffers of ours. None: chosen by the backend from what the container allows. The crt backend
+    needs 256 MiB."""
     throughput_gbps: float | None = _setting(None, _number(0.1, 10_000, "gigabits per second"))
-    """What the crt backend plans its number of connections for. None: the machine's network class, or 10."""
+    """What the crt backend plans the connections of one large transfer for, at 0.4 Gb/s each and at most
+    max_connections. None: 10."""
     max_attempts: int = _setting(5, _integer(1, 100))
     """Tries of one request, the first included. 5: AWS's SDKs use 3 for single requests and 5 for transfers;
     with back-off from 1 s five tries outlast the few seconds that S3 needs to scale a hot prefix."""

@@ -86,6 +86,33 @@ def test_algorithm_that_botocore_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
         objectfs.Client(**HERE, backend="sdk", checksum="CRC64NVME")
 
 
+@pytest.mark.skipif(not select.available()[0].ok, reason="the engine is not built")
+def test_memory_that_the_engine_cannot_do_with() -> None:
+    with pytest.raises(errors.BackendUnavailableError, match="256 MiB"):
+        objectfs.Client(**HERE, backend="crt", memory_limit="128 MiB")
+    with objectfs.Client(**HERE, memory_limit="128 MiB") as client:
+        assert client.backend.name == "sdk"
+        assert "256 MiB" in client.backend.attempts[0].reason
+
+
+@pytest.mark.skipif(not select.available()[0].ok, reason="the engine is not built")
+@pytest.mark.parametrize(
+    ("settings", "connections", "large"),
+    [
+        ({}, 256, 25),
+        ({"throughput_gbps": 40}, 256, 100),
+        ({"throughput_gbps": 0.1}, 256, 1),
+        ({"throughput_gbps": 1000}, 256, 256),
+        ({"max_connections": 7}, 7, 7),
+        ({"max_connections": 50, "throughput_gbps": 4}, 50, 10),
+    ],
+)
+def test_connections(settings: dict[str, Any], connections: int, large: int) -> None:
+    with objectfs.Client(**HERE, backend="crt", **settings) as client:
+        stats = client.stats()
+    assert (stats["max_connections"], stats["max_connections_per_transfer"]) == (connections, large)
+
+
 def test_contract_is_typed() -> None:
     """For mypy, which checks these assignments; at run time they are nothing."""
     backend: type[Backend] = SdkBackend

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import threading
 import weakref
@@ -33,6 +34,12 @@ MAX_CONNECTIONS = 256
 LARGE_CONNECTIONS = 25
 """For the parts of one large transfer: 25 x 90 MB/s is 18 Gb/s; more than the CPU can serve makes it slower."""
 
+CONNECTION_GBPS = 0.4
+"""What the C library plans for a connection (``aws-c-s3``: 25 connections at 10 Gb/s)."""
+
+LEAST_MEMORY = 256 * MiB
+"""The C library refuses less: it keeps 128 MiB for what is no part's buffer."""
+
 WINDOW = 256
 """Requests of a batch that are with the C library at a time; see ``native/submit.pyx``."""
 
@@ -44,12 +51,22 @@ class CrtBase:
     capabilities = frozenset(("zero-copy",))
 
     def __init__(self, session: Session, config: Config) -> None:
+        if config.memory_limit is not None and config.memory_limit < LEAST_MEMORY:
+            raise errors.UnsupportedError(
+                f"memory_limit={config.memory_limit} is less than the engine can work with (256 MiB)",
+                hint="Give memory_limit= at least 256 MiB, or use backend='sdk'",
+            )
         self.session = session
         self.config = config
         self.presigner = Presigner(session)
         self.part_size = config.part_size or PART_SIZE
         self.connections = config.max_connections or MAX_CONNECTIONS
-        self.large_connections = min(self.connections, config.max_connections or LARGE_CONNECTIONS)
+        large = LARGE_CONNECTIONS
+        if config.throughput_gbps is not None:
+            large = max(1, math.ceil(config.throughput_gbps / CONNECTION_GBPS))
+        elif config.max_connections is not None:
+            large = config.max_connections
+        self.large_connections = min(self.connections, large)
         self.memory_limit = config.memory_limit or machine.default_memory_limit()
         self.window = WINDOW
         self.validate: str | None = None if config.checksum == "off" else "request"
@@ -112,8 +129,8 @@ class CrtBase:
                 part_size=self.part_size,
                 max_connections=self.connections,
                 memory_limit=self.memory_limit,
-                # the C library plans 0.4 Gb/s for a connection and can only be capped below that plan
-                throughput_gbps=max(config.throughput_gbps or 0.0, self.connections * 0.4),
+                # the C library can only be capped below its own plan
+                throughput_gbps=max(config.throughput_gbps or 0.0, self.connections * CONNECTION_GBPS),
                 connect_timeout_ms=max(1, round(config.connect_timeout * 1000)),
                 read_timeout_s=max(1, round(config.read_timeout)),
                 max_retries=config.max_attempts - 1,

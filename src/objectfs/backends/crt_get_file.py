@@ -42,14 +42,16 @@ class FileVerbs(GetVerbs):
         try:
             temporary = _temporary_beside(path)
             total = object_size(response)
-            body = response.body if response.body is not None else b""
+            body = response.take_body()
+            have = len(body)
             whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validate_whole is not None
             if not whole:
                 with open(temporary, "wb", buffering=0) as file:
                     write_all(file, body)
-            if len(body) < end - start:
+            del body  # a part's worth of memory, not to be held while the others come
+            if have < end - start:
                 response = yield from self._append_file(
-                    bucket, key, options, temporary, body, start, end, whole, response
+                    bucket, key, options, temporary, have, start, end, whole, response
                 )
             os.replace(temporary, path)
             temporary = ""
@@ -95,7 +97,7 @@ class FileVerbs(GetVerbs):
         key: str,
         options: GetOptions,
         temporary: str,
-        body: Any,
+        have: int,
         start: int,
         end: int,
         whole: bool,
@@ -103,7 +105,7 @@ class FileVerbs(GetVerbs):
     ) -> Steps[Any]:
         target = self.target(bucket)
         common = target.headers(pinned_conditions(options, first))
-        offset = 0 if whole else len(body)
+        offset = 0 if whole else have
         request = self._get_request(
             target,
             key,

@@ -182,7 +182,7 @@ class WriteVerbs(CrtBase):
                 if ended:
                     break
                 size = stream_part_size(number, self.part_size)
-                spare = None
+                spare: bytearray | None = None
                 # What has been read cannot be read again, should the checksum be refused: until an endpoint has
                 # taken one, nothing is read beyond the first part, which is kept.
                 if len(running) >= (STREAM_PARTS if self.checksums.settled else 1):
@@ -190,7 +190,7 @@ class WriteVerbs(CrtBase):
                     upload.collect((yield op))
                     self.checksums.settled = True
                     if len(done) == size and done.obj is not first.obj:
-                        spare = done.obj
+                        spare = done.obj  # type: ignore[assignment]
                 part, ended = _read_part(read, bytearray(size) if spare is None else spare)
             while running:
                 op, _ = running.popleft()

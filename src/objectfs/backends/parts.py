@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MAX_PARTS", "stream_part_size", "whole_part_size"]
+__all__ = ["GROWTH", "MAX_PARTS", "stream_part_size", "whole_part_size"]
 
 MAX_PARTS = 10_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
@@ -10,9 +10,9 @@ MAX_PARTS = 10_000
 LARGEST = 5 * 1024**3
 """Bytes of a part; the same page."""
 
-GROWTH = 1000
-"""Parts of a stream of unknown length double in size after so many: 10,000 of them, beginning with 8 MiB, then hold more
-than the 5 TiB that an object may have. Before 8 GB nothing grows."""
+GROWTH = 900
+"""Parts of a stream of unknown length double in size after so many: 10,000 of them, beginning with 5 MiB, then hold more
+than the 5 TiB that an object may have. With 8 MiB nothing grows before 7.5 GB."""
 
 
 def whole_part_size(length: int, least: int) -> int:
