@@ -1,4 +1,4 @@
-"""The allocator by itself, under sanitizers: in sanitized builds of the module it is switched off, so as to hide nothing."""
+"""The allocator by itself, under sanitizers: in sanitized builds of the module it is off, so as to hide nothing."""
 
 from __future__ import annotations
 
@@ -42,11 +42,9 @@ def test_blocks_cross_threads(tmp_path: Path, sanitizer: str, mistake: str, repo
     (include / "allocator.h").write_text(HEADER)
     program = tmp_path / "stress"
     native = ROOT / "native"
-    subprocess.run(
-        ["cc", "-std=gnu11", "-O1", "-g", f"-fsanitize={sanitizer}", f"-I{tmp_path}", f"-I{native}"]
-        + [str(ROOT / "tests/native/c/alloc_stress.c"), str(native / "alloc.c"), "-pthread", "-o", str(program)],
-        check=True,
-    )
+    sources = [str(ROOT / "tests/native/c/alloc_stress.c"), str(native / "alloc.c")]
+    options = ["-std=gnu11", "-O1", "-g", f"-fsanitize={sanitizer}", f"-I{tmp_path}", f"-I{native}", "-pthread"]
+    subprocess.run(["cc", *options, *sources, "-o", str(program)], check=True)
     done = subprocess.run([program], capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
     canary = subprocess.run([program, mistake], capture_output=True, text=True, timeout=100)

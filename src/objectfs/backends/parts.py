@@ -11,8 +11,8 @@ LARGEST = 5 * 1024**3
 """Bytes of a part; the same page."""
 
 GROWTH = 900
-"""Parts of a stream of unknown length double in size after so many: 10,000 of them, beginning with 5 MiB, then hold more
-than the 5 TiB that an object may have. With 8 MiB nothing grows before 7.5 GB."""
+"""Parts of a stream of unknown length double in size after so many: 10,000 of them, beginning with 5 MiB, then hold
+more than the 5 TiB that an object may have. With 8 MiB nothing grows before 7.5 GB."""
 
 
 def whole_part_size(length: int, least: int) -> int:
