@@ -28,18 +28,23 @@ void objectfs_allocator_after_fork(void) {
 #else
 
 #    include <pthread.h>
+#    include <stdbool.h>
 #    include <stdint.h>
 #    include <stdlib.h>
 #    include <string.h>
 
-#    define HEADER ((size_t)16)        /* keeps malloc's alignment */
-#    define LARGE_HEADER ((size_t)64)  /* keeps the library's: large blocks begin on a cache line */
-#    define FINE_MAX ((size_t)1024)    /* up to here in steps of 64 bytes */
-#    define SMALL_MAX ((size_t)8192)   /* up to here in steps of 512 */
+#    define HEADER ((size_t)16)         /* keeps malloc's alignment */
+#    define LARGE_HEADER ((size_t)64)   /* keeps the library's: large blocks begin on a cache line */
+#    define FINE_MAX ((size_t)1024)     /* up to here in steps of 64 bytes */
+#    define SMALL_MAX ((size_t)8192)    /* up to here in steps of 512 */
+#    define MEDIUM_MIN ((size_t)16384)  /* from here in steps of a quarter */
+#    define MEDIUM_CLASSES 22           /* to 640 KiB: messages of sockets, which malloc would map and unmap each time */
 #    define FINE_CLASSES (FINE_MAX / 64)
-#    define CLASSES (FINE_CLASSES + (SMALL_MAX - FINE_MAX) / 512)
+#    define SMALL_CLASSES (FINE_CLASSES + (SMALL_MAX - FINE_MAX) / 512)
+#    define CLASSES (SMALL_CLASSES + MEDIUM_CLASSES)
 #    define LARGE ((uint32_t)0xffffffff)
 #    define BATCH_BYTES ((size_t)16 * 1024)
+#    define MEDIUM_BATCH 16
 #    define DEPOT_BYTES ((size_t)256 * 1024)
 
 struct header {
@@ -68,18 +73,61 @@ static __thread struct cache *t_cache;
 static pthread_key_t s_key;
 static pthread_once_t s_once = PTHREAD_ONCE_INIT;
 
+static size_t s_size(uint32_t class) {
+    if (class < FINE_CLASSES) {
+        return ((size_t)class + 1) * 64;
+    }
+    if (class < SMALL_CLASSES) {
+        return FINE_MAX + ((size_t)class - FINE_CLASSES + 1) * 512;
+    }
+    uint32_t step = class - (uint32_t)SMALL_CLASSES;
+    return (MEDIUM_MIN / 4 * (4 + step % 4)) << (step / 4);
+}
+
+/* LARGE if there is none. */
 static uint32_t s_class(size_t size) {
     if (size <= FINE_MAX) {
         return size == 0 ? 0 : (uint32_t)((size - 1) / 64);
     }
-    return (uint32_t)(FINE_CLASSES + (size - FINE_MAX - 1) / 512);
+    if (size <= SMALL_MAX) {
+        return (uint32_t)(FINE_CLASSES + (size - FINE_MAX - 1) / 512);
+    }
+    uint32_t class = (uint32_t)SMALL_CLASSES;
+    while (class < CLASSES && s_size(class) < size) {
+        ++class;
+    }
+    return class < CLASSES ? class : LARGE;
 }
 
-static size_t s_size(uint32_t class) {
-    return class < FINE_CLASSES ? ((size_t)class + 1) * 64 : FINE_MAX + ((size_t)class - FINE_CLASSES + 1) * 512;
+/* Of more than SMALL_MAX bytes: the C library's own allocator makes it, and frees it. */
+static struct header *s_new_large(size_t size, uint32_t class, bool zeroed) {
+    struct aws_allocator *plain = aws_default_allocator();
+    if (size > SIZE_MAX - LARGE_HEADER) {
+        return NULL;
+    }
+    size += LARGE_HEADER;
+    uint8_t *base = zeroed ? plain->mem_calloc(plain, 1, size) : plain->mem_acquire(plain, size);
+    if (base == NULL) {
+        return NULL;
+    }
+    struct header *block = (struct header *)(base + LARGE_HEADER - HEADER);
+    block->class = class;
+    return block;
+}
+
+static void s_free_block(struct header *block) {
+    if (block->class < SMALL_CLASSES) {
+        free(block);
+    } else {
+        struct aws_allocator *plain = aws_default_allocator();
+        plain->mem_release(plain, (uint8_t *)block + HEADER - LARGE_HEADER);
+    }
 }
 
 static uint32_t s_batch(uint32_t class) {
+    if (class >= SMALL_CLASSES) {
+        return MEDIUM_BATCH;
+    }
     size_t fit = BATCH_BYTES / s_size(class);
     return fit < 4 ? 4 : fit > 64 ? 64 : (uint32_t)fit;
 }
@@ -91,7 +139,7 @@ static struct header **s_next_batch(struct header *batch) {
 static void s_free_list(struct header *block) {
     while (block != NULL) {
         struct header *next = block->next;
-        free(block);
+        s_free_block(block);
         block = next;
     }
 }
@@ -171,34 +219,29 @@ static struct cache *s_cache(void) {
 
 static void *s_acquire(struct aws_allocator *allocator, size_t size) {
     (void)allocator;
-    struct header *block;
-    if (size > SMALL_MAX) {
-        struct aws_allocator *plain = aws_default_allocator();
-        uint8_t *base = size > SIZE_MAX - LARGE_HEADER ? NULL : plain->mem_acquire(plain, size + LARGE_HEADER);
-        if (base == NULL) {
-            return NULL;
-        }
-        block = (struct header *)(base + LARGE_HEADER - HEADER);
-        block->class = LARGE;
-        return base + LARGE_HEADER;
-    }
+    struct header *block = NULL;
     uint32_t class = s_class(size);
-    struct cache *cache = s_cache();
-    if (cache != NULL && cache->free[class] == NULL) {
-        s_take_batch(cache, class);
-    }
-    if (cache != NULL && cache->free[class] != NULL) {
-        block = cache->free[class];
-        cache->free[class] = block->next;
-        cache->count[class]--;
+    if (class == LARGE) {
+        block = s_new_large(size, class, false);
     } else {
-        block = malloc(HEADER + s_size(class));
-        if (block == NULL) {
-            return NULL;
+        struct cache *cache = s_cache();
+        if (cache != NULL && cache->free[class] == NULL) {
+            s_take_batch(cache, class);
         }
-        block->class = class;
+        if (cache != NULL && cache->free[class] != NULL) {
+            block = cache->free[class];
+            cache->free[class] = block->next;
+            cache->count[class]--;
+        } else if (class >= SMALL_CLASSES) {
+            block = s_new_large(s_size(class), class, false);
+        } else {
+            block = malloc(HEADER + s_size(class));
+            if (block != NULL) {
+                block->class = class;
+            }
+        }
     }
-    return (uint8_t *)block + HEADER;
+    return block == NULL ? NULL : (uint8_t *)block + HEADER;
 }
 
 static void s_release(struct aws_allocator *allocator, void *pointer) {
@@ -207,20 +250,16 @@ static void s_release(struct aws_allocator *allocator, void *pointer) {
         return;
     }
     struct header *block = (struct header *)((uint8_t *)pointer - HEADER);
-    if (block->class == LARGE) {
-        struct aws_allocator *plain = aws_default_allocator();
-        plain->mem_release(plain, (uint8_t *)pointer - LARGE_HEADER);
-        return;
-    }
-    struct cache *cache = s_cache();
+    uint32_t class = block->class;
+    struct cache *cache = class == LARGE ? NULL : s_cache();
     if (cache == NULL) {
-        free(block);
+        s_free_block(block);
         return;
     }
-    block->next = cache->free[block->class];
-    cache->free[block->class] = block;
-    if (++cache->count[block->class] >= 2 * s_batch(block->class)) {
-        s_give_batch(cache, block->class);
+    block->next = cache->free[class];
+    cache->free[class] = block;
+    if (++cache->count[class] >= 2 * s_batch(class)) {
+        s_give_batch(cache, class);
     }
 }
 
@@ -228,18 +267,13 @@ static void *s_calloc(struct aws_allocator *allocator, size_t num, size_t size) 
     if (size != 0 && num > SIZE_MAX / size) {
         return NULL;
     }
-    if (num * size > SMALL_MAX) { /* fresh pages are zero already: leave it to the library's */
-        struct aws_allocator *plain = aws_default_allocator();
-        uint8_t *base =
-            num * size > SIZE_MAX - LARGE_HEADER ? NULL : plain->mem_calloc(plain, 1, num * size + LARGE_HEADER);
-        if (base == NULL) {
-            return NULL;
-        }
-        ((struct header *)(base + LARGE_HEADER - HEADER))->class = LARGE;
-        return base + LARGE_HEADER;
+    size *= num;
+    if (s_class(size) == LARGE) { /* fresh pages are zero already: leave it to the library's */
+        struct header *block = s_new_large(size, LARGE, true);
+        return block == NULL ? NULL : (uint8_t *)block + HEADER;
     }
-    void *pointer = s_acquire(allocator, num * size);
-    return pointer == NULL ? NULL : memset(pointer, 0, num * size);
+    void *pointer = s_acquire(allocator, size);
+    return pointer == NULL ? NULL : memset(pointer, 0, size);
 }
 
 static void *s_realloc(struct aws_allocator *allocator, void *old, size_t old_size, size_t new_size) {

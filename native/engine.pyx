@@ -18,7 +18,7 @@ cdef class Engine:
     Args:
         region: for the signature.
         tls: whether its requests go over TLS; ``verify`` and ``ca`` (PEM) then say what is trusted.
-        threads: event loops, shared by the process: the first engine decides.
+        threads: event loops, shared by the process: the first engine decides, and by ``tls`` on their messages' size.
         Others: as ``aws_s3_client_config`` has them; bytes, milliseconds, seconds.
     """
 
@@ -66,7 +66,7 @@ cdef class Engine:
         aws_condition_variable_init(&e.cond)
         self._e = e
         with _runtime_lock:
-            _acquire_runtime(threads)
+            _acquire_runtime(threads, tls)
             self._runtime = True
         e.credentials = aws_credentials_new_anonymous(e.alloc)
         memset(&delegate, 0, sizeof(delegate))

@@ -22,12 +22,10 @@ _runtime_lock = _threading.Lock()
 
 def _init_library():
     """Once per process. The library's own tables use the plain allocator: they live until the process ends."""
-    global _alloc, _traced, g_aws_channel_max_fragment_size  # without this, Cython would set a local name
+    global _alloc, _traced
     cdef aws_logger_standard_options log_options
     aws_s3_library_init(aws_default_allocator())
     _alloc = objectfs_allocator()
-    # Sockets are read and written in messages of this size; the default of 16 KiB costs twice the CPU (0005-cpu).
-    g_aws_channel_max_fragment_size = <size_t>int(_os.environ.get("OBJECTFS_DEBUG_FRAGMENT_SIZE", str(256 * 1024)))
     if _os.environ.get("OBJECTFS_MEMTRACE", "") not in ("", "0"):
         _alloc = aws_mem_tracer_new(_alloc, NULL, AWS_MEMTRACE_BYTES, 0)
         _traced = True
@@ -41,12 +39,21 @@ def _init_library():
             aws_logger_set(&_logger)
 
 
-cdef int _acquire_runtime(int threads) except -1:
+# Bytes of the messages in which sockets are read and written (0005-cpu). Of TLS every record of 16 KiB takes one.
+_FRAGMENT_SIZE = 256 * 1024
+_FRAGMENT_SIZE_TLS = 64 * 1024
+
+
+cdef int _acquire_runtime(int threads, bint tls) except -1:
     """Make the event loops if there are none. Called with _runtime_lock held."""
+    global g_aws_channel_max_fragment_size  # without this, Cython would set a local name
     global _loops, _resolver, _bootstrap, _users, _default_resolver, _forgiving_resolver
     cdef aws_host_resolver_default_options resolver_options
     cdef aws_client_bootstrap_options bootstrap_options
     if _users == 0:
+        # the loops' pools of messages are made for the size that is in force with their first connection
+        g_aws_channel_max_fragment_size = <size_t>int(
+            _os.environ.get("OBJECTFS_DEBUG_FRAGMENT_SIZE") or (_FRAGMENT_SIZE_TLS if tls else _FRAGMENT_SIZE))
         memset(&resolver_options, 0, sizeof(resolver_options))
         memset(&bootstrap_options, 0, sizeof(bootstrap_options))
         _loops = aws_event_loop_group_new_default(_alloc, <uint16_t>threads, NULL)
@@ -137,6 +144,11 @@ def debug_outstanding_bytes(double timeout=5.0):
     return aws_mem_tracer_bytes(_alloc)
 
 
+def debug_fragment_size():
+    """Bytes of a socket's messages, as the C library has it in force: what the first engine of those that live chose."""
+    return g_aws_channel_max_fragment_size
+
+
 def debug_streamed_bytes():
     """Received bytes that were put in their place past the caches (``stream_copy.c``), or None where no build does."""
     cdef int64_t count = objectfs_streamed_bytes()
@@ -144,6 +156,5 @@ def debug_streamed_bytes():
 
 
 _init_library()
-FRAGMENT_SIZE = g_aws_channel_max_fragment_size  # what the library has in force
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_after_fork_in_child)

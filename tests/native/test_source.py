@@ -64,8 +64,3 @@ def test_only_the_init_function_is_exported() -> None:
     listing = subprocess.run([nm, "-D", "--defined-only", _native.__file__], capture_output=True, text=True, check=True)
     names = {line.split()[-1] for line in listing.stdout.splitlines() if not line.endswith((" _init", " _fini"))}
     assert names == {"PyInit__native"}
-
-
-def test_the_fragment_size_is_in_force() -> None:
-    """Read back from the library: an assignment in Cython can make a local name without a word."""
-    assert _native.FRAGMENT_SIZE == 256 * 1024

@@ -112,3 +112,20 @@ def test_large_downloads_go_past_the_caches(crt: CrtBackend) -> None:
     after = _native.debug_streamed_bytes()
     assert after is not None
     assert after - before > len(data)
+
+
+def test_the_size_of_messages_is_in_force(make: Callable[..., CrtBackend]) -> None:
+    """Read back from the library: an assignment in Cython can make a local name without a word."""
+    plain = make()
+    plain.target("bucket")
+    assert _native.debug_fragment_size() == 256 * 1024
+    with S3Server(tls=True) as server:
+        secure = make(server.endpoint_url, verify=str(server.ca_file))
+        secure.target("bucket")
+        assert _native.debug_fragment_size() == 256 * 1024  # the first one decided
+        plain.close()
+        secure.close()
+        secure = make(server.endpoint_url, verify=str(server.ca_file))
+        run(secure.put("bucket", "k", bytes(20 << 20), PutOptions()))
+        assert _native.debug_fragment_size() == 64 * 1024
+        assert bytes(run(secure.get("bucket", "k", GetOptions()))) == bytes(20 << 20)

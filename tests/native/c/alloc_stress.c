@@ -14,7 +14,7 @@
 #include "alloc.h"
 
 #define PAIRS 4
-#define ROUNDS 40000
+#define ROUNDS 5000
 #define SLOTS 256
 
 static void *s_plain_acquire(struct aws_allocator *a, size_t size) {
@@ -46,7 +46,7 @@ struct pipe {
 static int s_counter; /* for "race" */
 
 static size_t s_next(uint32_t *seed) {
-    static const size_t limits[] = {64, 200, 1024, 1025, 4096, 8192, 8193, 70000};
+    static const size_t limits[] = {64, 200, 1024, 1025, 8192, 8193, 70000, 700000};
     *seed = *seed * 1664525u + 1013904223u;
     size_t limit = limits[(*seed >> 8) % 8];
     return 1 + (*seed >> 12) % limit;
@@ -134,7 +134,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (argc > 1 && strcmp(argv[1], "after-free") == 0) {
-        volatile uint8_t *block = a->mem_acquire(a, 100000);
+        volatile uint8_t *block = a->mem_acquire(a, 1000000);
         a->mem_release(a, (void *)block);
         return block[0];
     }
