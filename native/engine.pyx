@@ -18,7 +18,7 @@ cdef class Engine:
     Args:
         region: for the signature.
         tls: whether its requests go over TLS; ``verify`` and ``ca`` (PEM) then say what is trusted.
-        threads: event loops, shared by the process: the first engine decides, and by ``tls`` on their messages' size.
+        threads: event loops, shared by the process: the first engine decides, and its ``tls`` on the messages' size.
         Others: as ``aws_s3_client_config`` has them; bytes, milliseconds, seconds.
     """
 
