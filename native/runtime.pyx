@@ -145,7 +145,7 @@ def debug_outstanding_bytes(double timeout=5.0):
 
 
 def debug_fragment_size():
-    """Bytes of a socket's messages, as the C library has it in force: what the first engine of those that live chose."""
+    """Bytes of a socket's messages, as the C library has it in force: the first of the engines that live chose it."""
     return g_aws_channel_max_fragment_size
 
 
