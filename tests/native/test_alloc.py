@@ -29,24 +29,33 @@ struct aws_allocator *aws_default_allocator(void);
 """
 
 
-@pytest.mark.parametrize(
-    ("sanitizer", "mistake", "report"),
-    [
-        ("thread", "race", "data race"),
-        ("address,undefined", "after-free", "heap-use-after-free"),
-    ],
-)
-def test_blocks_cross_threads(tmp_path: Path, sanitizer: str, mistake: str, report: str) -> None:
+def build(tmp_path: Path, *options: str) -> Path:
     include = tmp_path / "aws" / "common"
     include.mkdir(parents=True)
     (include / "allocator.h").write_text(HEADER)
     program = tmp_path / "stress"
     native = ROOT / "native"
     sources = [str(ROOT / "tests/native/c/alloc_stress.c"), str(native / "alloc.c")]
-    options = ["-std=gnu11", "-O1", "-g", f"-fsanitize={sanitizer}", f"-I{tmp_path}", f"-I{native}", "-pthread"]
-    subprocess.run(["cc", *options, *sources, "-o", str(program)], check=True)
+    always = ["-std=gnu11", "-O1", "-g", f"-I{tmp_path}", f"-I{native}", "-pthread"]
+    subprocess.run(["cc", *always, *options, *sources, "-o", str(program)], check=True)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("sanitizer", "mistake", "report"),
+    [("thread", "race", "data race"), ("address,undefined", "after-free", "heap-use-after-free")],
+)
+def test_blocks_cross_threads(tmp_path: Path, sanitizer: str, mistake: str, report: str) -> None:
+    program = build(tmp_path, f"-fsanitize={sanitizer}")
     done = subprocess.run([program], capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
     canary = subprocess.run([program, mistake], capture_output=True, text=True, timeout=100)
     assert canary.returncode != 0
     assert report in canary.stderr
+
+
+def test_a_forked_child_goes_on(tmp_path: Path) -> None:
+    program = build(tmp_path)
+    for _ in range(10):
+        done = subprocess.run([program, "fork"], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

@@ -1,9 +1,10 @@
-/* Blocks that are made on some threads and freed on others, under a sanitizer. Without arguments all is well; with
+/* Blocks that are made on some threads and freed on others. Without arguments, and with "fork", all is well; with
  * "race" or "after-free" it makes the mistake that the sanitizer has to report: a run that sees nothing proves nothing
  * unless it could have. */
 #include <aws/common/allocator.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,7 +150,10 @@ int main(int argc, char **argv) {
         pthread_create(&threads[2 * i], NULL, s_produce, &pipes[i]);
         pthread_create(&threads[2 * i + 1], NULL, s_consume, &pipes[i]);
     }
-    pid_t child = fork(); /* while all of them hold and try locks */
+    /* While all of them hold and try locks. Only without a sanitizer: the allocator of gcc's own is not to be used in a
+     * child of many threads, its locks stay as the fork found them. */
+    bool forks = argc > 1 && strcmp(argv[1], "fork") == 0;
+    pid_t child = forks ? fork() : -1;
     if (child == 0) {
         objectfs_allocator_after_fork();
         for (size_t i = 0; i < 1000; ++i) {
@@ -161,7 +165,7 @@ int main(int argc, char **argv) {
         pthread_join(threads[i], NULL);
     }
     int status = 0;
-    if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 7) {
+    if (forks && (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 7)) {
         abort();
     }
     puts("done");
