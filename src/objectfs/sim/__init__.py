@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from objectfs.sim.blobs import synthetic_bytes
 from objectfs.sim.faults import Fault, Faults
+from objectfs.sim.limits import Limits
 from objectfs.sim.record import Request
 from objectfs.sim.server import S3Server
 
@@ -23,4 +24,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(argv)
 
 
-__all__ = ["Fault", "Faults", "Request", "S3Server", "main", "synthetic_bytes"]
+__all__ = ["Fault", "Faults", "Limits", "Request", "S3Server", "main", "synthetic_bytes"]

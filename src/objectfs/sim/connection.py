@@ -24,6 +24,7 @@ from objectfs.sim.http import (
     parse_head,
     render_head,
 )
+from objectfs.sim.limits import Phase
 from objectfs.sim.service import Exchange, Service, error_document
 
 _REQUEST_LINE = re.compile(rb"[A-Z]{1,32} [!-~\x80-\xff]+ HTTP/1\.[01]\r?")
@@ -43,6 +44,7 @@ class Connection:
     def __init__(self, service: Service, number: int, scratch: memoryview) -> None:
         self.service = service
         self.number = number
+        self.requests = 0
         self.out: deque[Chunk] = deque()
         self.source: Iterator[Chunk] | None = None
         self.pending = bytearray()
@@ -60,6 +62,16 @@ class Connection:
     def idle(self) -> bool:
         """No request is being received or answered."""
         return self._exchange is None and not self.out and self.source is None
+
+    @property
+    def phase(self) -> Phase:
+        if self.stalled or self._resume is not None:
+            return Phase.HELD
+        if self.out or self.source is not None:
+            return Phase.ANSWER
+        if self._exchange is not None:
+            return Phase.BODY
+        return Phase.HEAD if self.pending and self.pending != b"\r" else Phase.IDLE
 
     @property
     def wants_read(self) -> bool:
@@ -108,6 +120,15 @@ class Connection:
         elif self.stalled or self.idle:
             self.close = Close.FIN
 
+    def timed_out(self) -> None:
+        """The client did not go on in time with what it was sending."""
+        error = S3Error("RequestTimeout")
+        if self._exchange is not None:
+            self.service.fail(self._exchange, error)
+            self._answer(self._exchange)
+        else:
+            self._refuse(ProtocolError(error.message, code=error.code))
+
     def abandon(self) -> None:
         """The socket is gone."""
         if self._exchange is not None:
@@ -147,11 +168,13 @@ class Connection:
         pending = self.pending
         while pending.startswith(b"\r\n"):
             del pending[:2]
+        if not pending or pending == b"\r":
+            return False
         try:
             end = pending.find(b"\r\n\r\n", 0, MAX_HEAD + 4)
             if end < 0:
                 line_end = pending.find(b"\n")
-                if pending and not 65 <= pending[0] <= 90:
+                if not 65 <= pending[0] <= 90:
                     raise ProtocolError("not an HTTP request")
                 if line_end >= 0 and not _REQUEST_LINE.fullmatch(pending[:line_end]):
                     raise ProtocolError("malformed request line")
@@ -167,6 +190,7 @@ class Connection:
         return True
 
     def _begin(self, head: Head) -> None:
+        self.requests += 1
         exchange = self.service.begin(head, self.number)
         self._exchange = exchange
         fault = exchange.fault
@@ -258,19 +282,19 @@ class Connection:
         if self._exchange is not None:
             self.service.abandon(self._exchange)
             self._exchange = None
-        body = error_document(error.code, error.message, {}, 0)
-        self.out.append(
-            render_head(
-                error.status,
-                [
-                    ("Date", http_date()),
-                    ("Content-Type", "application/xml"),
-                    ("Content-Length", str(len(body))),
-                    ("Connection", "close"),
-                    ("Server", "AmazonS3"),
-                ],
-            )
-            + body
-        )
+        self.out.append(refusal(error))
         self.pending.clear()
         self.close = Close.FIN
+
+
+def refusal(error: ProtocolError | S3Error) -> bytes:
+    """The whole answer to what is no request, after which the connection ends."""
+    body = error_document(error.code, error.message, {}, 0)
+    headers = [
+        ("Date", http_date()),
+        ("Content-Type", "application/xml"),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+        ("Server", "AmazonS3"),
+    ]
+    return render_head(error.status, headers) + body

@@ -79,6 +79,10 @@ CODES: dict[str, tuple[int, str]] = {
         400,
         "Your request header and query parameters exceed the maximum allowed size.",
     ),
+    "RequestTimeout": (
+        400,
+        "Your socket connection to the server was not read from or written to within the timeout period.",
+    ),
     "RequestTimeTooSkewed": (
         403,
         "The difference between the request time and the current time is too large.",

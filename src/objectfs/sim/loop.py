@@ -8,6 +8,7 @@ writes are atomic, and bodies share one buffer.
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import itertools
 import os
@@ -20,14 +21,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from objectfs.sim.connection import Close, Connection
+from objectfs.sim.connection import Close, Connection, refusal
+from objectfs.sim.errors import S3Error
 from objectfs.sim.http import FileSlice
+from objectfs.sim.limits import Limits, Phase, Watch
 from objectfs.sim.service import Service, logger
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 SCRATCH = 256 * 1024
 FILE_READ = 256 * 1024
 LINGER = 2.0
+ACCEPT_PAUSE = 0.2
 _RETRY = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -44,6 +48,31 @@ class Peer:
         self.lingering = False
         self.closed = False
         self.blocked = False
+        self.moved = 0
+        self.watch = Watch(time.monotonic())
+
+    @property
+    def phase(self) -> Phase:
+        """What the peer is waited for with; HELD while it is the server that does not go on."""
+        if self.handshaking:
+            return Phase.HEAD
+        phase = self.connection.phase
+        if not self.events & (WRITE if phase is Phase.ANSWER else READ):
+            return Phase.HELD
+        return phase
+
+    def check(self, limits: Limits, now: float) -> None:
+        """Close, or answer first, when the peer has kept the server waiting for too long."""
+        connection, phase = self.connection, self.phase
+        if self.lingering or not self.watch.late(limits, phase, connection.requests, self.moved, now):
+            return
+        if self.handshaking or phase not in (Phase.HEAD, Phase.BODY):
+            self.drop()
+            return
+        connection.timed_out()
+        if connection.waiting is not None:
+            self.loop.wait(self)
+        self.flush()
 
     def ready(self, mask: int) -> None:
         """The selector reports the socket."""
@@ -88,6 +117,7 @@ class Peer:
             if not count:
                 connection.received_eof()
                 return
+            self.moved += count
             connection.received(count)
             if connection.waiting is not None:
                 self.loop.wait(self)
@@ -136,6 +166,7 @@ class Peer:
             sent = self.sock.send(first)
         else:
             sent = self.sock.sendmsg([c for c in itertools.islice(out, 8) if not isinstance(c, FileSlice)])
+        self.moved += sent
         while out and sent:
             first = out[0]
             assert not isinstance(first, FileSlice)
@@ -159,6 +190,7 @@ class Peer:
         sent = os.sendfile(self.sock.fileno(), part.file.fd, part.offset, part.length)
         if not sent:
             raise OSError("file shorter than recorded")
+        self.moved += sent
         if sent == part.length:
             out.popleft()
             return True
@@ -211,8 +243,17 @@ class Peer:
 class Loop:
     """Accepts and serves connections in the thread that calls ``run``, until ``stop``."""
 
-    def __init__(self, service: Service, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        listener: socket.socket,
+        context: ssl.SSLContext | None,
+        limits: Limits | None = None,
+    ) -> None:
         self.service = service
+        self._limits = limits or Limits()
+        self._most = self._limits.most_connections()
+        self._sweeping = False
         self.scratch = memoryview(bytearray(SCRATCH))
         self._listener = listener
         self._context = context
@@ -244,9 +285,9 @@ class Loop:
                     else:
                         data()
                 while self._timers and self._timers[0][0] <= time.monotonic():
-                    heapq.heappop(self._timers)[2]()
+                    self._call(heapq.heappop(self._timers)[2])
                 for _ in range(len(self._calls)):
-                    self._calls.popleft()()
+                    self._call(self._calls.popleft())
         finally:
             for peer in list(self._peers):
                 peer.drop()
@@ -254,12 +295,44 @@ class Loop:
             for sock in (self._listener, self._wake_read, self._wake_write):
                 sock.close()
 
+    def _call(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        except Exception:
+            # One connection's trouble must not end the others.
+            logger.exception("unexpected error in %r", function)
+
     def _guard(self, peer: Peer, mask: int) -> None:
         try:
             peer.ready(mask)
         except Exception:
             logger.exception("unexpected error on connection %d", peer.connection.number)
             peer.drop()
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for peer in list(self._peers):
+            self._check(peer, now)
+        self._sweeping = bool(self._peers)
+        if self._sweeping:
+            self.later(self._limits.interval, self._sweep)
+
+    def _check(self, peer: Peer, now: float) -> None:
+        try:
+            peer.check(self._limits, now)
+        except OSError:
+            peer.drop()
+        except Exception:
+            logger.exception("unexpected error on connection %d", peer.connection.number)
+            peer.drop()
+
+    def _make_room(self) -> bool:
+        """Close a connection that nobody misses: one being closed already, or else the one idle for longest."""
+        free = [peer for peer in self._peers if peer.lingering or peer.phase is Phase.IDLE]
+        if not free:
+            return False
+        min(free, key=lambda peer: (not peer.lingering, peer.watch.since)).drop()
+        return True
 
     def stop(self) -> None:
         """End ``run``; from any thread."""
@@ -331,9 +404,16 @@ class Loop:
         for _ in range(64):
             try:
                 sock, _ = self._listener.accept()
-            except OSError:
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE) and not self._make_room():
+                    # The selector would report the listener again at once, and again.
+                    self._selector.unregister(self._listener)
+                    self.later(ACCEPT_PAUSE, self._resume_accept)
                 return
             sock.setblocking(False)
+            if len(self._peers) >= self._most and not self._make_room():
+                self._turn_away(sock)
+                continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
                 try:
@@ -344,3 +424,15 @@ class Loop:
             peer = Peer(self, sock, Connection(self.service, next(self._counter), self.scratch))
             self._peers.add(peer)
             self._selector.register(sock, READ, peer)
+            if not self._sweeping:
+                self._sweeping = True
+                self.later(self._limits.interval, self._sweep)
+
+    def _resume_accept(self) -> None:
+        self._selector.register(self._listener, READ, self._accept)
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        if self._context is None:
+            with contextlib.suppress(OSError):
+                sock.send(refusal(S3Error("SlowDown")))
+        sock.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import ssl
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from objectfs.sim.faults import Faults
+from objectfs.sim.limits import Limits
 from objectfs.sim.loop import Loop
 from objectfs.sim.objects import MD5_LIMIT
 from objectfs.sim.record import Request
@@ -27,7 +29,9 @@ class S3Server:
     checksums of what is put (so does a bucket named "sink"); such objects read as ``synthetic_bytes``.
     ``domains`` are names for virtual-host style besides ``localhost``. ETags of single puts are the MD5 up to
     ``md5_limit`` bytes, and arbitrary above, as with SSE-KMS: raise it where a test compares ETags with MD5s.
-    ``check_region`` refuses signatures for other regions; ``anonymous`` lets unsigned requests in.
+    ``check_region`` refuses signatures for other regions; ``anonymous`` lets unsigned requests in. ``limits`` says
+    how long connections may be idle or slow. A ``host`` that other machines can reach is refused with ValueError
+    unless signatures are verified, with a secret key other than the default.
     """
 
     def __init__(
@@ -47,9 +51,16 @@ class S3Server:
         domains: Iterable[str] = (),
         check_region: bool = False,
         md5_limit: int = MD5_LIMIT,
+        limits: Limits | None = None,
     ) -> None:
+        if not _is_loopback(host) and (anonymous or not verify_signatures or secret_key == "testtest"):
+            raise ValueError(
+                f"host {host!r} is reachable from other machines: that needs verify_signatures, no anonymous "
+                "requests, and an access_key and secret_key of your own"
+            )
         self.host = host
         self.port = port
+        self.limits = limits
         self.tls = tls
         self.region = region
         self.access_key = access_key
@@ -97,7 +108,7 @@ class S3Server:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.create_server((self.host, self.port), family=family, backlog=1024)
         self.port = listener.getsockname()[1]
-        self._loop = Loop(self._service, listener, context)
+        self._loop = Loop(self._service, listener, context, self.limits)
         self._thread = threading.Thread(target=self._loop.run, name="objectfs-sim", daemon=True)
         self._thread.start()
 
@@ -137,6 +148,13 @@ class S3Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _make_store(store: str | Path | Store | None, discard: bool) -> Store:
