@@ -289,7 +289,7 @@ class Connection:
 
 def refusal(error: ProtocolError | S3Error) -> bytes:
     """The whole answer to what is no request, after which the connection ends."""
-    body = error_document(error.code, error.message, {}, 0)
+    body = error_document(error.code, error.message, error.extra, 0)
     headers = [
         ("Date", http_date()),
         ("Content-Type", "application/xml"),

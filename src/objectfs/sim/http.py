@@ -11,15 +11,37 @@ from http import HTTPStatus
 
 from objectfs.sim.errors import ProtocolError
 
+# What is kept of a head that is not complete yet; a complete one is answered RequestHeaderSectionTooLarge from
+# ``MAX_FIELDS`` on, which is S3's limit for the header section: the request line does not count.
 MAX_HEAD = 64 * 1024
+MAX_FIELDS = 8192
 
 # One match validates the whole head; what follows may then split without checking again.
-# Targets may carry raw bytes >= 0x80: clients exist that send UTF-8 unescaped.
+# Targets may carry raw bytes >= 0x80: clients exist that send UTF-8 unescaped. Possessive quantifiers keep the match
+# linear: no other way to read a prefix is tried.
 _HEAD = re.compile(
-    rb"(?:\r\n)*([A-Z]{1,32}) ([!-~\x80-\xff]+) HTTP/1\.([01])\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\x00]*\r\n)*)\r\n"
+    rb"(?:\r\n)*+([A-Z]{1,32}) ([!-~\x80-\xff]++) HTTP/1\.([01])\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)*+)\r\n"
 )
-_SINGLE = frozenset(("host", "content-length", "transfer-encoding", "authorization", "range", "expect"))
+# RFC 3986's authority without user information; RFC 9112 demands that another Host is answered 400.
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+_SINGLE = frozenset(
+    (
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "authorization",
+        "range",
+        "expect",
+        "date",
+        "content-type",
+        "content-md5",
+        "x-amz-date",
+        "x-amz-content-sha256",
+        "x-amz-decoded-content-length",
+        "x-amz-security-token",
+    )
+)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -34,7 +56,10 @@ class Head:
 
     @property
     def keep_alive(self) -> bool:
-        tokens = self.headers.get("connection", "").lower()
+        value = self.headers.get("connection")
+        if value is None:
+            return self.version == 1
+        tokens = [token.strip(" \t") for token in value.lower().split(",")]
         return "close" not in tokens if self.version else "keep-alive" in tokens
 
     def content_length(self) -> int | None:
@@ -48,11 +73,17 @@ class Head:
 
 
 def parse_head(data: bytes) -> Head:
-    """Parse a head, from the request line to the empty line, both included."""
+    """Parse a head, from the request line to the empty line, both included. Raises ProtocolError."""
     match = _HEAD.fullmatch(data)
     if match is None:
         raise ProtocolError("malformed request head")
     method, target, version, fields = match.groups()
+    if len(fields) > MAX_FIELDS:
+        raise ProtocolError(
+            "Your request header section exceeds the maximum allowed size.",
+            code="RequestHeaderSectionTooLarge",
+            extra={"MaxSizeAllowed": str(MAX_FIELDS)},
+        )
     headers: dict[str, str] = {}
     for line in fields.decode("latin-1").split("\r\n"):
         if not line:
@@ -65,10 +96,18 @@ def parse_head(data: bytes) -> Head:
                 raise ProtocolError(f"repeated header {name}")
             value = f"{headers[name]},{value}"
         headers[name] = value
-    if version == b"1" and "host" not in headers:
-        raise ProtocolError("missing Host header")
-    if "transfer-encoding" in headers and "content-length" in headers:
-        raise ProtocolError("both Transfer-Encoding and Content-Length")
+    host = headers.get("host")
+    if host is None:
+        if version == b"1":
+            raise ProtocolError("missing Host header")
+    elif not _HOST.fullmatch(host):
+        raise ProtocolError("invalid Host header")
+    if "transfer-encoding" in headers:
+        # Whoever sent this may not mean what the next server reads: RFC 9112, 6.1.
+        if "content-length" in headers:
+            raise ProtocolError("both Transfer-Encoding and Content-Length")
+        if version == b"0":
+            raise ProtocolError("Transfer-Encoding in HTTP/1.0")
     return Head(method.decode(), target.decode("latin-1"), int(version), headers)
 
 
