@@ -30,7 +30,7 @@ class Source:
             self.fetched += 1
             number = self.fetched
         expires = time.time() + self.lifetime
-        self.server.add_access_key(f"KEY{number}", f"secret{number}", expires)
+        self.server.add_access_key(f"KEY{number}", f"secret{number}", expires, f"token{number}")
         return {
             "access_key": f"KEY{number}",
             "secret_key": f"secret{number}",

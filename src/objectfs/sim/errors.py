@@ -47,6 +47,7 @@ CODES: dict[str, tuple[int, str]] = {
     "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidTag": (400, "The tag provided was not a valid tag."),
+    "InvalidToken": (400, "The provided token is malformed or otherwise invalid."),
     "InvalidURI": (400, "Couldn't parse the specified URI."),
     "KeyTooLongError": (400, "Your key is too long"),
     "MalformedXML": (
@@ -75,10 +76,7 @@ CODES: dict[str, tuple[int, str]] = {
     "NotImplemented": (501, "A header you provided implies functionality that is not implemented"),
     "NotModified": (304, "Not Modified"),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
-    "RequestHeaderSectionTooLarge": (
-        400,
-        "Your request header and query parameters exceed the maximum allowed size.",
-    ),
+    "RequestHeaderSectionTooLarge": (400, "Your request header section exceeds the maximum allowed size."),
     "RequestTimeout": (
         400,
         "Your socket connection to the server was not read from or written to within the timeout period.",
@@ -126,8 +124,11 @@ class S3Error(Exception):
 class ProtocolError(Exception):
     """The bytes on the wire are not HTTP; answered with ``status`` and a closed connection."""
 
-    def __init__(self, message: str, *, status: int = 400, code: str = "BadRequest") -> None:
+    def __init__(
+        self, message: str, *, status: int = 400, code: str = "BadRequest", extra: Mapping[str, str] | None = None
+    ) -> None:
         self.status = status
+        self.extra = dict(extra or {})
         self.code = code
         self.message = message
         super().__init__(message)

@@ -18,8 +18,8 @@ from objectfs.sim.objects import MD5_LIMIT
 from objectfs.sim.record import Request
 from objectfs.sim.route import check_bucket_name
 from objectfs.sim.service import Service
-from objectfs.sim.sigv4 import Verifier
 from objectfs.sim.store import Store
+from objectfs.sim.verifier import TemporaryKey, Verifier
 
 
 class S3Server:
@@ -29,9 +29,9 @@ class S3Server:
     checksums of what is put (so does a bucket named "sink"); such objects read as ``synthetic_bytes``.
     ``domains`` are names for virtual-host style besides ``localhost``. ETags of single puts are the MD5 up to
     ``md5_limit`` bytes, and arbitrary above, as with SSE-KMS: raise it where a test compares ETags with MD5s.
-    ``check_region`` refuses signatures for other regions; ``anonymous`` lets unsigned requests in. ``limits`` says
-    how long connections may be idle or slow. A ``host`` that other machines can reach is refused with ValueError
-    unless signatures are verified, with a secret key other than the default.
+    ``check_region`` refuses signatures for regions other than ``region``; ``anonymous`` lets unsigned requests in.
+    ``limits`` says how long connections may be idle or slow. A ``host`` that other machines can reach is refused with
+    ValueError unless signatures are verified, with a secret key other than the default.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class S3Server:
         anonymous: bool = False,
         discard: bool = False,
         domains: Iterable[str] = (),
-        check_region: bool = False,
+        check_region: bool = True,
         md5_limit: int = MD5_LIMIT,
         limits: Limits | None = None,
     ) -> None:
@@ -86,9 +86,12 @@ class S3Server:
     def clear_requests(self) -> None:
         self._service.requests.clear()
 
-    def add_access_key(self, access_key: str, secret_key: str, expires: float) -> None:
-        """Accept a further key pair until that time (``time.time()``), then answer ExpiredToken."""
-        self._service.verifier.temporary[access_key] = (secret_key, expires)
+    def add_access_key(
+        self, access_key: str, secret_key: str, expires: float, session_token: str | None = None
+    ) -> None:
+        """Accept a further key pair until that time (``time.time()``), then answer ExpiredToken. With a
+        ``session_token``, requests must bring it; without one, they may bring any."""
+        self._service.verifier.temporary[access_key] = TemporaryKey(secret_key, expires, session_token)
 
     @property
     def endpoint_url(self) -> str:

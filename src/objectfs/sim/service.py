@@ -19,8 +19,9 @@ from objectfs.sim.faults import Fault, Faults
 from objectfs.sim.http import Head, Response, http_date, render_head
 from objectfs.sim.record import Request
 from objectfs.sim.route import Target, check_key, operation_name, parse_target
-from objectfs.sim.sigv4 import STREAMING, Auth, Verifier
+from objectfs.sim.sigv4 import STREAMING, Auth
 from objectfs.sim.store import Store
+from objectfs.sim.verifier import Verifier
 
 logger = logging.getLogger("objectfs.sim")
 
