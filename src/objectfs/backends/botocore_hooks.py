@@ -32,13 +32,17 @@ _TALKATIVE = tuple(
     f"botocore.{module}"
     for module in ("auth", "awsrequest", "endpoint", "handlers", "hooks", "httpsession", "parsers", "signers", "utils")
 )
-_TOKEN = re.compile(r"(x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?)[^\s'\",&]+", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"(x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?|<Token-\d+>|<CanonicalRequestBytes>)[^\s'\",&<][^'\",&<\\\n]*",
+    re.IGNORECASE,
+)
 
 
 def _hide_tokens(record: logging.LogRecord) -> bool:
-    """At DEBUG botocore writes down what it signs, and a server repeats that when the signature is wrong."""
+    """At DEBUG botocore writes down what it signs, and a server repeats that when the signature is wrong, in plain
+    text and in hexadecimal, or the token alone when that is wrong."""
     text = record.getMessage()
-    if "security-token" in text.lower():
+    if "security-token" in text.lower() or "<Token-" in text or "<CanonicalRequestBytes>" in text:
         record.msg, record.args = _TOKEN.sub(r"\1(hidden)", text), ()
     return True
 
