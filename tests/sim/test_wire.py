@@ -26,7 +26,7 @@ STREAMING = (
 
 
 def aws_chunks(crc: bytes = CRC) -> bytes:
-    return b"6\r\nhello \r\n5\r\nworld\r\n0\r\nx-amz-checksum-crc32:" + crc + b"\r\n\r\n"
+    return b"b\r\nhello world\r\n0\r\nx-amz-checksum-crc32:" + crc + b"\r\n\r\n"
 
 
 def test_byte_by_byte(wire: Opener) -> None:
@@ -70,12 +70,17 @@ def test_expect_continue(wire: Opener) -> None:
     assert wire().send(refused).read_all().startswith(b"HTTP/1.1 404")
 
 
-def test_chunked_transfer_coding(wire: Opener) -> None:
-    connection = wire().send(
-        PUT + b"Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\nA: b\r\n\r\n"
-    )
-    assert connection.response()[0] == 200
-    assert connection.send(GET).response()[2] == b"hello world"
+@pytest.mark.parametrize("streaming", [False, True])
+def test_chunked_transfer_coding_is_for_aws_chunked_alone(wire: Opener, streaming: bool) -> None:
+    """S3 must know the length beforehand, which x-amz-decoded-content-length tells. The connection goes on."""
+    body = b"5;x=y\r\n" + aws_chunks()[:5] + b"\r\n"
+    body += b"%x\r\n%s\r\n0\r\nA: b\r\n\r\n" % (len(aws_chunks()) - 5, aws_chunks()[5:])
+    head = PUT + (STREAMING if streaming else b"x-amz-content-sha256: UNSIGNED-PAYLOAD\r\n")
+    connection = wire().send(head + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+    status, _, answer = connection.response()
+    assert status == (200 if streaming else 501)
+    assert (b"<Header>Transfer-Encoding</Header>" in answer) is not streaming
+    assert connection.send(GET).response()[0] == (200 if streaming else 404)
 
 
 @pytest.mark.parametrize("step", [1, 3, 7, 1000])
@@ -105,14 +110,26 @@ def test_aws_chunked_inside_chunked(wire: Opener) -> None:
     [
         (aws_chunks(b"AAAAAA=="), b"BadDigest"),
         (aws_chunks(b"junk"), b"InvalidRequest"),
-        (b"6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n", b"MalformedTrailerError"),
+        (b"b\r\nhello world\r\n0\r\n\r\n", b"MalformedTrailerError"),
+        (aws_chunks().replace(b"crc32:", b"sha1:"), b"MalformedTrailerError"),
+        (aws_chunks().replace(b"crc32:", b"crc32="), b"MalformedTrailerError"),
+        (aws_chunks().replace(b"x-amz-checksum-crc32", b""), b"MalformedTrailerError"),
+        (aws_chunks()[:-2] + b"x-amz-checksum-crc32:" + CRC + b"\r\n\r\n", b"MalformedTrailerError"),
+        (aws_chunks()[:-2] + b"x: " + b"y" * 4000 + b"\r\n\r\n", b"MalformedTrailerError"),
+        (b"6\r\nhello \r\n5\r\nworld\r\n0\r\nx-amz-checksum-crc32:" + CRC + b"\r\n\r\n", b"InvalidChunkSizeError"),
         (b"6\r\nhello \r\n0\r\nx-amz-checksum-crc32:" + CRC + b"\r\n\r\n", b"IncompleteBody"),
+        (b"c\r\nhello worlds\r\n0\r\nx-amz-checksum-crc32:" + CRC + b"\r\n\r\n", b"IncompleteBody"),
+        (b"fffffffffffffff\r\nhello worlds", b"IncompleteBody"),
         (b"6\r\nhello \r\n", b"IncompleteBody"),
         (b"", b"IncompleteBody"),
-        (b"zz\r\nhello", b"InvalidRequest"),
-        (b"-5\r\nhello", b"InvalidRequest"),
-        (b"5\r\nhelloXX\r\n", b"InvalidRequest"),
-        (b"f" * 5000, b"InvalidRequest"),
+        (b"zz\r\nhello", b"IncompleteBody"),
+        (b"-5\r\nhello", b"IncompleteBody"),
+        (b"0x5\r\nhello", b"IncompleteBody"),
+        (b"1000000000000000000\r\nhello", b"IncompleteBody"),
+        (b"b;chunk-signature=0\r\nhello world\r\n", b"IncompleteBody"),
+        (b"b\nhello world\n0\n\n", b"IncompleteBody"),
+        (b"5\r\nhelloXX\r\n", b"IncompleteBody"),
+        (b"f" * 5000, b"IncompleteBody"),
         (aws_chunks() + b"more", b"IncompleteBody"),
     ],
 )
@@ -123,6 +140,15 @@ def test_bad_aws_chunks(wire: Opener, body: bytes, code: bytes) -> None:
     assert wire().send(GET).response()[0] == 404
 
 
+def test_the_answer_names_the_small_chunk(wire: Opener) -> None:
+    body = b"6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"
+    answer = wire().send(PUT + STREAMING + b"Content-Length: %d\r\n\r\n" % len(body) + body).response()
+    assert answer[0] == 403
+    assert b"<Chunk>2</Chunk><BadChunkSize>6</BadChunkSize>" in answer[2]
+
+
+CHUNKED = PUT + STREAMING + b"Transfer-Encoding: chunked\r\n\r\n"
+OK = b"GET / HTTP/1.1\r\nHost: x\r\n"
 MALFORMED = [
     b"GARBAGE\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
@@ -135,15 +161,66 @@ MALFORMED = [
     b"GET / HTTP/1.1\r\nHost: x\r\n folded: c\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\na: \0\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",
-    PUT + b"Content-Length: -1\r\n\r\n",
-    PUT + b"Content-Length: 1_0\r\n\r\n",
+    b"get / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.10\r\nHost: x\r\n\r\n",
+    b"GET /\r\nHost: x\r\n\r\n",
+    b"GET / a HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\n" + OK + b"\r\n",
+    OK + b"A: b\r\n c\r\n\r\n",
+    OK + b"A: b\rC: d\r\n\r\n",
+    OK + b"A: \x01\r\n\r\n",
+    OK + b"A: \x7f\r\n\r\n",
+    OK + b": b\r\n\r\n",
+    OK + b"A : b\r\n\r\n",
+    OK + b"\xc3\xa4: b\r\n\r\n",
+    OK + b"x-amz-date: a\r\nX-Amz-Date: b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
+    # Two readers of these could disagree about where the next request starts.
+    PUT + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    PUT + b"Content-Length: 5, 5\r\n\r\nhello",
     PUT + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    PUT + b"Content-Length: -1\r\n\r\n",
+    PUT + b"Content-Length: +5\r\n\r\nhello",
+    PUT + b"Content-Length: 1_0\r\n\r\n",
+    PUT + b"Content-Length: 0x5\r\n\r\nhello",
+    PUT + b"Content-Length: \xd9\xa5\r\n\r\nhello",
+    PUT + b"Content-Length:\r\n\r\nhello",
+    PUT + b"Content-Length: " + b"9" * 19 + b"\r\n\r\n",
     PUT + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    PUT + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
     PUT + b"Transfer-Encoding: gzip\r\n\r\n",
-    PUT + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
-    PUT + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n",
-    PUT + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 5000,
-    b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
+    PUT + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    PUT + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    PUT + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    PUT + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    PUT + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    PUT + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    PUT + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    PUT.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    CHUNKED + b"xyz\r\n",
+    CHUNKED + b"-1\r\n",
+    CHUNKED + b"+1\r\nx\r\n",
+    CHUNKED + b" 1\r\nx\r\n",
+    CHUNKED + b"0x1\r\nx\r\n",
+    CHUNKED + b"3\r\nhello\r\n",
+    CHUNKED + b"3\nhel\n",
+    CHUNKED + b"3\r\nhel\n0\r\n\r\n",
+    CHUNKED + b"1;a\nb\r\nx\r\n",
+    CHUNKED + b"1" * 5000,
+    CHUNKED + b"ffffffffffffffff\r\n",
+    CHUNKED + b"1;" + b"e" * 5000,
+    CHUNKED + b"".join(b"1;%s\r\n%c\r\n" % (b"e" * 2000, byte) for byte in b"b\r\nhello world"),
+    CHUNKED + b"%x\r\n%s\r\n0\r\nbad\r\n\r\n" % (len(aws_chunks()), aws_chunks()),
+    CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(aws_chunks()), aws_chunks()) + b"A: b\r\n" * 5000,
+    OK + b"X: " + b"x" * 9_000 + b"\r\n\r\n",
+    OK + b"".join(b"X%d: y\r\n" % n for n in range(2000)) + b"\r\n",
+    OK + b"X: " + b"x" * 70_000 + b"\r\n\r\n",
     b"GET /" + b"x" * 70_000,
 ]
 
@@ -210,7 +287,7 @@ def test_signed_chunks_and_trailer(damage: str) -> None:
         "host": "x",
         "x-amz-content-sha256": mode,
         "x-amz-date": stamp,
-        "x-amz-decoded-content-length": "11",
+        "x-amz-decoded-content-length": "8197",
         "x-amz-trailer": "x-amz-checksum-crc32",
     }
     canonical = "\n".join(
@@ -223,13 +300,14 @@ def test_signed_chunks_and_trailer(damage: str) -> None:
     )
     empty = hashlib.sha256(b"").hexdigest()
     body = b""
-    for data in (b"hello ", b"world", b""):
+    for data in (b"x" * 8192, b"world", b""):
         text = f"AWS4-HMAC-SHA256-PAYLOAD\n{stamp}\n{scope}\n{signature}\n{empty}\n"
         text += hashlib.sha256(data).hexdigest()
         signature = _hmac(key, text).hex()
-        sent = "0" * 64 if (damage, data) in (("chunk", b"hello "), ("last", b"")) else signature
+        sent = "0" * 64 if (damage, data) in (("chunk", b"world"), ("last", b"")) else signature
         body += f"{len(data):x};chunk-signature={sent}\r\n".encode() + data + (b"\r\n" if data else b"")
-    trailer = f"x-amz-checksum-crc32:{CRC.decode()}\n"
+    crc = base64.b64encode(zlib.crc32(b"x" * 8192 + b"world").to_bytes(4, "big")).decode()
+    trailer = f"x-amz-checksum-crc32:{crc}\n"
     text = f"AWS4-HMAC-SHA256-TRAILER\n{stamp}\n{scope}\n{signature}\n"
     text += hashlib.sha256(trailer.encode()).hexdigest()
     sent = "0" * 64 if damage == "trailer" else _hmac(key, text).hex()

@@ -7,6 +7,7 @@ all of them expect a run of plain data, ``direct`` lets the socket read straight
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from typing import Protocol
 
@@ -17,9 +18,16 @@ from objectfs.sim.sigv4 import STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, Auth
 
 MAX_LINE = 4096
 MAX_TRAILERS = 16 * 1024
+# Extensions of the transfer coding mean nothing here: a body may not consist of them.
+MAX_EXTENSIONS = 16 * 1024
+MIN_AWS_CHUNK = 8192
 DIRECT = 1024 * 1024
 
-_SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(;[^\r\n]*)?")
+_SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(;[\t -~\x80-\xff]*)?")
+_TRAILER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:([\t -~\x80-\xff]*)")
+_SIGNATURE = re.compile(r";chunk-signature=([0-9a-fA-F]{64})")
+
+TERMINATED = "The request body terminated unexpectedly"
 
 
 class Stage(Protocol):
@@ -48,7 +56,9 @@ class Destination:
         self.sink = sink
         self.digests = digests
         self.size = 0
+        # What may arrive at most, and the error if more does.
         self.limit: int | None = None
+        self.beyond = "IncompleteBody"
         self.run = 1 << 62
 
     def feed(self, data: memoryview) -> int:
@@ -64,7 +74,7 @@ class Destination:
     def commit(self, view: memoryview) -> None:
         self.size += len(view)
         if self.limit is not None and self.size > self.limit:
-            raise S3Error("EntityTooLarge")
+            raise S3Error(self.beyond)
         for digest in self.digests:
             digest.update(view)
         self.sink.commit(len(view))
@@ -89,7 +99,7 @@ class Fixed:
     def feed(self, data: memoryview) -> int:
         data = data[: self.run]
         if self._next.feed(data) < len(data):
-            raise S3Error("IncompleteBody", "The body goes on after its last chunk")
+            raise S3Error("IncompleteBody", TERMINATED)
         self._count(len(data))
         return len(data)
 
@@ -115,13 +125,16 @@ class Chunked:
         self._next = following
         self._line = bytearray()
         self._state = "size"
-        self._trailer_bytes = 0
+        self._extra_bytes = 0
         self.run = 0
         self.done = False
         self.trailers: dict[str, str] = {}
 
     def fail(self, message: str) -> Exception:
         return ProtocolError(message)
+
+    def fail_trailer(self) -> Exception:
+        return self.fail("malformed trailer")
 
     def feed(self, data: memoryview) -> int:
         position = 0
@@ -176,19 +189,27 @@ class Chunked:
                 raise self.fail("invalid chunk size")
             self.run = int(match[1], 16)
             self._state = "data" if self.run else "trailers"
+            if not self.run:
+                self._extra_bytes = 0
             self.on_chunk(self.run, (match[2] or b"").decode("latin-1"))
         elif line:
-            self._trailer_bytes += len(line)
-            name, separator, value = line.decode("latin-1").partition(":")
-            if not separator or self._trailer_bytes > MAX_TRAILERS:
-                raise self.fail("malformed trailer")
-            self.trailers[name.strip().lower()] = value.strip()
+            self._extra_bytes += len(line)
+            field = _TRAILER.fullmatch(line.decode("latin-1"))
+            if field is None or self._extra_bytes > MAX_TRAILERS:
+                raise self.fail_trailer()
+            name = field[1].lower()
+            if name in self.trailers:
+                raise self.fail_trailer()
+            self.trailers[name] = field[2].strip(" \t")
         else:
             self.on_trailers()
             self.done = True
             self._next.end()
 
-    def on_chunk(self, size: int, extension: str) -> None: ...
+    def on_chunk(self, size: int, extension: str) -> None:
+        self._extra_bytes += len(extension)
+        if self._extra_bytes > MAX_EXTENSIONS:
+            raise self.fail("chunk extensions too long")
 
     def on_data(self, data: memoryview) -> None: ...
 
@@ -198,11 +219,13 @@ class Chunked:
 
     def end(self) -> None:
         if not self.done:
-            raise S3Error("IncompleteBody", "The request body terminated unexpectedly")
+            raise S3Error("IncompleteBody", TERMINATED)
 
 
 class AwsChunked(Chunked):
-    """aws-chunked: chunks may be signed, each signature covering the one before, and so may trailers."""
+    """aws-chunked: chunks may be signed, each signature covering the one before, and so may trailers.
+
+    Whatever is wrong with the framing, S3 calls the body incomplete."""
 
     def __init__(self, following: Stage, auth: Auth, declared_trailers: str) -> None:
         super().__init__(following)
@@ -213,14 +236,28 @@ class AwsChunked(Chunked):
         self._previous = auth.signature
         self._signature = ""
         self._hash = hashlib.sha256()
+        self._number = 0
+        self._size = MIN_AWS_CHUNK
 
     def fail(self, message: str) -> Exception:
-        return S3Error("InvalidRequest", f"aws-chunked: {message}")
+        return S3Error("IncompleteBody", TERMINATED, extra={"Reason": message})
+
+    def fail_trailer(self) -> Exception:
+        return S3Error("MalformedTrailerError")
 
     def on_chunk(self, size: int, extension: str) -> None:
-        name, _, self._signature = extension.strip("; \t").partition("=")
-        if self._signed and name.strip() != "chunk-signature":
-            raise self.fail("chunk without a signature")
+        self._number += 1
+        if size and self._size < MIN_AWS_CHUNK:
+            # The one before was small, and is not the last.
+            raise S3Error("InvalidChunkSizeError", extra={"Chunk": str(self._number), "BadChunkSize": str(self._size)})
+        self._size = size
+        if self._signed:
+            match = _SIGNATURE.fullmatch(extension)
+            if match is None:
+                raise self.fail("chunk without a signature")
+            self._signature = match[1].lower()
+        elif extension:
+            raise self.fail("chunk extension")
         if not size:
             self.on_chunk_end()
 
@@ -232,7 +269,7 @@ class AwsChunked(Chunked):
         if not self._check:
             return
         expected = self._auth.chunk_signature(self._previous, self._hash.hexdigest())
-        if expected != self._signature.strip().lower():
+        if not hmac.compare_digest(expected, self._signature):
             raise S3Error("SignatureDoesNotMatch", "The chunk signature does not match")
         self._previous = expected
         self._hash = hashlib.sha256()
@@ -243,7 +280,8 @@ class AwsChunked(Chunked):
             raise S3Error("MalformedTrailerError")
         if self._check and self._auth.payload == STREAMING_SIGNED_TRAILER:
             text = "".join(f"{name}:{value}\n" for name, value in sorted(self.trailers.items()))
-            if self._auth.trailer_signature(self._previous, text.encode("latin-1")) != signature.lower():
+            expected = self._auth.trailer_signature(self._previous, text.encode("latin-1"))
+            if not hmac.compare_digest(expected.encode(), signature.lower().encode("latin-1")):
                 raise S3Error("SignatureDoesNotMatch", "The trailer signature does not match")
 
 

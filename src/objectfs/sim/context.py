@@ -7,12 +7,12 @@ import itertools
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from objectfs.sim.blobs import Blob
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import Head, Response
+from objectfs.sim.xml import parse_xml as parse_xml
 
 if TYPE_CHECKING:
     from objectfs.sim.store import Bucket, Store
@@ -116,19 +116,3 @@ def xml_response(
     return Response(
         status, [("Content-Type", "application/xml"), *(headers or [])], body.encode("utf-8", "surrogatepass")
     )
-
-
-def parse_xml(document: bytes, root: str) -> ET.Element:
-    """The root element without namespaces. No DOCTYPE: entities could expand without bound."""
-    if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
-        raise S3Error("MalformedXML")
-    try:
-        element = ET.fromstring(document)
-    except (ET.ParseError, ValueError, LookupError):
-        raise S3Error("MalformedXML") from None
-    for node in element.iter():
-        if "}" in node.tag:
-            node.tag = node.tag.partition("}")[2]
-    if element.tag != root:
-        raise S3Error("MalformedXML")
-    return element

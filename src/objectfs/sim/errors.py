@@ -58,6 +58,7 @@ CODES: dict[str, tuple[int, str]] = {
         400,
         "The request contained trailing data that was not well-formed or did not conform to our published schema.",
     ),
+    "MaxMessageLengthExceeded": (400, "Your request was too large."),
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
     "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
     "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),

@@ -12,6 +12,7 @@ from objectfs.sim.http import Head
 MAX_KEY = 1024
 
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 # Sub-resources kept as the document that was put: the operation is Get/Put/Delete + this name.
 BUCKET_DOCUMENTS = {
@@ -108,6 +109,8 @@ def parse_query(raw: str) -> dict[str, str]:
 def _decode(text: str) -> str:
     if "%" not in text and text.isascii():
         return text
+    if _BAD_ESCAPE.search(text):
+        raise S3Error("InvalidURI")
     try:
         return unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
     except UnicodeDecodeError:

@@ -25,7 +25,8 @@ from objectfs.sim.verifier import Verifier
 
 logger = logging.getLogger("objectfs.sim")
 
-MAX_DOCUMENT = 16 * 1024 * 1024
+# The longest is CompleteMultipartUpload with 10,000 parts and five checksums each.
+MAX_DOCUMENT = 8 * 1024 * 1024
 MAX_RECORDS = 200_000
 UNVERIFIED_HEADER = "x-objectfs-sim-unverified"
 
@@ -129,7 +130,12 @@ class Service:
                 self.store.bucket(target.bucket)
             announced = self._announced(head, length, operation, auth)
             digests = self._digests(head, operation, announced, auth)
-            sink = self.store.new_sink(target.bucket, announced) if operation in _OBJECT_BODIES else DocumentSink()
+            if operation in _OBJECT_BODIES:
+                sink = self.store.new_sink(target.bucket, announced)
+            elif head.method in ("PUT", "POST"):
+                if announced is not None and announced > MAX_DOCUMENT:
+                    raise S3Error("MaxMessageLengthExceeded")
+                sink = DocumentSink()
         except S3Error as caught:
             error = caught
         record.error = error.code if error else None
@@ -146,8 +152,8 @@ class Service:
             auth=auth if streaming and (length or coding is not None) else None,
             declared_trailers=head.headers.get("x-amz-trailer", ""),
         )
-        if isinstance(sink, DocumentSink):
-            receiver.destination.limit = MAX_DOCUMENT
+        # aws-chunked says beforehand how much it decodes to, but its chunks may tell otherwise.
+        receiver.destination.limit = announced if streaming else None
         return Exchange(head, record, target, receiver, next(self._numbers), fault, error, auth, digests, announced)
 
     def _announced(self, head: Head, length: int | None, operation: str, auth: Auth) -> int | None:
@@ -158,6 +164,8 @@ class Service:
                 raise S3Error("MissingContentLength")
             return 0
         decoded = head.headers.get("x-amz-decoded-content-length")
+        if chunked and auth.payload not in STREAMING:
+            raise S3Error("NotImplemented", extra={"Header": "Transfer-Encoding"})
         if auth.payload in STREAMING:
             if decoded is None or not decoded.isascii() or not decoded.isdigit() or len(decoded) > 18:
                 raise S3Error("MissingContentLength", "You must provide the x-amz-decoded-content-length header.")
