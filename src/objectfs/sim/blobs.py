@@ -7,7 +7,8 @@ from typing import Protocol
 
 from objectfs.sim.http import Chunk
 
-# A declared length allocates no more than this ahead of the bytes that really arrive.
+# Memory is taken in pieces that grow with what has really arrived, whatever length was announced.
+FIRST_SEGMENT = 256 * 1024
 SEGMENT = 16 * 1024 * 1024
 
 
@@ -65,7 +66,7 @@ class MemoryBlob:
 
 
 class MemorySink:
-    """Collects a body in memory, in as few segments as its announced size allows."""
+    """Collects a body in memory, in segments that double, and fit its announced size."""
 
     def __init__(self, size: int | None) -> None:
         self._expected = size
@@ -77,9 +78,9 @@ class MemorySink:
     def reserve(self, limit: int) -> memoryview:
         if self._used == len(self._current):
             self._close_segment()
-            left = limit if self._expected is None else max(self._expected - self._total, limit)
-            # Unknown sizes grow geometrically.
-            size = min(SEGMENT, left if self._expected is not None else max(left, self._total, 65536))
+            size = min(SEGMENT, max(FIRST_SEGMENT, self._total))
+            if self._expected is not None:
+                size = min(size, max(self._expected - self._total, limit))
             self._current = memoryview(bytearray(size))
         return self._current[self._used : self._used + limit]
 

@@ -82,7 +82,10 @@ class Connection:
         self._direct = None
         if self._exchange is not None and self._resume is None and not self.pending:
             self._direct = self._exchange.receiver.direct()
-        return self._scratch if self._direct is None else self._direct
+        if self._direct is not None:
+            return self._direct
+        # What comes before its turn is kept, so no more of it is read at a time than a head may have.
+        return self._scratch[:MAX_HEAD] if self.pending else self._scratch
 
     def received(self, count: int) -> None:
         """``count`` bytes are in the buffer that ``get_buffer`` returned last."""
