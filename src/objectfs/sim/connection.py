@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
 
 from objectfs.sim.errors import ProtocolError, S3Error
-from objectfs.sim.faults import spoil
-from objectfs.sim.http import (
-    MAX_HEAD,
-    Chunk,
-    Head,
-    chunk_length,
-    http_date,
-    limit_chunks,
-    parse_head,
-    render_head,
-)
+from objectfs.sim.http import MAX_HEAD, Chunk, Head, chunk_length, http_date, limit_chunks, parse_head, render_head
 from objectfs.sim.limits import Phase
+from objectfs.sim.record import Request
 from objectfs.sim.service import Exchange, Service, error_document
+from objectfs.sim.spoil import Pause, Reset, spoil_body
 
 _REQUEST_LINE = re.compile(rb"[A-Z]{1,32} [!-~\x80-\xff]+ HTTP/1\.[01]\r?")
 
@@ -46,7 +39,7 @@ class Connection:
         self.number = number
         self.requests = 0
         self.out: deque[Chunk] = deque()
-        self.source: Iterator[Chunk] | None = None
+        self.source: Iterator[Chunk | Pause | Reset] | None = None
         self.pending = bytearray()
         self.close = Close.NO
         self.eof = False
@@ -55,6 +48,8 @@ class Connection:
         self.stalled = False
         self._resume: Callable[[], None] | None = None
         self._exchange: Exchange | None = None
+        # The request whose answer is being sent.
+        self._record: Request | None = None
         self._scratch = scratch
         self._direct: memoryview | None = None
 
@@ -72,6 +67,11 @@ class Connection:
         if self._exchange is not None:
             return Phase.BODY
         return Phase.HEAD if self.pending and self.pending != b"\r" else Phase.IDLE
+
+    @property
+    def paused(self) -> bool:
+        """The answer goes on later, or never."""
+        return self._resume is not None or (self.stalled and self.close is Close.NO)
 
     @property
     def wants_read(self) -> bool:
@@ -105,6 +105,8 @@ class Connection:
                 return
             if exchange.receiver.done:
                 self._answer(exchange)
+            elif exchange.fault is not None:
+                self._break_upload(exchange)
             return
         data = self._scratch[:count]
         if exchange is not None and self._resume is None and not self.stalled and not self.pending:
@@ -134,6 +136,9 @@ class Connection:
 
     def abandon(self) -> None:
         """The socket is gone."""
+        if self._record is not None:
+            self._record.sent -= sum(map(chunk_length, self.out))
+            self._close_record()
         if self._exchange is not None:
             self.service.abandon(self._exchange)
             self._exchange = None
@@ -165,6 +170,8 @@ class Connection:
             return len(data)
         if exchange.receiver.done:
             self._answer(exchange)
+        elif exchange.fault is not None:
+            self._break_upload(exchange)
         return used
 
     def _next_head(self) -> bool:
@@ -197,10 +204,8 @@ class Connection:
         exchange = self.service.begin(head, self.number)
         self._exchange = exchange
         fault = exchange.fault
-        if fault is not None and fault.reset and fault.close_at is None:
-            self.service.abandon(exchange)
-            self._exchange = None
-            self.close = Close.RESET
+        if fault is not None and fault.resets_unanswered:
+            self._reset(exchange)
             return
         if exchange.receiver.done:
             self._answer(exchange)
@@ -212,9 +217,29 @@ class Connection:
             elif head.headers["expect"].lower() == "100-continue" and not self.pending:
                 self.out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def _reset(self, exchange: Exchange) -> None:
+        exchange.note("reset", None)
+        self.service.abandon(exchange)
+        self._exchange = None
+        self.close = Close.RESET
+
+    def _break_upload(self, exchange: Exchange) -> None:
+        """A fault in the middle of the request's body."""
+        fault, size = exchange.fault, exchange.receiver.destination.size
+        if fault is None or fault.received is None or size < fault.received or self.stalled:
+            return
+        exchange.note("reset" if fault.reset else "stall", size)
+        if fault.reset:
+            self.service.abandon(exchange)
+            self._exchange = None
+            self.close = Close.RESET
+        else:
+            self.stalled = True
+
     def _answer(self, exchange: Exchange) -> None:
         fault = exchange.fault
-        if fault is not None and fault.stall:
+        if fault is not None and fault.stalls_unanswered:
+            exchange.note("stall", None)
             self.stalled = True
             if self.eof:
                 self.close = Close.FIN
@@ -225,43 +250,57 @@ class Connection:
             self._resume = None
             self.waiting = None
             self._exchange = None
+            record = exchange.record
+            body: Iterator[Chunk | Pause | Reset]
             if fault is not None:
-                _, body = spoil(fault, response)
-                chunks: Iterator[Chunk] = iter(body)
+                body = spoil_body(exchange, response)
             else:
-                chunks = iter((response.body,) if isinstance(response.body, bytes) else response.body)
+                body = iter((response.body,) if isinstance(response.body, bytes) else response.body)
             keep = exchange.head.keep_alive and not response.close
             head = self.service.render(exchange, response, keep)
             if not keep:
                 self.close = Close.FIN
             self.out.append(head)
+            record.sent = len(head)
+            self._record = record
             if exchange.head.method != "HEAD" and response.status not in (204, 304):
-                self.source = chunks
+                self.source = body
+            elif fault is not None and fault.at is not None:
+                # There is no byte to do it at but the end of the head.
+                self.source = (item for item in body if isinstance(item, Pause | Reset))
             if fault is not None and fault.close_at is not None:
                 fault.length = len(head)
                 if self.source is not None:
                     fault.length = fault.length + len(response.body) if isinstance(response.body, bytes) else None
+                exchange.note("close_at", fault.close_at)
                 self._cut(fault.close_at, Close.RESET if fault.reset else Close.FIN)
             self.refill()
 
-        if fault is not None and (fault.delay or fault.hold is not None):
+        delay = exchange.latency
+        if fault is not None and fault.at is None:
+            delay += fault.delay
+        hold = fault.hold if fault is not None else None
+        if delay or hold is not None:
+            if fault is not None and (fault.delay or hold is not None):
+                exchange.note("hold" if hold is not None else "delay", None)
             self._resume = send
-            self.waiting = (fault.delay, fault.hold)
+            self.waiting = (delay, hold)
         else:
             send()
 
     def _cut(self, count: int, close: Close) -> None:
         """Send no more than the first ``count`` bytes of the answer, then close."""
-        chunks: list[Chunk] = [self.out.pop()]
+        head = self.out.pop()
         source = self.source
-        self.source = None
 
         def all_chunks() -> Iterator[Chunk]:
-            yield from chunks
+            yield head
             if source is not None:
-                yield from source
+                yield from (chunk for chunk in source if not isinstance(chunk, Pause | Reset))
 
         self.source = limit_chunks(all_chunks(), count)
+        if self._record is not None:
+            self._record.sent = 0
         self.close = close
 
     def resume(self) -> None:
@@ -272,13 +311,40 @@ class Connection:
 
     def refill(self) -> None:
         """Move the next chunk of the answer to ``out``."""
+        record = self._record
         while self.source is not None:
             chunk = next(self.source, None)
             if chunk is None:
                 self.source = None
-            elif chunk_length(chunk):
+            elif isinstance(chunk, Reset):
+                self.source = None
+                self.close = Close.RESET
+            elif isinstance(chunk, Pause):
+                if chunk.seconds is None:
+                    self.source = None
+                    self.stalled = True
+                    self.close = Close.FIN if self.eof else Close.NO
+                else:
+                    self._resume = self._go_on
+                    self.waiting = (chunk.seconds, None)
+                return
+            elif length := chunk_length(chunk):
+                if record is not None:
+                    record.sent += length
                 self.out.append(chunk)
                 return
+        if record is not None and not self.out:
+            self._close_record()
+
+    def _go_on(self) -> None:
+        self._resume = None
+        self.waiting = None
+
+    def _close_record(self) -> None:
+        """The answer is sent, or will not be."""
+        assert self._record is not None
+        self._record.ended = time.monotonic()
+        self._record = None
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer what is no HTTP, and close."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import heapq
 import itertools
 import os
@@ -25,6 +26,7 @@ from objectfs.sim.connection import Close, Connection, refusal
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import FileSlice
 from objectfs.sim.limits import Limits, Phase, Watch
+from objectfs.sim.pacing import Flow, Network, Pace
 from objectfs.sim.service import Service, logger
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -48,6 +50,7 @@ class Peer:
         self.lingering = False
         self.closed = False
         self.blocked = False
+        self.pace: Pace | None = None
         self.moved = 0
         self.watch = Watch(time.monotonic())
 
@@ -106,14 +109,28 @@ class Peer:
 
     def _read(self) -> None:
         connection = self.connection
-        # TLS hands out one record a call and may hold more that the selector cannot see.
-        for _ in range(64 if self.secure else 1):
+        pace = self.pace
+        # TLS hands out one record a call and may hold more that the selector cannot see. Paced connections read until
+        # there is nothing: else the selector's waiting for a client would look like a late timer, and earn credit.
+        for _ in range(64 if self.secure or pace is not None else 1):
             if not connection.wants_read:
+                if pace is not None:
+                    pace.receiving.rest()
                 return
+            buffer = connection.get_buffer()
+            if pace is not None:
+                allowed = self._allow(pace, pace.receiving, READ)
+                if not allowed:
+                    return
+                buffer = buffer[:allowed]
             try:
-                count = self.sock.recv_into(connection.get_buffer())
+                count = self.sock.recv_into(buffer)
             except _RETRY:
+                if pace is not None:
+                    pace.receiving.rest()
                 return
+            if pace is not None:
+                pace.receiving.moved(count)
             if not count:
                 connection.received_eof()
                 return
@@ -128,11 +145,18 @@ class Peer:
         """Send until the socket is full or nothing is left; then go on with pipelined requests."""
         connection = self.connection
         out = connection.out
+        pace = self.pace
         self.blocked = False
         while True:
             if not out:
                 connection.refill()
                 if not out:
+                    if pace is not None:
+                        pace.sending.rest()
+                    if connection.waiting is not None:
+                        self.loop.wait(self)
+                    if connection.paused:
+                        break
                     if connection.close is not Close.NO:
                         self._finish()
                         return
@@ -147,15 +171,85 @@ class Peer:
                         break
                     continue
             try:
-                if not self._send(out):
-                    self.blocked = True
-                    break
+                if pace is not None:
+                    allowed = self._allow(pace, pace.sending, WRITE)
+                    if not allowed:
+                        break
+                    self.blocked = not self._send_paced(out, pace, allowed)
+                else:
+                    self.blocked = not self._send(out)
             except _RETRY:
                 self.blocked = True
+            if self.blocked:
+                if pace is not None:
+                    pace.sending.rest()
                 break
-        self._watch((READ if connection.wants_read else 0) | (WRITE if self.blocked else 0))
-        if self.secure and not self.blocked and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+        waiting = pace.waiting if pace is not None else 0
+        self._watch(((READ if connection.wants_read else 0) | (WRITE if self.blocked else 0)) & ~waiting)
+        if (
+            self.secure
+            and not self.blocked
+            and not waiting & READ
+            and isinstance(self.sock, ssl.SSLSocket)
+            and self.sock.pending()
+        ):
             self.loop.soon(self)
+
+    def _allow(self, pace: Pace, flow: Flow, direction: int) -> int:
+        """Bytes that may be moved now; 0 while a timer runs, which then wakes this direction."""
+        if pace.waiting & direction:
+            return 0
+        seconds, count = flow.ready(time.monotonic())
+        if not count:
+            pace.waiting |= direction
+            self.loop.later(seconds, lambda: self._woken(pace, direction))
+        return count
+
+    def _woken(self, pace: Pace, direction: int) -> None:
+        pace.waiting &= ~direction
+        if pace is self.pace and not self.closed:
+            self.loop.guard(self, direction)
+
+    def _send_paced(self, out: deque[bytes | memoryview | FileSlice], pace: Pace, allowed: int) -> bool:
+        """As ``_send``, of at most ``allowed`` bytes."""
+        first = out[0]
+        if isinstance(first, FileSlice) and self.secure:
+            self._send_file(out, first)
+            first = out[0]
+        if isinstance(first, FileSlice):
+            count = min(allowed, first.length)
+            sent = os.sendfile(self.sock.fileno(), first.file.fd, first.offset, count)
+            if not sent:
+                raise OSError("file shorter than recorded")
+            rest: memoryview | FileSlice = FileSlice(first.file, first.offset + sent, first.length - sent)
+            length = first.length
+        else:
+            # TLS that could not write insists on being offered the same again.
+            count = pace.offered or min(allowed, len(first))
+            pace.offered = count if self.secure else 0
+            sent = self.sock.send(memoryview(first)[:count])
+            pace.offered = 0
+            rest, length = memoryview(first)[sent:], len(first)
+        self.moved += sent
+        pace.sending.moved(sent)
+        if sent == length:
+            out.popleft()
+        else:
+            out[0] = rest
+        return sent == count or self.secure
+
+    def set_pace(self, network: Network | None) -> None:
+        """Take on the pace of another network, in the middle of whatever goes on."""
+        if self.pace is not None:
+            self.pace.sending.rest()
+            self.pace.receiving.rest()
+        out = self.connection.out
+        offered = len(out[0]) if self.secure and self.blocked and out and not isinstance(out[0], FileSlice) else 0
+        self.pace = network.pace() if network is not None else None
+        if self.pace is not None:
+            self.pace.offered = offered
+            if network is not None and network.receive_buffer is not None:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, network.receive_buffer)
 
     def _send(self, out: deque[bytes | memoryview | FileSlice]) -> bool:
         """One system call; False when the socket took less than it was offered."""
@@ -235,6 +329,9 @@ class Peer:
         """Close the socket now."""
         if not self.closed:
             self.closed = True
+            if self.pace is not None:
+                self.pace.sending.rest()
+                self.pace.receiving.rest()
             self.loop.forget(self)
             self.connection.abandon()
             self.sock.close()
@@ -281,7 +378,7 @@ class Loop:
                     data = key.data
                     if isinstance(data, Peer):
                         if not data.closed:
-                            self._guard(data, mask)
+                            self.guard(data, mask)
                     else:
                         data()
                 while self._timers and self._timers[0][0] <= time.monotonic():
@@ -302,12 +399,20 @@ class Loop:
             # One connection's trouble must not end the others.
             logger.exception("unexpected error in %r", function)
 
-    def _guard(self, peer: Peer, mask: int) -> None:
+    def guard(self, peer: Peer, mask: int) -> None:
+        """Serve a peer; what goes wrong costs only this one."""
         try:
             peer.ready(mask)
         except Exception:
             logger.exception("unexpected error on connection %d", peer.connection.number)
             peer.drop()
+
+    def set_network(self, network: Network | None) -> None:
+        """Shape this and all further traffic; in the loop's thread."""
+        self.service.network = network
+        for peer in list(self._peers):
+            peer.set_pace(network)
+            self.guard(peer, READ | WRITE)
 
     def _sweep(self) -> None:
         now = time.monotonic()
@@ -350,7 +455,7 @@ class Loop:
 
     def soon(self, peer: Peer) -> None:
         """Serve a peer again before waiting: it holds data that the selector cannot see."""
-        self._calls.append(lambda: None if peer.closed else self._guard(peer, READ))
+        self._calls.append(lambda: None if peer.closed else self.guard(peer, READ))
 
     def wait(self, peer: Peer) -> None:
         """Resume the connection when its time has come and its event is set."""
@@ -423,10 +528,21 @@ class Loop:
                     continue
             peer = Peer(self, sock, Connection(self.service, next(self._counter), self.scratch))
             self._peers.add(peer)
-            self._selector.register(sock, READ, peer)
             if not self._sweeping:
                 self._sweeping = True
                 self.later(self._limits.interval, self._sweep)
+            network = self.service.network
+            if network is None:
+                self._selector.register(sock, READ, peer)
+                continue
+            peer.set_pace(network)
+            # The kernel has accepted it already: what setting up a connection costs is felt in its first answer.
+            peer.events = 0
+            self.later(network.profile.connect, functools.partial(self._begin, peer))
+
+    def _begin(self, peer: Peer) -> None:
+        if not peer.closed and not peer.events:
+            self.guard(peer, READ)
 
     def _resume_accept(self) -> None:
         self._selector.register(self._listener, READ, self._accept)
