@@ -3,18 +3,50 @@
     with S3Server(buckets=("bucket",)) as server:
         client = objectfs.Client(endpoint_url=server.endpoint_url, ...)
 
-It imports nothing else of objectfs, so that a mistake in the client cannot hide in its test server.
+It imports nothing else of objectfs, so that a mistake in the client cannot hide in its test server. The names below
+are imported with their first use: pytest imports this package in every run, for its plugin.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from objectfs.sim.blobs import synthetic_bytes
-from objectfs.sim.faults import Fault, Faults
-from objectfs.sim.limits import Limits
-from objectfs.sim.record import Request
-from objectfs.sim.server import S3Server
+if TYPE_CHECKING:
+    from objectfs.sim.blobs import synthetic_bytes
+    from objectfs.sim.faults import Fault, Faults, Injection
+    from objectfs.sim.limits import Limits
+    from objectfs.sim.profile import PROFILES, Profile, ProfileError
+    from objectfs.sim.record import Request
+    from objectfs.sim.rules import FaultError
+    from objectfs.sim.server import S3Server
+
+_HOMES = {
+    "PROFILES": "profile",
+    "Fault": "faults",
+    "FaultError": "rules",
+    "Faults": "faults",
+    "Injection": "faults",
+    "Limits": "limits",
+    "Profile": "profile",
+    "ProfileError": "profile",
+    "Request": "record",
+    "S3Server": "server",
+    "synthetic_bytes": "blobs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,4 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(argv)
 
 
-__all__ = ["Fault", "Faults", "Limits", "Request", "S3Server", "main", "synthetic_bytes"]
+__all__ = [
+    "PROFILES",
+    "Fault",
+    "FaultError",
+    "Faults",
+    "Injection",
+    "Limits",
+    "Profile",
+    "ProfileError",
+    "Request",
+    "S3Server",
+    "main",
+    "synthetic_bytes",
+]

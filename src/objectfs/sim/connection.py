@@ -245,6 +245,8 @@ class Connection:
                 self.close = Close.FIN
             return
         response = self.service.finish(exchange)
+        # The network may have lost what no fault was planned for.
+        fault = exchange.fault
 
         def send() -> None:
             self._resume = None
@@ -276,13 +278,15 @@ class Connection:
                 self._cut(fault.close_at, Close.RESET if fault.reset else Close.FIN)
             self.refill()
 
-        delay = exchange.latency
-        if fault is not None and fault.at is None:
-            delay += fault.delay
-        hold = fault.hold if fault is not None else None
+        delay, hold = exchange.latency, None
+        if fault is not None:
+            hold = fault.hold
+            if fault.delay and fault.at is None:
+                exchange.note("delay", None)
+                delay += fault.delay
+            if hold is not None:
+                exchange.note("hold", None)
         if delay or hold is not None:
-            if fault is not None and (fault.delay or hold is not None):
-                exchange.note("hold" if hold is not None else "delay", None)
             self._resume = send
             self.waiting = (delay, hold)
         else:

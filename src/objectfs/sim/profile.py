@@ -11,7 +11,7 @@ from typing import Any
 Z99 = 2.3263478740408408
 """The 99th percentile of the standard normal distribution."""
 
-_UNITS = {
+_UNITS: dict[str, dict[str, float]] = {
     "bytes": {"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2**10, "mib": 2**20, "gib": 2**30},
     "seconds": {"": 1, "s": 1, "ms": 1e-3, "us": 1e-6},
     "number": {"": 1},
@@ -65,7 +65,7 @@ class Profile:
             object.__setattr__(self, item.name, value)
         if self.latency_p99 is not None and not 0 < self.latency <= self.latency_p99:
             raise ProfileError(
-                f"latency_p99 = {self.latency_p99!r}: must not be below latency ({self.latency!r}), which must be above 0"
+                f"latency_p99 = {self.latency_p99!r}: must be at least latency ({self.latency!r}), above 0"
             )
         if self.slow_start is not None and self.bandwidth is None:
             raise ProfileError("slow_start: needs bandwidth, which it grows to")

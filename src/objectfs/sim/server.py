@@ -7,19 +7,26 @@ import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
+from objectfs.sim.errors import S3Error
 from objectfs.sim.faults import Faults
 from objectfs.sim.limits import Limits
 from objectfs.sim.loop import Loop
 from objectfs.sim.objects import MD5_LIMIT
+from objectfs.sim.pacing import Network
+from objectfs.sim.profile import Profile, get_profile
 from objectfs.sim.record import Request
 from objectfs.sim.route import check_bucket_name
 from objectfs.sim.service import Service
 from objectfs.sim.store import Store
 from objectfs.sim.verifier import TemporaryKey, Verifier
+
+T = TypeVar("T")
 
 
 class S3Server:
@@ -29,6 +36,7 @@ class S3Server:
     checksums of what is put (so does a bucket named "sink"); such objects read as ``synthetic_bytes``.
     ``domains`` are names for virtual-host style besides ``localhost``. ETags of single puts are the MD5 up to
     ``md5_limit`` bytes, and arbitrary above, as with SSE-KMS: raise it where a test compares ETags with MD5s.
+    ``profile`` shapes the network: a name such as "s3", or a Profile; ProfileError (a ValueError) if there is no such.
     ``check_region`` refuses signatures for regions other than ``region``; ``anonymous`` lets unsigned requests in.
     ``limits`` says how long connections may be idle or slow. A ``host`` that other machines can reach is refused with
     ValueError unless signatures are verified, with a secret key other than the default.
@@ -52,6 +60,7 @@ class S3Server:
         check_region: bool = True,
         md5_limit: int = MD5_LIMIT,
         limits: Limits | None = None,
+        profile: str | Profile | None = None,
     ) -> None:
         if not _is_loopback(host) and (anonymous or not verify_signatures or secret_key == "testtest"):
             raise ValueError(
@@ -74,6 +83,8 @@ class S3Server:
         self._service = Service(
             self.store, verifier, self.faults, domains=tuple(domains), md5_limit=md5_limit, secure=tls
         )
+        self._profile = get_profile(profile)
+        self._service.network = _network(self._profile)
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._loop: Loop | None = None
         self._thread: threading.Thread | None = None
@@ -82,6 +93,56 @@ class S3Server:
     def requests(self) -> list[Request]:
         """The requests so far, oldest first (the newest 100,000 to 200,000 are kept)."""
         return self._service.requests
+
+    @property
+    def profile(self) -> Profile:
+        """The shape of the network. May be set, also while the server runs: to a name or a Profile. Connections that
+        are open take it on in the middle of what they do."""
+        return self._profile
+
+    @profile.setter
+    def profile(self, profile: str | Profile) -> None:
+        self._profile = get_profile(profile)
+        network = _network(self._profile)
+        loop = self._loop
+        if loop is None:
+            self._service.network = network
+        else:
+            self.run(lambda: loop.set_network(network))
+
+    def run(self, function: Callable[[], T]) -> T:
+        """Call a function in the server's thread, which alone may touch the store while the server runs, and wait
+        for what it returns or raises."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None or thread is threading.current_thread():
+            return function()
+        future: Future[T] = Future()
+
+        def call() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        loop.call(call)
+        while True:
+            try:
+                return future.result(timeout=1.0)
+            except TimeoutError:
+                if future.done() or not thread.is_alive():
+                    raise
+
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket, if there is none of that name. Raises ValueError for a name that S3 does not allow."""
+        try:
+            check_bucket_name(name)
+        except S3Error as error:
+            raise ValueError(f"bucket {name!r}: {error.message}") from None
+        self.run(lambda: self.store.create_bucket(name))
+
+    def delete_bucket(self, name: str) -> None:
+        """Delete a bucket with all that is in it; KeyError when there is none."""
+        self.run(lambda: self.store.delete_bucket(name))
 
     def clear_requests(self) -> None:
         self._service.requests.clear()
@@ -158,6 +219,10 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def _network(profile: Profile) -> Network | None:
+    return None if profile.unlimited else Network(profile)
 
 
 def _make_store(store: str | Path | Store | None, discard: bool) -> Store:

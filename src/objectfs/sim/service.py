@@ -6,6 +6,7 @@ import base64
 import itertools
 import logging
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,11 +16,13 @@ from objectfs.sim.body import Receiver, make_receiver
 from objectfs.sim.checksums import HEADERS, Digest, decode, encode, new_digest
 from objectfs.sim.context import Context, etag_of, new_etag, text_element
 from objectfs.sim.errors import ProtocolError, S3Error
-from objectfs.sim.faults import Fault, Faults
+from objectfs.sim.faults import Fault, Faults, Injection
 from objectfs.sim.http import Head, Response, http_date, render_head
+from objectfs.sim.pacing import Network
 from objectfs.sim.record import Request
 from objectfs.sim.route import Target, check_key, operation_name, parse_target
 from objectfs.sim.sigv4 import STREAMING, Auth
+from objectfs.sim.spoil import refusal, replace_object, spoil_headers
 from objectfs.sim.store import Store
 from objectfs.sim.verifier import Verifier
 
@@ -32,7 +35,7 @@ UNVERIFIED_HEADER = "x-objectfs-sim-unverified"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _OBJECT_BODIES = frozenset(("PutObject", "UploadPart"))
-_HANDLERS: dict[str, Callable[[Context], Response]] = {
+HANDLERS: dict[str, Callable[[Context], Response]] = {
     "ListBuckets": buckets.list_buckets,
     "CreateBucket": buckets.create_bucket,
     "HeadBucket": buckets.head_bucket,
@@ -70,6 +73,7 @@ class Exchange:
     target: Target | None
     receiver: Receiver
     number: int
+    faults: Faults
     fault: Fault | None = None
     error: S3Error | None = None
     auth: Auth | None = None
@@ -77,6 +81,14 @@ class Exchange:
     announced: int | None = None
     finished: bool = False
     close: bool = False
+    # How long the network keeps the answer back.
+    latency: float = 0.0
+    # The fault is the network's doing, not a planned one.
+    lost: bool = False
+
+    def note(self, effect: str, offset: int | None) -> None:
+        """Record that the fault took effect."""
+        self.faults.record(Injection(self.record, None if self.lost else self.fault, effect, offset))
 
 
 class Service:
@@ -95,6 +107,7 @@ class Service:
         self.store = store
         self.verifier = verifier
         self.faults = faults
+        self.network: Network | None = None
         self.requests: list[Request] = []
         self.domains = tuple(domain.lower().strip(".") for domain in ("localhost", *domains))
         self.md5_limit = md5_limit
@@ -109,7 +122,7 @@ class Service:
         coding = head.headers.get("transfer-encoding")
         if coding is not None and coding.lower() != "chunked":
             raise ProtocolError("unknown transfer coding", status=501, code="NotImplemented")
-        record = Request(head.method, "", "", "", head.headers, range=head.headers.get("range"), connection=connection)
+        record = Request(head.method, head.headers, connection, head.headers.get("range"))
         target: Target | None = None
         auth: Auth | None = None
         error: S3Error | None = None
@@ -121,10 +134,13 @@ class Service:
             target = parse_target(head, self.domains)
             record.bucket, record.key, record.query = target.bucket, target.key, target.query
             operation = record.operation = operation_name(head, target)
-            fault = self.faults.match(operation, target.bucket, target.key, target.query)
-            auth = self.verifier.authenticate(head, target.path, target.raw_query, target.query)
-            if fault is not None and fault.status is not None:
-                raise S3Error(fault.code, fault.message, status=fault.status, headers=fault.headers)
+            if self.network is not None:
+                self._admit(head, target)
+            fault = self.faults.match(record)
+            if fault is None:
+                auth = self.verifier.authenticate(head, target.path, target.raw_query, target.query)
+            else:
+                auth = self._authenticate_and_fail(fault, head, target, record)
             if target.key:
                 check_key(target.key)
                 self.store.bucket(target.bucket)
@@ -154,7 +170,39 @@ class Service:
         )
         # aws-chunked says beforehand how much it decodes to, but its chunks may tell otherwise.
         receiver.destination.limit = announced if streaming else None
-        return Exchange(head, record, target, receiver, next(self._numbers), fault, error, auth, digests, announced)
+        exchange = Exchange(
+            head, record, target, receiver, next(self._numbers), self.faults, fault, error, auth, digests, announced
+        )
+        if fault is not None and error is not None and error.code == "RequestTimeout":
+            exchange.close = True
+        return exchange
+
+    def _admit(self, head: Head, target: Target) -> None:
+        """Raise SlowDown for one request too many of its prefix."""
+        assert self.network is not None
+        if not self.network.admit(head.method, target.bucket, target.key or target.query.get("prefix", "")):
+            raise S3Error("SlowDown")
+
+    def _authenticate_and_fail(self, fault: Fault, head: Head, target: Target, record: Request) -> Auth:
+        """Authenticate by the fault's clock; then do what the fault does before the operation, or raise its error."""
+
+        def note(effect: str) -> None:
+            self.faults.record(Injection(record, fault, effect))
+
+        self.verifier.skew = fault.clock_skew or 0.0
+        try:
+            auth = self.verifier.authenticate(head, target.path, target.raw_query, target.query)
+        finally:
+            self.verifier.skew = 0.0
+        error = refusal(fault, head, target.bucket)
+        if error is not None:
+            if fault.redirect is not None:
+                self.verifier.redirected.add(fault.redirect)
+            note("redirect" if fault.redirect is not None else "status")
+            raise error
+        if fault.replace is not None and replace_object(self.store, target.bucket, target.key, fault.replace):
+            note("replace")
+        return auth
 
     def _announced(self, head: Head, length: int | None, operation: str, auth: Auth) -> int | None:
         """The size that the body will have, if the client says. Bodies need a length or a chunked coding."""
@@ -235,8 +283,23 @@ class Service:
             response = self._error(exchange, S3Error("InternalError"))
         if exchange.close:
             response.close = True
-        exchange.record.status = response.status
+        record = exchange.record
+        record.status = response.status
+        record.answered = time.monotonic()
+        if self.network is not None:
+            self._shape(exchange, response)
         return response
+
+    def _shape(self, exchange: Exchange, response: Response) -> None:
+        """What the network does to an answer."""
+        assert self.network is not None
+        exchange.latency = self.network.latency()
+        loss = self.network.loss()
+        if exchange.fault is None and loss is not None:
+            effect, share, seconds = loss
+            at = int(share * response.content_length()) if response.status not in (204, 304) else 0
+            exchange.fault = Fault(reset=True, at=at) if effect == "reset" else Fault(delay=seconds, at=at)
+            exchange.lost = True
 
     def _operate(self, exchange: Exchange) -> Response:
         target, record = exchange.target, exchange.record
@@ -264,7 +327,7 @@ class Service:
                     context.etag = etag_of(context.blob, self.md5_limit)
             elif isinstance(sink, DocumentSink):
                 context.document = sink.getvalue()
-            response = _HANDLERS.get(record.operation, buckets.document)(context)
+            response = HANDLERS.get(record.operation, buckets.document)(context)
         except S3Error:
             if context.blob is not None:
                 self.store.drop(context.blob)
@@ -335,7 +398,8 @@ class Service:
             ("Date", http_date()),
             *response.headers,
         ]
-        if exchange.record.bucket and (not exchange.record.key or response.status >= 400):
+        known = exchange.record.bucket and (not exchange.record.key or response.status >= 400)
+        if known and not any(name == "x-amz-bucket-region" for name, _ in response.headers):
             headers.append(("x-amz-bucket-region", self.verifier.region))
         if response.status != 204 and response.status != 304:
             headers.append(("Content-Length", str(response.content_length())))
@@ -344,9 +408,8 @@ class Service:
             headers.append(("Connection", "close"))
         elif not exchange.head.version:
             headers.append(("Connection", "keep-alive"))
-        if exchange.fault is not None and exchange.fault.drop_headers:
-            dropped = {name.lower() for name in exchange.fault.drop_headers}
-            headers = [(name, value) for name, value in headers if name.lower() not in dropped]
+        if exchange.fault is not None:
+            headers = spoil_headers(exchange, headers)
         return render_head(response.status, headers)
 
 
