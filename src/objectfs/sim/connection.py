@@ -80,7 +80,7 @@ class Connection:
     def get_buffer(self) -> memoryview:
         """Memory for the next read: the body's destination where it can go there directly."""
         self._direct = None
-        if self._exchange is not None and self._resume is None and not self.pending:
+        if self._exchange is not None and self._resume is None and not self.stalled and not self.pending:
             self._direct = self._exchange.receiver.direct()
         if self._direct is not None:
             return self._direct
