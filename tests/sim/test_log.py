@@ -65,7 +65,13 @@ def test_bytes_sent(memory: S3Server, wire: Callable[[], Wire]) -> None:
 def test_secrets_are_kept_but_not_shown(memory: S3Server, wire: Callable[[], Wire]) -> None:
     key = base64.b64encode(bytes(range(32))).decode()
     with S3Server(tls=True) as server:
-        s3 = connect(server, aws_session_token="the-session-token")
+        server.add_access_key("temporary", "secret", time.time() + 600, "the-session-token")
+        s3 = connect(
+            server,
+            aws_access_key_id="temporary",
+            aws_secret_access_key="secret",
+            aws_session_token="the-session-token",
+        )
         s3.put_object(
             Bucket="bucket", Key="k", Body=b"x", SSECustomerAlgorithm="AES256", SSECustomerKey=bytes(range(32))
         )
@@ -76,7 +82,7 @@ def test_secrets_are_kept_but_not_shown(memory: S3Server, wire: Callable[[], Wir
     assert put.headers["x-amz-server-side-encryption-customer-key"] == key
     for text in (repr(put), repr(put.headers), str(put.headers), f"{put}", str([put])):
         assert not [secret for secret in (signature, "the-session-token", key) if secret in text]
-    assert "Credential=test/" in repr(put)
+    assert "Credential=temporary/" in repr(put)
     assert "PutObject 'bucket/k'" in repr(put)
     # In a presigned URL, and in an Authorization of another kind.
     wire().send(

@@ -1,14 +1,21 @@
-"""Measured transfers obey the profile. Rates are low enough that the processor is no limit, and late timers are caught
-up; what a busy machine may add at the ends is small against the whole."""
+"""Measured transfers obey the profile, within 5 %.
+
+A busy machine can add time to a measurement, and cannot take any away. So nothing may ever be faster than the profile
+says, and of several measurements one has to be as slow as it says: the first that is ends the test.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import random
 import selectors
 import socket
+import ssl
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -43,6 +50,31 @@ def timed(function: Callable[[], Any]) -> float:
     return time.monotonic() - start
 
 
+TOLERANCE = 0.05
+ATTEMPTS = 20
+
+
+def takes(seconds: float, measure: Callable[[], float]) -> None:
+    """Assert that what is measured takes so long: never less, and no more in at least one of many attempts."""
+    seen = []
+    for _ in range(ATTEMPTS):
+        seen.append(measure())
+        assert seen[-1] >= (1 - TOLERANCE) * seconds
+        if seen[-1] <= (1 + TOLERANCE) * seconds:
+            return
+    raise AssertionError(f"never as fast as {seconds} s: {seen}")
+
+
+@contextlib.contextmanager
+def opened(server: S3Server, count: int = 1) -> Iterator[list[Wire]]:
+    wires = [Wire(server) for _ in range(count)]
+    try:
+        yield wires
+    finally:
+        for wire in wires:
+            wire.close()
+
+
 def download(wire: Wire, size: int) -> None:
     status, _, body = wire.send(get(size)).response()
     assert (status, len(body)) == (206, size)
@@ -56,32 +88,23 @@ def upload(wire: Wire, size: int, key: str = "k") -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_bandwidth_of_a_connection(transfer: Callable[[Wire, int], None], tls: bool) -> None:
     rate, size = 8 * MB, 6 * MB
-    with serve(Profile(bandwidth=rate), tls=tls) as server:
-        wire = Wire(server)
+    with serve(Profile(bandwidth=rate), tls=tls) as server, opened(server) as (wire,):
         if tls:
-            wire.sock = client_tls(server, wire.sock)
-        # The pause earns nothing: the second transfer is no faster than the first.
-        for _ in range(2):
-            assert timed(lambda: transfer(wire, size)) == pytest.approx(size / rate, rel=0.05)
-            threading.Event().wait(0.2)
-        wire.close()
-
-
-def client_tls(server: S3Server, sock: socket.socket) -> socket.socket:
-    import ssl
-
-    return ssl.create_default_context(cafile=server.ca_file).wrap_socket(sock, server_hostname="localhost")
+            context = ssl.create_default_context(cafile=server.ca_file)
+            wire.sock = context.wrap_socket(wire.sock, server_hostname="localhost")
+        takes(size / rate, lambda: timed(lambda: transfer(wire, size)))
+        # A pause earns nothing.
+        threading.Event().wait(0.3)
+        assert timed(lambda: transfer(wire, size)) >= (1 - TOLERANCE) * size / rate
 
 
 def test_bandwidth_of_files(tmp_path: Any) -> None:
     """Sent by the kernel, at the same pace."""
     rate, size = 8 * MB, 6 * MB
-    with S3Server(tmp_path, verify_signatures=False) as server:
-        wire = Wire(server)
+    with S3Server(tmp_path, verify_signatures=False) as server, opened(server) as (wire,):
         upload(wire, size, KEY)
         server.profile = Profile(bandwidth=rate)
-        assert timed(lambda: download(wire, size)) == pytest.approx(size / rate, rel=0.05)
-        wire.close()
+        takes(size / rate, lambda: timed(lambda: download(wire, size)))
 
 
 @pytest.mark.parametrize("transfer", [download, upload])
@@ -89,8 +112,9 @@ def test_bandwidth_of_files(tmp_path: Any) -> None:
 def test_total_bandwidth(transfer: Callable[[Wire, int], None], bandwidth: float | None) -> None:
     """Four connections share the total evenly, with a limit of their own that is higher, and without."""
     total, size, count = 8 * MB, 2 * MB, 4
-    with serve(Profile(total_bandwidth=total, bandwidth=bandwidth)) as server:
-        wires = [Wire(server) for _ in range(count)]
+    shares: list[float] = []
+
+    def measure() -> float:
         ends: list[float] = []
         start = time.monotonic()
 
@@ -103,35 +127,43 @@ def test_total_bandwidth(transfer: Callable[[Wire, int], None], bandwidth: float
             thread.start()
         for thread in threads:
             thread.join()
-        for wire in wires:
-            wire.close()
-    assert max(ends) == pytest.approx(count * size / total, rel=0.05)
-    assert min(ends) > 0.85 * max(ends)
+        shares.append(min(ends) / max(ends))
+        return max(ends)
+
+    with serve(Profile(total_bandwidth=total, bandwidth=bandwidth)) as server, opened(server, count) as wires:
+        takes(count * size / total, measure)
+    # None of them had to wait until another was done.
+    assert max(shares) > 0.8
 
 
 def test_slow_start() -> None:
     """The rate grows with what was sent, which is exponential in time."""
-    import math
-
     full, start, ramp = 8 * MB, 1 * MB, 4 * MB
     growing = ramp * math.log(full / start) / (full - start)
+
+    def cold(transfer: Callable[[Wire, int], None]) -> float:
+        with opened(server) as (wire,):
+            return timed(lambda: transfer(wire, ramp))
+
     with serve(Profile(bandwidth=full, slow_start=start, slow_start_bytes=ramp)) as server:
-        wire = Wire(server)
-        assert timed(lambda: download(wire, ramp)) == pytest.approx(growing, rel=0.05)
-        # Warm now; a new connection is not.
-        assert timed(lambda: download(wire, ramp)) == pytest.approx(ramp / full, rel=0.05)
-        wire.close()
-        wire = Wire(server)
-        assert timed(lambda: upload(wire, ramp)) == pytest.approx(growing, rel=0.05)
-        wire.close()
+        takes(growing, lambda: cold(download))
+        takes(growing, lambda: cold(upload))
+        with opened(server) as (wire,):
+            download(wire, ramp)
+            takes(ramp / full, lambda: timed(lambda: download(wire, ramp)))
 
 
 def test_new_connections_cost() -> None:
+    def measure() -> float:
+        with opened(server) as (wire,):
+            first = timed(lambda: download(wire, 100))
+            later.append(timed(lambda: download(wire, 100)))
+            return first
+
+    later: list[float] = []
     with serve(Profile(connect=0.5)) as server:
-        wire = Wire(server)
-        assert timed(lambda: download(wire, 100)) == pytest.approx(0.5, rel=0.05)
-        assert timed(lambda: download(wire, 100)) < 0.25
-        wire.close()
+        takes(0.5, measure)
+    assert min(later) < 0.25
 
 
 def first_bytes(server: S3Server, request: bytes, count: int, connections: int) -> list[float]:
@@ -167,21 +199,25 @@ def first_bytes(server: S3Server, request: bytes, count: int, connections: int) 
 
 
 def test_first_byte_latency() -> None:
-    """The figures of the ``s3`` profile, five times as long: then what the machine adds is small against them."""
-    profile = Profile(latency=5 * PROFILES["s3"].latency, latency_p99=5 * 0.300, seed=1)
-    with serve(profile) as server:
-        seen = first_bytes(server, get(10), 1000, 125)
-        logged = [request.ended - request.answered for request in server.requests if request.ended and request.answered]
-    assert statistics.median(seen) == pytest.approx(0.150, rel=0.05)
-    assert statistics.quantiles(seen, n=100)[98] == pytest.approx(1.5, rel=0.05)
-    # The log tells the same from the other side.
-    assert statistics.median(logged) == pytest.approx(0.150, rel=0.05)
+    """The figures of the ``s3`` profile, ten times as long: then what the machine adds is small against them."""
+    median, p99, count, connections = 0.300, 3.0, 1000, 250
+    assert (PROFILES["s3"].latency, PROFILES["s3"].latency_p99) == (median / 10, p99 / 10)
+    with serve(Profile(latency=median, latency_p99=p99, seed=1)) as server:
+        for attempt in range(ATTEMPTS // 4):
+            server.clear_requests()
+            seen = first_bytes(server, get(10), count, connections)
+            figures = (statistics.median(seen), statistics.quantiles(seen, n=100)[98])
+            # The log tells the same from the other side.
+            logged = [r.ended - r.answered for r in server.requests if r.ended and r.answered]
+            figures += (statistics.median(logged),)
+            assert all(a >= (1 - TOLERANCE) * b for a, b in zip(figures, (median, p99, median), strict=True))
+            if figures == pytest.approx((median, p99, median), rel=TOLERANCE):
+                break
+            assert attempt < ATTEMPTS // 4 - 1, figures
 
 
 @pytest.mark.parametrize("name", ["s3", "cross-region", "express"])
 def test_latencies_are_drawn_as_promised(name: str) -> None:
-    import random
-
     profile = PROFILES[name]
     draws = draw_latencies(profile, random.Random(3))
     values = [next(draws) for _ in range(10_000)]
@@ -196,8 +232,6 @@ def test_latencies_are_drawn_as_promised(name: str) -> None:
 
 
 def test_the_fit_of_the_distribution() -> None:
-    import math
-
     assert PROFILES["s3"].sigma == pytest.approx(math.log(10) / 2.326, rel=1e-3)
     assert statistics.NormalDist().cdf(Z99) == pytest.approx(0.99)
 
@@ -209,43 +243,35 @@ def check_rate(server: S3Server, operation: str, prefix: str, limit: int) -> tup
     for request in server.requests:
         if request.operation != operation or not request.key.startswith(prefix):
             continue
-        recent = sum(1 for start in admitted if start > request.started - 0.99)
+        recent = sum(start > request.started - 1.0 for start in admitted)
+        assert (request.error == "SlowDown") == (recent >= limit)
+        assert (request.status == 503) == (request.error == "SlowDown")
         if request.error == "SlowDown":
-            assert request.status == 503
-            assert sum(1 for start in admitted if start > request.started - 1.01) >= limit
             refused += 1
         else:
-            assert recent < limit
             admitted.append(request.started)
     return len(admitted), refused
 
 
 def test_request_rate_of_a_prefix() -> None:
-    reads, writes, duration = 40, 20, 2.5
-    with serve(Profile(reads=reads, writes=writes)) as server:
-        wire = Wire(server)
-        for key in ("a/1", "b/1"):
-            assert wire.send(put(1, key)).response()[0] == 200
-        start = time.monotonic()
-        sent = 0
-        while time.monotonic() - start < duration:
-            for key in ("a/1", "b/2"):
-                wire.send(get(1, key)).response()
-            wire.send(b"DELETE /bucket/a/%d HTTP/1.1\r\nHost: x\r\n\r\n" % (2 + sent)).response()
-            sent += 1
-        status, _, body = wire.send(get(1, "a/1")).response()
-        wire.close()
-        # Prefixes count on their own, and so do reads and writes; errors count as well as what is found.
-        for operation, prefix, limit in (
-            ("GetObject", "a/", reads),
-            ("GetObject", "b/", reads),
-            ("DeleteObject", "a/", writes),
-        ):
-            admitted, refused = check_rate(server, operation, prefix, limit)
-            assert refused > 0
-            # So many in each second, the first at once: in two and a half seconds three times.
-            assert admitted == pytest.approx(3 * limit, rel=0.05)
-    assert (status, b"<Code>SlowDown</Code>" in body) in ((503, True), (206, False))
+    """Prefixes count on their own, and so do reads and writes; what is not there counts too."""
+    reads, writes, duration = 20, 10, 2.5
+    expected = {("GetObject", "a/"): reads, ("GetObject", "b/"): reads, ("DeleteObject", "a/"): writes}
+    for attempt in range(ATTEMPTS // 4):
+        with serve(Profile(reads=reads, writes=writes)) as server, opened(server) as (wire,):
+            end = time.monotonic() + duration
+            while time.monotonic() < end:
+                for request in (get(1, "a/1"), get(1, "b/2"), b"DELETE /bucket/a/2 HTTP/1.1\r\nHost: x\r\n\r\n"):
+                    status, _, body = wire.send(request).response()
+                    assert (status == 503) == (b"<Code>SlowDown</Code>" in body)
+            counts = {(name, prefix): check_rate(server, name, prefix, n) for (name, prefix), n in expected.items()}
+        # So many in each second, at once: in two and a half seconds three times. A slow machine asks for fewer.
+        admitted = {name: count for name, (count, _) in counts.items()}
+        assert all(admitted[name] <= 3 * limit + 1 for name, limit in expected.items())
+        if admitted == pytest.approx({name: 3 * limit for name, limit in expected.items()}, rel=TOLERANCE):
+            assert all(refused > 0 for _, refused in counts.values())
+            return
+        assert attempt < ATTEMPTS // 4 - 1, counts
 
 
 def test_lists_count_for_their_prefix() -> None:
@@ -284,37 +310,32 @@ def test_lossy_answers_are_recorded() -> None:
 
 
 def test_slow_connections() -> None:
-    with serve(Profile(bandwidth=40 * MB, slow=0.5, slow_bandwidth=2 * MB, seed=2)) as server:
-        wires = [Wire(server) for _ in range(12)]
-        slow = sum(timed(lambda wire=wire: download(wire, MB // 2)) > 0.2 for wire in wires)
-        for wire in wires:
-            wire.close()
-    assert 3 <= slow <= 9
+    """Which ones are slow is the seed's choice."""
+    fast, slow, size = 40 * MB, 2 * MB, MB // 2
+    with serve(Profile(bandwidth=fast, slow=0.5, slow_bandwidth=slow, seed=2)) as server, opened(server, 12) as wires:
+        best = [min(timed(lambda wire=wire: download(wire, size)) for _ in range(5)) for wire in wires]
+    assert 3 <= sum(seconds >= 0.95 * size / slow for seconds in best) <= 9
+    assert min(best) < 0.5 * size / slow
 
 
 def test_the_profile_changes_while_the_server_runs() -> None:
-    """In the middle of a transfer, and back to none."""
-    with serve(Profile(bandwidth=MB)) as server:
-        wire = Wire(server)
-        wire.send(get(20 * MB))
-        got = 0
-        while got < MB // 2:
-            got += len(wire.sock.recv(65536))
+    """In the middle of a transfer, to none and back to one."""
+    size = 20 * MB
+    with serve(Profile(bandwidth=MB)) as server, opened(server) as (wire,):
+        wire.send(get(size))
+        got = len(wire.sock.recv(65536))
         server.profile = "loopback"
         start = time.monotonic()
-        while got < 20 * MB:
+        while got < size:
             piece = wire.sock.recv(1 << 20)
             assert piece
             got += len(piece)
-        assert time.monotonic() - start < 10  # it would have been 19 s
-        # The rest of the head and body, then a request on the same connection at a new pace.
-        wire.sock.setblocking(False)
+        assert time.monotonic() - start < 10  # it would have been 20 s
+    with serve(Profile(bandwidth=MB)) as server, opened(server) as (wire,):
+        download(wire, 1000)
         server.profile = Profile(bandwidth=8 * MB)
-        wire.close()
-        wire = Wire(server)
-        assert timed(lambda: download(wire, 4 * MB)) == pytest.approx(0.5, rel=0.05)
-        wire.close()
         assert server.profile.bandwidth == 8 * MB
+        takes(0.5, lambda: timed(lambda: download(wire, 4 * MB)))
 
 
 def test_content_is_unharmed_at_any_pace() -> None:
@@ -375,30 +396,45 @@ def test_a_profile_that_does_not_exist() -> None:
         S3Server(profile="s4")
 
 
-def test_flow_catches_up_what_a_late_timer_lost() -> None:
-    """Time that passes while the flow waits is not lost; time in which there was nothing to send is no credit."""
+def test_a_flow_earns_nothing_while_it_rests() -> None:
     flow = Flow(1000.0, None, 0, None)
-    assert flow.ready(10.0)[0] == 0
+    assert flow.ready(10.0) == (10.0, 1024)
     flow.moved(100)
-    assert flow.ready(10.0)[0] == pytest.approx(0.1)
-    # 0.4 s late: 400 bytes are due at once.
-    moved = 0
-    while not (state := flow.ready(10.5))[0]:
-        flow.moved(min(state[1], 10))
-        moved += 10
-    assert moved == pytest.approx(410, abs=10)
+    assert flow.ready(10.0) == (pytest.approx(10.1), 0)
+    assert flow.ready(10.1)[1] == 1024
+    flow.moved(500)
     flow.rest()
-    assert flow.ready(100.0)[0] == 0
+    assert flow.ready(100.0)[1] == 1024
     flow.moved(1000)
-    assert flow.ready(100.0)[0] == pytest.approx(1.0)
+    assert flow.ready(100.0)[0] == pytest.approx(101.0)
 
 
 def test_shared_slots_are_in_order_and_given_back() -> None:
     shared = SharedFlow(1000.0)
     one, two = (Flow(None, None, 0, shared) for _ in range(2))
-    assert one.ready(5.0) == (0.0, 1024)
-    assert two.ready(5.0)[0] == pytest.approx(1.024)
+    assert one.ready(5.0) == (5.0, 1024)
+    assert two.ready(5.0) == (pytest.approx(6.024), 0)
     one.moved(24)
     # Its slot is given already; what the first gave back goes to whoever asks next.
-    assert two.ready(5.0)[0] == pytest.approx(1.024)
-    assert one.ready(5.0)[0] == pytest.approx(1.048)
+    assert two.ready(5.0) == (pytest.approx(6.024), 0)
+    assert one.ready(5.0) == (pytest.approx(6.048), 0)
+
+
+def test_late_timers_are_caught_up() -> None:
+    """The server's thread stands still for a while, more than once, and the transfers take no longer."""
+    size, total, count = 2 * MB, 8 * MB, 4
+
+    def measure() -> float:
+        with opened(server, count) as wires:
+            start = time.monotonic()
+            for wire in wires:
+                wire.send(get(size))
+            for _ in range(4):
+                server.run(lambda: time.sleep(0.1))
+                threading.Event().wait(0.1)
+            for wire in wires:
+                assert len(wire.response()[2]) == size
+            return time.monotonic() - start
+
+    with serve(Profile(bandwidth=3 * MB, total_bandwidth=total)) as server:
+        takes(count * size / total, measure)

@@ -29,6 +29,9 @@ from objectfs.sim.service import Service, logger
 
 SCRATCH = 256 * 1024
 ACCEPT_PAUSE = 0.2
+TIMERS_TIME = 0.02
+MAX_LAG = 1.0
+"""What late timers lost is caught up, but no more than this many seconds' worth."""
 
 
 class Loop:
@@ -53,6 +56,7 @@ class Loop:
         self._calls: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._counter = itertools.count(1)
+        self._time: float | None = None
         self._peers: set[Peer] = set()
         self._stopping = False
         for sock in (listener, self._wake_read, self._wake_write):
@@ -68,15 +72,15 @@ class Loop:
                     timeout = max(0.0, self._timers[0][0] - time.monotonic())
                 if self._calls:
                     timeout = 0.0
-                for key, mask in self._selector.select(timeout):
+                events = self._selector.select(timeout)
+                self._run_timers()
+                for key, mask in events:
                     data = key.data
                     if isinstance(data, Peer):
                         if not data.closed:
                             self.guard(data, mask)
                     else:
                         data()
-                while self._timers and self._timers[0][0] <= time.monotonic():
-                    self._call(heapq.heappop(self._timers)[2])
                 for _ in range(len(self._calls)):
                     self._call(self._calls.popleft())
         finally:
@@ -85,6 +89,23 @@ class Loop:
             self._selector.close()
             for sock in (self._listener, self._wake_read, self._wake_write):
                 sock.close()
+
+    def _run_timers(self) -> None:
+        """Call what is due, in the order it was due in, also when it is late: see ``time``."""
+        now = time.monotonic()
+        # A pace that is more than the processor can do must not keep everybody else waiting.
+        end = now + TIMERS_TIME
+        while self._timers and self._timers[0][0] <= now < end:
+            when, _, function = heapq.heappop(self._timers)
+            self._time = max(when, now - MAX_LAG)
+            self._call(function)
+            now = time.monotonic()
+        self._time = None
+
+    def time(self) -> float:
+        """``time.monotonic()``; but in a timer's call, the time that it was set to. So what is paced takes place in its
+        proper order and at its proper times, however late: a busy machine delays it, and does not slow it down."""
+        return time.monotonic() if self._time is None else self._time
 
     def _call(self, function: Callable[[], None]) -> None:
         try:
@@ -145,7 +166,11 @@ class Loop:
             self._wake_write.send(b"\0")
 
     def later(self, seconds: float, function: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._counter), function))
+        self.at(time.monotonic() + seconds, function)
+
+    def at(self, when: float, function: Callable[[], None]) -> None:
+        """Call a function at a time of ``time.monotonic()``; at once if that is past."""
+        heapq.heappush(self._timers, (when, next(self._counter), function))
 
     def soon(self, peer: Peer) -> None:
         """Serve a peer again before waiting: it holds data that the selector cannot see."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections import deque
 from collections.abc import Iterator
 from statistics import NormalDist
@@ -14,9 +13,6 @@ from objectfs.sim.profile import Profile
 SLICE_TIME = 0.005
 MIN_SLICE = 1024
 MAX_SLICE = 256 * 1024
-MAX_LAG = 1.0
-"""What a late timer lost is caught up, but no more than this many seconds' worth."""
-
 BUFFERED_TIME = 0.1
 MIN_BUFFER = 256 * 1024
 STRATA = 1000
@@ -28,8 +24,8 @@ _READS = frozenset(("GET", "HEAD"))
 class Flow:
     """One direction of one connection: when its next bytes are due.
 
-    ``ready`` says how long to wait or how many bytes may go; ``moved`` tells how many did. ``rest`` says that
-    nothing can be moved, and not because of this flow: the schedule starts anew with the next ``ready``.
+    ``ready`` says how many bytes may go now, or when; ``moved`` tells how many did, ``rest`` that none could. Times
+    are those of ``Loop.time``, in which a timer is never late.
     """
 
     def __init__(self, rate: float | None, start: float | None, ramp: float, shared: SharedFlow | None) -> None:
@@ -39,42 +35,34 @@ class Flow:
         self._ramp = ramp if self._growth else 0.0
         self._moved = 0
         self._due = 0.0
-        self._resting = True
         self._shared = shared
         self._slot = 0.0
         self._reserved = 0
 
     def ready(self, now: float) -> tuple[float, int]:
-        """Seconds to wait, or 0 and the bytes that may be moved now."""
-        if self._resting:
-            self._resting = False
-            self._due = max(self._due, now)
+        """The bytes that may be moved now; or none, and the time to ask again."""
         if self._due > now:
-            return self._due - now, 0
-        if self._due < now - MAX_LAG:
-            self._due = now - MAX_LAG
+            return self._due, 0
+        # A time without anything to move earns nothing.
+        self._due = now
         if self._shared is None:
-            return 0.0, self._slice()
+            return now, self._slice()
         if not self._reserved:
             self._reserved = min(self._slice(), self._shared.slice)
-            self._slot = self._shared.reserve(self._reserved, self._due)
-        if self._slot > now:
-            return self._slot - now, 0
-        return 0.0, self._reserved
+            self._slot = self._shared.reserve(self._reserved, now)
+        return (self._slot, 0) if self._slot > now else (now, self._reserved)
 
     def moved(self, count: int) -> None:
         """``count`` bytes were moved, at most what ``ready`` allowed last."""
-        if self._shared is not None:
-            self._due = max(self._due, self._slot)
-            self._shared.give_back(self._reserved - count)
-            self._reserved = 0
         if self._rate is not None:
             self._due += self._time(count)
         self._moved += count
+        if self._shared is not None:
+            self._shared.give_back(self._reserved - count)
+            self._reserved = 0
 
     def rest(self) -> None:
         """There is nothing to move, or the client is not ready for it."""
-        self._resting = True
         if self._reserved and self._shared is not None:
             self._shared.give_back(self._reserved)
             self._reserved = 0
@@ -104,9 +92,9 @@ class SharedFlow:
         self._due = 0.0
         self.slice = int(min(max(rate * SLICE_TIME, MIN_SLICE), MAX_SLICE))
 
-    def reserve(self, count: int, since: float) -> float:
-        """The time at which these bytes may be moved, by who has been ready to move them ``since``."""
-        slot = max(self._due, since)
+    def reserve(self, count: int, now: float) -> float:
+        """The time at which these bytes may be moved."""
+        slot = max(self._due, now)
         self._due = slot + count / self._rate
         return slot
 
@@ -203,10 +191,10 @@ class Network:
         """Seconds to the first byte of the next answer."""
         return next(self._latency) if self._latency is not None else 0.0
 
-    def admit(self, method: str, bucket: str, key: str) -> bool:
-        """Whether a request is within the rate of its prefix; it then counts."""
+    def admit(self, method: str, bucket: str, key: str, now: float) -> bool:
+        """Whether a request that began ``now`` is within the rate of its prefix; it then counts."""
         limit = self._reads if method in _READS else self._writes
-        return limit is None or limit.admit(bucket, key[: key.rfind("/") + 1], time.monotonic())
+        return limit is None or limit.admit(bucket, key[: key.rfind("/") + 1], now)
 
     def loss(self) -> tuple[str, float, float] | None:
         """What happens to the next answer: ``reset`` or ``stall``, at which share of it, for how many seconds."""

@@ -100,8 +100,7 @@ class Peer:
     def _read(self) -> None:
         connection = self.connection
         pace = self.pace
-        # TLS hands out one record a call and may hold more that the selector cannot see. Paced connections read until
-        # there is nothing: else the selector's waiting for a client would look like a late timer, and earn credit.
+        # TLS hands out one record a call and may hold more that the selector cannot see; a pace is asked again.
         for _ in range(64 if self.secure or pace is not None else 1):
             if not connection.wants_read:
                 if pace is not None:
@@ -189,10 +188,10 @@ class Peer:
         """Bytes that may be moved now; 0 while a timer runs, which then wakes this direction."""
         if pace.waiting & direction:
             return 0
-        seconds, count = flow.ready(time.monotonic())
+        when, count = flow.ready(self.loop.time())
         if not count:
             pace.waiting |= direction
-            self.loop.later(seconds, lambda: self._woken(pace, direction))
+            self.loop.at(when, lambda: self._woken(pace, direction))
         return count
 
     def _woken(self, pace: Pace, direction: int) -> None:

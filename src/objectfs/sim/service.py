@@ -135,7 +135,7 @@ class Service:
             record.bucket, record.key, record.query = target.bucket, target.key, target.query
             operation = record.operation = operation_name(head, target)
             if self.network is not None:
-                self._admit(head, target)
+                self._admit(record, target)
             fault = self.faults.match(record)
             if fault is None:
                 auth = self.verifier.authenticate(head, target.path, target.raw_query, target.query)
@@ -177,10 +177,11 @@ class Service:
             exchange.close = True
         return exchange
 
-    def _admit(self, head: Head, target: Target) -> None:
+    def _admit(self, record: Request, target: Target) -> None:
         """Raise SlowDown for one request too many of its prefix."""
         assert self.network is not None
-        if not self.network.admit(head.method, target.bucket, target.key or target.query.get("prefix", "")):
+        prefix = target.key or target.query.get("prefix", "")
+        if not self.network.admit(record.method, target.bucket, prefix, record.started):
             raise S3Error("SlowDown")
 
     def _authenticate_and_fail(self, fault: Fault, head: Head, target: Target, record: Request) -> Auth:
