@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import boto3
 import pytest
 
 import objectfs
@@ -91,22 +93,32 @@ def test_interrupt_leaves_no_file(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_serve(tmp_path: Path, stop: signal.Signals) -> None:
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("tls", [False, True])
+def test_serve(tmp_path: Path, stop: signal.Signals, code: int, tls: bool) -> None:
+    """The lines that it prints work when they are pasted."""
     process = subprocess.Popen(
-        [*COMMAND, "serve", tmp_path / "data", "--bucket", "mine"], stdout=subprocess.PIPE, text=True
+        [*COMMAND, "serve", tmp_path / "data", "--bucket", "mine", *(["--tls"] if tls else [])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(7)]
-        text = "".join(lines)
-        exports = dict(re.findall(r"(\w+)=(\S+)", text))
-        assert {"OBJECTFS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= exports.keys()
-        done = subprocess.run([*COMMAND, "ls"], env=os.environ | exports, capture_output=True, text=True, check=True)
+        text = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+        script = "".join(line for line in text.splitlines(keepends=True) if line.startswith("  export "))
+        script += "exec " + " ".join(map(shlex.quote, [*COMMAND, "ls"]))
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        done = subprocess.run(["sh", "-c", script], env=clean, capture_output=True, text=True, check=True)
         assert "s3://mine" in done.stdout
+        call = next(line for line in text.splitlines() if "boto3.client('s3', endpoint_url=" in line)
+        names = {"boto3": boto3}
+        exec(call.strip(), names)
+        assert [bucket["Name"] for bucket in names["s3"].list_buckets()["Buckets"]] == ["mine"]
+        names["s3"].close()
         process.send_signal(stop)
-        process.communicate(timeout=10)
-        assert process.returncode == 0
+        rest, errors = process.communicate(timeout=10)
+        assert (process.returncode, rest, errors) == (code, "", "")
     finally:
         process.kill()
         process.wait()

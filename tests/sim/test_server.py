@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -190,23 +189,6 @@ def test_synthetic_objects_and_discarded_bodies() -> None:
         assert (head["ContentLength"], head["ChecksumCRC32"]) == (MIB, put["ChecksumCRC32"])
         assert s3.get_object(Bucket="bucket", Key="put")["Body"]._raw_stream.read() == synthetic_bytes(0, MIB)
         s3.close()
-
-
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_command_line(tmp_path: Path, end: signal.Signals) -> None:
-    command = [sys.executable, "-m", "objectfs.sim", str(tmp_path), "--bucket", "one", "--bucket", "two"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        word, url = process.stdout.readline().split()
-        assert word == "endpoint"
-        server = S3Server()
-        server.port = int(url.rpartition(":")[2])
-        s3 = connect(server)
-        assert [b["Name"] for b in s3.list_buckets()["Buckets"]] == ["one", "two"]
-        s3.close()
-        process.send_signal(end)
-        rest, errors = process.communicate(timeout=10)
-    assert (process.returncode, rest, errors) == (0, "", "")
 
 
 def test_the_package_imports_nothing_else_of_objectfs() -> None:

@@ -26,6 +26,9 @@ from objectfs.sim.service import Service
 from objectfs.sim.store import Store
 from objectfs.sim.verifier import TemporaryKey, Verifier
 
+ACCESS_KEY = "test"
+SECRET_KEY = "testtest"
+
 T = TypeVar("T")
 
 
@@ -48,8 +51,8 @@ class S3Server:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: bool = False,
-        access_key: str = "test",
-        secret_key: str = "testtest",
+        access_key: str = ACCESS_KEY,
+        secret_key: str = SECRET_KEY,
         buckets: Iterable[str] = ("bucket",),
         verify_signatures: bool = True,
         region: str = "us-east-1",
@@ -62,7 +65,7 @@ class S3Server:
         limits: Limits | None = None,
         profile: str | Profile | None = None,
     ) -> None:
-        if not _is_loopback(host) and (anonymous or not verify_signatures or secret_key == "testtest"):
+        if not is_loopback(host) and (anonymous or not verify_signatures or secret_key == SECRET_KEY):
             raise ValueError(
                 f"host {host!r} is reachable from other machines: that needs verify_signatures, no anonymous "
                 "requests, and an access_key and secret_key of your own"
@@ -214,7 +217,8 @@ class S3Server:
         self.stop()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host: an address of the loopback interface, or ``localhost``."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
