@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -199,3 +200,27 @@ def test_the_package_imports_nothing_else_of_objectfs() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n[]\n"
+
+
+@pytest.mark.parametrize("maker", ["cryptography", "openssl"])
+def test_the_certificate_covers_buckets_below_a_domain(monkeypatch: pytest.MonkeyPatch, maker: str) -> None:
+    """OpenSSL refuses ``*.localhost``; below a domain with a dot its verification passes."""
+
+    def missing(*_: Any) -> None:
+        raise ImportError
+
+    if maker == "openssl":
+        monkeypatch.setattr(objectfs.sim.tls, "_with_cryptography", missing)
+    else:
+        pytest.importorskip("cryptography")
+    with S3Server(tls=True, domains=["s3.localhost"]) as server:
+        context = ssl.create_default_context(cafile=server.ca_file)
+        for name in ("bucket.s3.localhost", "s3.localhost", "localhost", "127.0.0.1"):
+            with (
+                socket.create_connection((server.host, server.port)) as plain,
+                context.wrap_socket(plain, server_hostname=name) as secure,
+            ):
+                secure.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+                assert secure.recv(12) == b"HTTP/1.1 403"
+        buckets = [record.bucket for record in server.requests]
+    assert buckets == ["bucket", "", "", ""]

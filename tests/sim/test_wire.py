@@ -66,6 +66,9 @@ def test_expect_continue(wire: Opener) -> None:
     connection = wire().send(PUT + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
     assert connection.response()[0] == 100
     assert connection.send(b"hello").response()[0] == 200
+    # Before an empty body too: botocore's next answer on the connection would be misread without it.
+    connection.send(PUT + b"Content-Length: 0\r\nExpect: 100-continue\r\n\r\n")
+    assert (connection.response()[0], connection.response()[0]) == (100, 200)
     refused = PUT.replace(b"bucket", b"nobucket") + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     assert wire().send(refused).read_all().startswith(b"HTTP/1.1 404")
 

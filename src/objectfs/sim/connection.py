@@ -207,15 +207,18 @@ class Connection:
         if fault is not None and fault.resets_unanswered:
             self._reset(exchange)
             return
-        if exchange.receiver.done:
-            self._answer(exchange)
-        elif "expect" in head.headers and head.version:
+        if "expect" in head.headers and head.version:
             if exchange.error is not None:
                 # The client has not sent the body and will not: this connection cannot go on.
                 exchange.close = True
                 self._answer(exchange)
-            elif head.headers["expect"].lower() == "100-continue" and not self.pending:
+                return
+            if head.headers["expect"].lower() == "100-continue" and not self.pending:
+                # Also before an empty body, where it could be left out: botocore takes the status line of an answer
+                # without it for that of the connection's next one, too, and waits for what never comes.
                 self.out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if exchange.receiver.done:
+            self._answer(exchange)
 
     def _reset(self, exchange: Exchange) -> None:
         exchange.note("reset", None)

@@ -92,6 +92,8 @@ def bucket_of_host(host: str, domains: tuple[str, ...]) -> str:
     """The bucket in a virtual-host style Host header; empty for path style."""
     name = host.rsplit(":", 1)[0].lower()
     for domain in domains:
+        if name == domain:
+            return ""
         if name.endswith(domain) and name[: -len(domain)].endswith("."):
             return name[: -len(domain) - 1]
     return ""

@@ -164,7 +164,7 @@ class S3Server:
 
     @property
     def ca_file(self) -> str | None:
-        """The self-signed certificate, to be trusted by clients; there while a ``tls`` server runs."""
+        """The certificate of the server's own authority, for clients to trust; there while a ``tls`` server runs."""
         return str(Path(self._directory.name) / "cert.pem") if self._directory else None
 
     def start(self) -> None:
@@ -197,7 +197,7 @@ class S3Server:
 
         self._directory = tempfile.TemporaryDirectory(prefix="objectfs-sim-")
         try:
-            certificate, key = make_certificate(Path(self._directory.name), self.host)
+            certificate, key = make_certificate(Path(self._directory.name), self.host, self._service.domains)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, key)
         except BaseException:

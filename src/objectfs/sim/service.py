@@ -109,7 +109,9 @@ class Service:
         self.faults = faults
         self.network: Network | None = None
         self.requests: list[Request] = []
-        self.domains = tuple(domain.lower().strip(".") for domain in ("localhost", *domains))
+        # Longest first: bucket.s3.localhost is a bucket of s3.localhost, not of localhost.
+        names = {domain.lower().strip(".") for domain in ("localhost", *domains)}
+        self.domains = tuple(sorted(names, key=lambda name: (-len(name), name)))
         self.md5_limit = md5_limit
         self.scheme = "https" if secure else "http"
         self._numbers = itertools.count(1)
