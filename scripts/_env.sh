@@ -1,9 +1,11 @@
 # Sourced by the scripts beside it. Gives them ROOT, PY (the environment's python) and:
 #   make_env GROUP...   makes the environment, installs the named dependency groups and the project itself
+#   make_clients        makes an environment of other people's S3 clients and sets OBJECTFS_CLIENTS to it
 # The second run with nothing changed takes a fraction of a second: what was installed is remembered by a checksum.
 #
 #   PYTHON            the interpreter to start from          (default: the first of python3, python3.14 … python3.11)
 #   OBJECTFS_VENV     where the environment is made          (default: .venv in the checkout)
+#   OBJECTFS_CLIENTS  where that of the clients is made      (default: .venv-clients in the checkout)
 #   OBJECTFS_NATIVE   build the engine: ON, OFF or AUTO      (default: ON, so that a missing compiler is said, not hidden)
 # shellcheck shell=bash
 
@@ -68,6 +70,29 @@ make_env() {
         # The environment has the build requirements (group "build"), and the build folder is kept between runs.
         (cd "$ROOT" && "$PY" -m pip install --no-build-isolation --verbose . 2>&1 | _progress) ||
             die "the installation failed; its whole output is in $VENV/install.log"
+        echo "$wanted" >"$stamp"
+    fi
+    if command -v flock >/dev/null; then exec 9>&-; fi
+}
+
+# Other people's clients get an environment of their own: their dependencies are not ours, and awscrt must not be loaded
+# beside our engine. The groups "clients" and "clients-alone" of pyproject.toml; the latter without dependencies.
+make_clients() {
+    export OBJECTFS_CLIENTS=${OBJECTFS_CLIENTS:-$ROOT/.venv-clients}
+    local stamp=$OBJECTFS_CLIENTS/.objectfs-installed wanted python
+    mkdir -p "$(dirname "$OBJECTFS_CLIENTS")"
+    if command -v flock >/dev/null; then
+        exec 9>"$OBJECTFS_CLIENTS.lock"
+        flock 9
+    fi
+    wanted=$(sed -n '/^clients/p' "$ROOT/pyproject.toml" | cksum)
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+        python=$(_find_python)
+        say "installing other people's S3 clients into $OBJECTFS_CLIENTS"
+        "$python" -m venv --clear "$OBJECTFS_CLIENTS"
+        "$OBJECTFS_CLIENTS/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'
+        "$OBJECTFS_CLIENTS/bin/python" -m pip install --quiet --group "$ROOT/pyproject.toml:clients"
+        "$OBJECTFS_CLIENTS/bin/python" -m pip install --quiet --no-deps --group "$ROOT/pyproject.toml:clients-alone"
         echo "$wanted" >"$stamp"
     fi
     if command -v flock >/dev/null; then exec 9>&-; fi

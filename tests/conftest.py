@@ -2,7 +2,8 @@
 
 The contract tests run on every backend that is built and against the embedded server; other servers join by
 ``--s3-endpoint NAME=URL,ACCESS_KEY,SECRET_KEY[,REGION]`` or a variable ``OBJECTFS_TEST_<NAME>`` of that form, which
-``scripts/test --rgw --swift`` sets. ``OBJECTFS_REQUIRE=crt,sdk`` makes a backend that is missing a failure.
+``scripts/test --rgw --swift`` sets. ``OBJECTFS_REQUIRE=crt,sdk`` makes a backend that is missing a failure, and with
+``clients`` in it a foreign client that is missing (tests/sim/clients).
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     required = [name.strip() for name in os.environ.get("OBJECTFS_REQUIRE", "").split(",") if name.strip()]
+    required = [name for name in required if name != "clients"]
     attempts = {attempt.name: attempt for attempt in available()}
     unknown = [name for name in required if name not in attempts]
     if unknown:
-        raise pytest.UsageError(f"OBJECTFS_REQUIRE names {unknown}; there are {sorted(attempts)}")
+        raise pytest.UsageError(f"OBJECTFS_REQUIRE names {unknown}; there are {sorted(attempts)} and clients")
     missing = [f"{name}: {attempts[name].reason}" for name in required if not attempts[name].ok]
     if missing:
         raise pytest.UsageError("a required backend is missing: " + "; ".join(missing))
