@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -40,6 +41,19 @@ def test_bucket_in_another_region() -> None:
         s3.close()
 
 
+POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::bucket/*",
+        },
+    }
+)
+
+
 def test_documents_are_kept(s3: Any) -> None:
     assert "Status" not in s3.get_bucket_versioning(Bucket="bucket")
     s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Suspended"})
@@ -47,8 +61,8 @@ def test_documents_are_kept(s3: Any) -> None:
     assert fails(s3.get_bucket_tagging, Bucket="bucket") == (404, "NoSuchTagSet")
     s3.put_bucket_tagging(Bucket="bucket", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
     assert s3.get_bucket_tagging(Bucket="bucket")["TagSet"] == [{"Key": "a", "Value": "b"}]
-    s3.put_bucket_policy(Bucket="bucket", Policy='{"Version": "2012-10-17"}')
-    assert s3.get_bucket_policy(Bucket="bucket")["Policy"] == '{"Version": "2012-10-17"}'
+    s3.put_bucket_policy(Bucket="bucket", Policy=POLICY)
+    assert s3.get_bucket_policy(Bucket="bucket")["Policy"] == POLICY
     s3.delete_bucket_policy(Bucket="bucket")
     assert fails(s3.get_bucket_policy, Bucket="bucket") == (404, "NoSuchBucketPolicy")
     assert s3.get_bucket_acl(Bucket="bucket")["Grants"][0]["Permission"] == "FULL_CONTROL"

@@ -57,7 +57,12 @@ def test_parts_become_one_object(s3: Any, server: S3Server) -> None:
     assert (head["ContentLength"], head["PartsCount"]) == (MIB, 3)
     assert fails(s3.get_object, Bucket="bucket", Key="k", PartNumber=4)[0] == 416
     assert "Uploads" not in s3.list_multipart_uploads(Bucket="bucket")
-    assert fails(complete, s3=s3, upload_id=upload_id, parts=parts) == (404, "NoSuchUpload")
+    # A client that did not see the answer asks again, and is told the same.
+    assert complete(s3, upload_id, parts)["ETag"] == etag
+    assert fails(complete, s3=s3, upload_id=upload_id, parts=parts[:2]) == (404, "NoSuchUpload")
+    assert fails(complete, s3=s3, upload_id="x" * 64, parts=parts) == (404, "NoSuchUpload")
+    call = {"Bucket": "bucket", "Key": "k", "UploadId": upload_id}
+    assert fails(s3.abort_multipart_upload, **call) == (404, "NoSuchUpload")
 
 
 def test_list_parts_pages(s3: Any) -> None:

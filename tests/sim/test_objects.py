@@ -214,7 +214,7 @@ def test_delete_objects(s3: Any) -> None:
 
 def test_tags(s3: Any) -> None:
     s3.put_object(Bucket="bucket", Key="k", Body=b"x")
-    tags = [{"Key": "a", "Value": "1 & 2"}, {"Key": "b", "Value": ""}]
+    tags = [{"Key": "a", "Value": "1 + 2 @ ü"}, {"Key": "b", "Value": ""}]
     s3.put_object_tagging(Bucket="bucket", Key="k", Tagging={"TagSet": tags})
     assert s3.get_object_tagging(Bucket="bucket", Key="k")["TagSet"] == tags
     s3.delete_object_tagging(Bucket="bucket", Key="k")

@@ -19,7 +19,7 @@ from objectfs.sim import S3Server, synthetic_bytes
 from objectfs.sim.directory import safe_name
 
 from .conftest import Wire, connect
-from .test_buckets import fails
+from .test_buckets import POLICY, fails
 
 MIB = 1024 * 1024
 
@@ -96,7 +96,7 @@ def test_directory_survives_a_restart(tmp_path: Path) -> None:
         s3 = connect(server)
         s3.put_object(Bucket="bucket", Key="../../etc/passwd", Body=b"x", Metadata={"a": "b"}, Tagging="t=1")
         s3.upload_file(_file(tmp_path.parent / "source", data), "bucket", "日本" * 100)
-        s3.put_bucket_policy(Bucket="bucket", Policy="{}")
+        s3.put_bucket_policy(Bucket="bucket", Policy=POLICY)
         s3.create_bucket(Bucket="another")
         unfinished = s3.create_multipart_upload(Bucket="bucket", Key="u")["UploadId"]
         s3.upload_part(Bucket="bucket", Key="u", UploadId=unfinished, PartNumber=1, Body=b"left over")
@@ -107,7 +107,7 @@ def test_directory_survives_a_restart(tmp_path: Path) -> None:
         assert (got["Body"].read(), got["Metadata"], got["TagCount"]) == (b"x", {"a": "b"}, 1)
         assert s3.get_object(Bucket="bucket", Key="日本" * 100)["Body"].read() == data
         assert s3.head_object(Bucket="bucket", Key="日本" * 100, PartNumber=2)["PartsCount"] == 2
-        assert s3.get_bucket_policy(Bucket="bucket")["Policy"] == "{}"
+        assert s3.get_bucket_policy(Bucket="bucket")["Policy"] == POLICY
         assert [b["Name"] for b in s3.list_buckets()["Buckets"]] == ["another", "bucket"]
         assert len(files(tmp_path)) == 3
         for item in s3.list_objects_v2(Bucket="bucket")["Contents"]:

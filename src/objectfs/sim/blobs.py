@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Protocol
 
 from objectfs.sim.http import Chunk
@@ -156,6 +158,52 @@ class PatternBlob:
         return PatternBlob(stop - start, self.base + start)
 
 
+class DiscardedBlob(PatternBlob):
+    """What is left of a body that was not kept: its size. However it is joined, it reads as ``synthetic_bytes``."""
+
+    __slots__ = ()
+
+
+class JoinedBlob:
+    """Blobs of any kinds behind one another."""
+
+    __slots__ = ("_ends", "blobs", "size")
+
+    def __init__(self, blobs: list[Blob]) -> None:
+        self.blobs = blobs
+        self._ends = list(accumulate(blob.size for blob in blobs))
+        self.size = self._ends[-1] if blobs else 0
+
+    def _cut(self, start: int, stop: int) -> Iterator[tuple[Blob, int, int]]:
+        """The blobs that have bytes of the range, and which of their own bytes those are."""
+        index = bisect_right(self._ends, start)
+        while start < stop:
+            blob = self.blobs[index]
+            base = self._ends[index] - blob.size
+            yield blob, start - base, min(stop - base, blob.size)
+            start = self._ends[index]
+            index += 1
+
+    def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
+        for blob, low, high in self._cut(start, stop):
+            yield from blob.chunks(low, high)
+
+    def slice(self, start: int, stop: int) -> Blob:
+        return JoinedBlob([blob.slice(low, high) for blob, low, high in self._cut(start, stop)])
+
+
+def join_blobs(blobs: list[Blob]) -> Blob:
+    """One blob of several, without copying."""
+    if len(blobs) == 1:
+        return blobs[0]
+    memory = [blob for blob in blobs if isinstance(blob, MemoryBlob)]
+    if len(memory) == len(blobs):
+        return MemoryBlob([segment for blob in memory for segment in blob.segments])
+    if all(isinstance(blob, DiscardedBlob) for blob in blobs):
+        return DiscardedBlob(sum(blob.size for blob in blobs))
+    return JoinedBlob(blobs)
+
+
 class DiscardSink:
     """Counts a body and forgets it. What is stored is a synthetic object of the same size."""
 
@@ -172,7 +220,7 @@ class DiscardSink:
         self._total += count
 
     def finish(self) -> Blob:
-        return PatternBlob(self._total)
+        return DiscardedBlob(self._total)
 
     def abort(self) -> None:
         pass

@@ -1,156 +1,141 @@
-"""Handlers for buckets and their sub-resource documents, and the bulk delete."""
+"""Handlers for buckets themselves: list, create, head, delete, location."""
 
 from __future__ import annotations
 
-from objectfs.sim.context import (
-    OWNER_ID,
-    OWNER_NAME,
-    Context,
-    iso_date,
-    parse_xml,
-    text_element,
-    xml_response,
-)
+import base64
+import binascii
+
+from objectfs.sim.acl import header_acl
+from objectfs.sim.context import OWNER, Context, iso_date, text_element, xml_response
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import Response
-from objectfs.sim.listing import OWNER
-from objectfs.sim.route import BUCKET_DOCUMENTS, OBJECT_DOCUMENTS, check_bucket_name, check_key
+from objectfs.sim.lock import DOCUMENT as LOCK
+from objectfs.sim.lock import ENABLED
+from objectfs.sim.route import check_bucket_name
+from objectfs.sim.xml import parse_xml
 
-MAX_DELETE = 1000
-
-# What a GET says of a document that was never put.
-_ABSENT_CODES = {
-    "tagging": "NoSuchTagSet",
-    "policy": "NoSuchBucketPolicy",
-    "cors": "NoSuchCORSConfiguration",
-    "lifecycle": "NoSuchLifecycleConfiguration",
-}
-_ABSENT = {
-    "BucketEncryption": "ServerSideEncryptionConfigurationNotFoundError",
-    "BucketWebsite": "NoSuchWebsiteConfiguration",
-    "BucketReplication": "ReplicationConfigurationNotFoundError",
-    "ObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
-    "PublicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
-    "BucketOwnershipControls": "OwnershipControlsNotFoundError",
-}
-_EMPTY = {
-    "versioning": "VersioningConfiguration",
-    "logging": "BucketLoggingStatus",
-    "notification": "NotificationConfiguration",
-    "accelerate": "AccelerateConfiguration",
-}
-_ACL = (
-    f'{OWNER}<AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
-    f'xsi:type="CanonicalUser"><ID>{OWNER_ID}</ID><DisplayName>{OWNER_NAME}</DisplayName></Grantee>'
-    "<Permission>FULL_CONTROL</Permission></Grant></AccessControlList>"
-)
+MAX_BUCKETS = 10_000
+_OWNERSHIPS = ("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced")
 
 
 def list_buckets(context: Context) -> Response:
-    prefix = context.query.get("prefix", "")
-    content = "".join(
-        f"<Bucket><Name>{name}</Name><CreationDate>{iso_date(bucket.created)}</CreationDate></Bucket>"
+    query = context.query
+    prefix, region = query.get("prefix", ""), query.get("bucket-region", "")
+    paged = "max-buckets" in query
+    limit = context.integer("max-buckets", MAX_BUCKETS, 2**31)
+    if paged and not 1 <= limit <= MAX_BUCKETS:
+        raise S3Error(
+            "InvalidArgument",
+            "Argument max-buckets must be an integer between 1 and 10000",
+            extra={"ArgumentName": "max-buckets", "ArgumentValue": query["max-buckets"]},
+        )
+    after = _decode_token(query.get("continuation-token", ""))
+    found = [
+        bucket
         for name, bucket in sorted(context.store.buckets.items())
-        if name.startswith(prefix)
+        if name.startswith(prefix) and name > after and region in ("", bucket.region or context.region)
+    ]
+    shown = found[:limit]
+    content = "".join(
+        f"<Bucket><Name>{bucket.name}</Name><CreationDate>{iso_date(bucket.created)}</CreationDate>"
+        f"<BucketRegion>{bucket.region or context.region}</BucketRegion></Bucket>"
+        for bucket in shown
     )
-    return xml_response("ListAllMyBucketsResult", f"{OWNER}<Buckets>{content}</Buckets>")
+    content = f"{OWNER}<Buckets>{content}</Buckets>"
+    if len(shown) < len(found):
+        token = base64.urlsafe_b64encode(shown[-1].name.encode()).decode()
+        content += text_element("ContinuationToken", token)
+    if "prefix" in query:
+        content += text_element("Prefix", prefix)
+    return xml_response("ListAllMyBucketsResult", content)
+
+
+def _decode_token(token: str) -> str:
+    try:
+        return base64.b64decode(token, b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise S3Error(
+            "InvalidArgument",
+            "The continuation token provided is incorrect",
+            extra={"ArgumentName": "continuation-token", "ArgumentValue": token},
+        ) from None
 
 
 def create_bucket(context: Context) -> Response:
-    name = context.bucket_name
+    """As the endpoint of the server's region does it: that of us-east-1 makes buckets in any region."""
+    name, headers = context.bucket_name, context.head.headers
     check_bucket_name(name)
-    if context.document:
-        parse_xml(context.document, "CreateBucketConfiguration")
-    if name in context.store.buckets and context.region != "us-east-1":
+    region = _location(context)
+    ownership = headers.get("x-amz-object-ownership")
+    if ownership is not None and ownership not in _OWNERSHIPS:
+        raise S3Error("InvalidArgument", extra={"ArgumentName": "x-amz-object-ownership", "ArgumentValue": ownership})
+    known = context.store.buckets.get(name)
+    if known is not None and (context.region != "us-east-1" or region != known.region):
         raise S3Error("BucketAlreadyOwnedByYou", extra={"BucketName": name})
-    context.store.create_bucket(name)
+    bucket = context.store.create_bucket(name, region)
+    acl = header_acl(context, bucket)
+    # Making a bucket of us-east-1 again is no error there; it resets the ACL.
+    if acl or "acl" in bucket.documents:
+        context.store.set_document(bucket, "acl", acl.encode() if acl else None)
+    if known is None and ownership is not None:
+        document = f"<OwnershipControls><Rule><ObjectOwnership>{ownership}</ObjectOwnership></Rule></OwnershipControls>"
+        context.store.set_document(bucket, "ownershipControls", document.encode())
+    if known is None and headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
+        context.store.set_versioning(bucket, "Enabled")
+        context.store.set_document(bucket, LOCK, ENABLED)
     return Response(200, [("Location", f"/{name}")])
 
 
+def _location(context: Context) -> str:
+    """The region of the new bucket, empty for the server's own."""
+    constraint = ""
+    if context.document:
+        root = parse_xml(context.document, "CreateBucketConfiguration")
+        element = root.find("LocationConstraint")
+        constraint = (element.text or "").strip() if element is not None else ""
+    if context.region == "us-east-1":
+        if constraint == "us-east-1" or (constraint and not _is_region(constraint)):
+            raise S3Error("InvalidLocationConstraint", extra={"LocationConstraint": constraint})
+        return constraint
+    if constraint == "EU" and context.region == "eu-west-1":
+        return ""
+    if constraint != context.region:
+        raise S3Error(
+            "IllegalLocationConstraintException",
+            f"The {constraint or 'unspecified'} location constraint is incompatible for the region specific endpoint "
+            "this request was sent to.",
+        )
+    return ""
+
+
+def _is_region(name: str) -> bool:
+    parts = name.split("-")
+    return name == "EU" or (len(parts) >= 3 and parts[-1].isdigit() and all(part.isalpha() for part in parts[:-1]))
+
+
 def head_bucket(context: Context) -> Response:
-    assert context.bucket is not None
-    return Response(200, [("x-amz-access-point-alias", "false")])
+    bucket = context.bucket
+    return Response(
+        200,
+        [
+            ("x-amz-bucket-arn", f"arn:aws:s3:::{bucket.name}"),
+            ("x-amz-access-point-alias", "false"),
+            ("Content-Type", "application/xml"),
+        ],
+    )
 
 
 def delete_bucket(context: Context) -> Response:
-    if context.bucket.objects:
-        raise S3Error("BucketNotEmpty", extra={"BucketName": context.bucket_name})
+    bucket = context.bucket
+    if not bucket.empty:
+        hint = "The bucket you tried to delete is not empty."
+        if bucket.versioning:
+            hint += " You must delete all versions in the bucket."
+        raise S3Error("BucketNotEmpty", hint, extra={"BucketName": context.bucket_name})
     context.store.delete_bucket(context.bucket_name)
     return Response(204)
 
 
 def get_location(context: Context) -> Response:
-    assert context.bucket is not None
-    region = "" if context.region == "us-east-1" else context.region
-    return xml_response("LocationConstraint", region)
-
-
-def document(context: Context) -> Response:
-    """Get, put or delete a sub-resource: the document is kept and returned as it came."""
-    bucket = context.bucket
-    names = OBJECT_DOCUMENTS if context.key else BUCKET_DOCUMENTS
-    name = next(name for name in names if name in context.query)
-    slot = name
-    if context.key:
-        if context.key not in bucket.objects:
-            raise S3Error("NoSuchKey", extra={"Key": context.key})
-        slot = f"{name}:{context.key}"
-    method = context.head.method
-    if method == "PUT":
-        if name == "acl" and not context.document:
-            return Response(200)
-        context.store.set_document(bucket, slot, context.document)
-        return Response(204 if name == "policy" else 200)
-    if method == "DELETE":
-        context.store.set_document(bucket, slot, None)
-        return Response(204)
-    kept = bucket.documents.get(slot)
-    if kept is not None:
-        kind = "application/json" if name == "policy" else "application/xml"
-        return Response(200, [("Content-Type", kind)], kept)
-    if name == "acl":
-        return xml_response("AccessControlPolicy", _ACL)
-    if name == "requestPayment":
-        return xml_response("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>")
-    if name in _EMPTY:
-        return xml_response(_EMPTY[name], "")
-    code = _ABSENT_CODES.get(name) or _ABSENT[BUCKET_DOCUMENTS[name]]
-    raise S3Error(code, status=404, extra={"BucketName": bucket.name})
-
-
-def delete_objects(context: Context) -> Response:
-    bucket = context.bucket
-    headers = context.head.headers
-    if "content-md5" not in headers and not any(
-        n.startswith("x-amz-checksum-") or n == "x-amz-trailer" for n in headers
-    ):
-        raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5")
-    root = parse_xml(context.document, "Delete")
-    quiet = (root.findtext("Quiet") or "").strip().lower() == "true"
-    entries = root.findall("Object")
-    if not entries or len(entries) > MAX_DELETE:
-        raise S3Error("MalformedXML")
-    content = []
-    for entry in entries:
-        key = entry.findtext("Key") or ""
-        try:
-            if not key:
-                raise S3Error("MalformedXML")
-            check_key(key)
-            if (entry.findtext("VersionId") or "null") != "null":
-                raise S3Error("NotImplemented", "Object versions are not implemented")
-            existing = bucket.objects.get(key)
-            etag = entry.findtext("ETag")
-            if etag is not None and (existing is None or etag.strip('"') not in ("*", existing.etag)):
-                raise S3Error("PreconditionFailed")
-        except S3Error as error:
-            content.append(
-                f"<Error>{text_element('Key', key)}<Code>{error.code}</Code>"
-                f"{text_element('Message', error.message)}</Error>"
-            )
-            continue
-        if existing is not None:
-            context.store.remove(bucket, key)
-        if not quiet:
-            content.append(f"<Deleted>{text_element('Key', key)}</Deleted>")
-    return xml_response("DeleteResult", "".join(content))
+    region = context.bucket.region or context.region
+    return xml_response("LocationConstraint", "" if region == "us-east-1" else region)

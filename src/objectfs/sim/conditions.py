@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from objectfs.sim.bucket import Bucket
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import http_date, parse_http_date
-from objectfs.sim.store import Record
+from objectfs.sim.records import Record, Watch
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -45,21 +46,48 @@ def _not_modified(record: Record, prefix: str, condition: str) -> S3Error:
     return S3Error("NotModified", headers={"ETag": f'"{record.etag}"', "Last-Modified": http_date(record.modified)})
 
 
-def check_write(headers: dict[str, str], existing: Record | None) -> None:
-    """If-None-Match: * and If-Match on PUT, CompleteMultipartUpload and DELETE."""
+def check_write(headers: dict[str, str], bucket: Bucket, key: str, watch: Watch | None = None) -> None:
+    """If-None-Match: * and If-Match on PutObject, CopyObject, CompleteMultipartUpload and RenameObject. They look at
+    the current version; a delete marker is no object. ``watch`` saw what happened while the body arrived."""
     none_match = headers.get("if-none-match")
     match = headers.get("if-match")
+    if none_match is None and match is None:
+        return
+    existing = bucket.objects.get(key)
     if none_match is not None:
-        if none_match.strip() != "*":
+        if none_match.strip() != "*" or match is not None:
             raise S3Error("NotImplemented", extra={"Header": "If-None-Match"})
         if existing is not None:
             raise S3Error("PreconditionFailed", extra={"Condition": "If-None-Match"})
+        if watch is not None and watch.deleted:
+            raise S3Error("ConditionalRequestConflict", extra={"Condition": "If-None-Match", "Key": key})
     if match is not None:
         if existing is None:
-            raise S3Error("NoSuchKey")
+            raise S3Error("NoSuchKey", extra={"Key": key})
         tags = _tags(match)
         if existing.etag not in tags and "*" not in tags:
             raise S3Error("PreconditionFailed", extra={"Condition": "If-Match"})
+
+
+def check_delete(match: str, bucket: Bucket, key: str) -> None:
+    """If-Match on DeleteObject, or an ETag in DeleteObjects: about the current version, whatever is deleted."""
+    latest = bucket.latest(key)
+    if latest is None:
+        raise S3Error("NoSuchKey", extra={"Key": key})
+    tags = _tags(match)
+    if latest.marker or (latest.etag not in tags and "*" not in tags):
+        raise S3Error("PreconditionFailed", extra={"Condition": "If-Match"})
+
+
+def check_dates(headers: dict[str, str], existing: Record | None) -> None:
+    """If-Modified-Since and If-Unmodified-Since about the destination of a rename."""
+    for name, wants_newer in (("if-modified-since", True), ("if-unmodified-since", False)):
+        since = parse_http_date(headers[name]) if name in headers else None
+        if since is None:
+            continue
+        newer = existing is not None and int(existing.modified) > since
+        if newer != wants_newer:
+            raise S3Error("PreconditionFailed", extra={"Condition": name.title()})
 
 
 def parse_range(value: str | None, size: int) -> tuple[int, int] | None:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from objectfs.sim.blobs import Blob
+from objectfs.sim.checksums import encode, new_digest
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import Head, Response
-from objectfs.sim.xml import parse_xml as parse_xml
 
 if TYPE_CHECKING:
-    from objectfs.sim.store import Bucket, Store
+    from objectfs.sim.bucket import Bucket
+    from objectfs.sim.records import Watch
+    from objectfs.sim.store import Store
+
+READ_SIZE = 4 * 1024 * 1024
+MAX_HASHED = 256 * 1024 * 1024
 
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 OWNER_ID = "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a"
 OWNER_NAME = "objectfs"
+OWNER = f"<Owner><ID>{OWNER_ID}</ID><DisplayName>{OWNER_NAME}</DisplayName></Owner>"
+ACCOUNT_ID = "123456789012"
 
 
 @dataclass(slots=True)
@@ -37,12 +45,23 @@ class Context:
     blob: Blob | None = None
     etag: str = ""
     checksums: dict[str, str] = field(default_factory=dict)
+    given_checksum: bool = False
     unverified: str | None = None
     base_url: str = ""
+    watch: Watch | None = None
 
     @property
     def bucket(self) -> Bucket:
         return self.store.bucket(self.bucket_name)
+
+    @property
+    def secure(self) -> bool:
+        return self.base_url.startswith("https:")
+
+    @property
+    def anonymous(self) -> bool:
+        """The request is not signed."""
+        return "authorization" not in self.head.headers and "X-Amz-Signature" not in self.query
 
     def header(self, name: str, default: str = "") -> str:
         return self.head.headers.get(name, default)
@@ -79,17 +98,27 @@ def etag_of(blob: Blob, limit: int) -> str:
     return digest.hexdigest()
 
 
-def blob_bytes(blob: Blob) -> list[bytes | memoryview]:
-    """A small blob's content; file chunks are read."""
+def blob_bytes(blob: Blob) -> Iterator[bytes | memoryview]:
+    """A blob's content in pieces of some MiB at most; file chunks are read."""
     import os
 
-    pieces: list[bytes | memoryview] = []
     for chunk in blob.chunks(0, blob.size):
         if isinstance(chunk, bytes | memoryview):
-            pieces.append(chunk)
-        else:
-            pieces.append(os.pread(chunk.file.fd, chunk.length, chunk.offset))
-    return pieces
+            yield chunk
+            continue
+        for offset in range(0, chunk.length, READ_SIZE):
+            yield os.pread(chunk.file.fd, min(READ_SIZE, chunk.length - offset), chunk.offset + offset)
+
+
+def checksum_of(blob: Blob, algorithm: str) -> dict[str, str]:
+    """A blob's checksum by algorithm; empty where that would take seconds in which nobody is served."""
+    if blob.size > MAX_HASHED:
+        return {}
+    running = new_digest(algorithm)
+    for piece in blob_bytes(blob):
+        running.update(piece)
+    digest = running.digest()
+    return {} if digest is None else {algorithm: encode(digest)}
 
 
 def iso_date(timestamp: float) -> str:

@@ -1,4 +1,4 @@
-"""Listing objects: versions 1 and 2 of the API, and the version listing with its null versions."""
+"""Listing objects: versions 1 and 2 of the API, and the listing of versions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from objectfs.sim.bucket import Bucket, behind_group, first_not_below
 from objectfs.sim.context import (
-    OWNER_ID,
-    OWNER_NAME,
+    OWNER,
     Context,
     escape_xml,
     iso_date,
@@ -19,9 +19,9 @@ from objectfs.sim.context import (
 )
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import Response
-from objectfs.sim.store import Bucket, Record
+from objectfs.sim.records import Record
+from objectfs.sim.versions import check_version_id
 
-OWNER = f"<Owner><ID>{OWNER_ID}</ID><DisplayName>{OWNER_NAME}</DisplayName></Owner>"
 MAX_KEYS = 1000
 
 
@@ -32,13 +32,21 @@ class Page:
     records: list[Record] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     last: str = ""
+    last_version: str = ""
     truncated: bool = False
 
 
-def collect(bucket: Bucket, prefix: str, delimiter: str, after: str, limit: int) -> Page:
-    """Up to ``limit`` keys and common prefixes that begin with ``prefix`` and sort above ``after``."""
+def collect(
+    bucket: Bucket, prefix: str, delimiter: str, after: str, limit: int, after_version: str | None = None
+) -> Page:
+    """Up to ``limit`` keys and common prefixes that begin with ``prefix`` and sort above ``after``.
+
+    With ``after_version`` versions instead of keys, newest first; those of the key ``after`` that are older than
+    that version belong to them, if it is not empty. A common prefix that ``after`` lies in has been seen."""
     page = Page()
-    keys, index = bucket.keys_from(max(prefix, after))
+    versions = after_version is not None
+    keys = bucket.keys(versions)
+    index = first_not_below(keys, max(prefix, after))
     objects = bucket.objects
     count = 0
     end = len(keys)
@@ -46,7 +54,7 @@ def collect(bucket: Bucket, prefix: str, delimiter: str, after: str, limit: int)
         key = keys[index]
         if not key.startswith(prefix):
             break
-        if key <= after:
+        if key <= after and not after_version:
             index += 1
             continue
         group = ""
@@ -54,30 +62,48 @@ def collect(bucket: Bucket, prefix: str, delimiter: str, after: str, limit: int)
             cut = key.find(delimiter, len(prefix))
             if cut >= 0:
                 group = key[: cut + len(delimiter)]
-                if group <= after and after.startswith(group):
-                    index = _skip(bucket, group)
+                if after.startswith(group):
+                    index = behind_group(keys, index, group)
                     continue
-        if count == limit:
-            page.truncated = limit > 0
-            break
-        count += 1
         if group:
+            if count == limit:
+                page.truncated = limit > 0
+                break
+            count += 1
             page.prefixes.append(group)
-            page.last = group
-            index = _skip(bucket, group)
-        else:
+            page.last, page.last_version = group, ""
+            index = behind_group(keys, index, group)
+            continue
+        if not versions:
+            if count == limit:
+                page.truncated = limit > 0
+                break
+            count += 1
             page.records.append(objects[key])
             page.last = key
             index += 1
+            continue
+        for record in _older(bucket, key, after_version or "") if key == after else reversed(bucket.history(key)):
+            if count == limit:
+                page.truncated = limit > 0
+                return page
+            count += 1
+            page.records.append(record)
+            page.last, page.last_version = key, record.version_id
+        index += 1
     return page
 
 
-def _skip(bucket: Bucket, group: str) -> int:
-    """The index of the first key behind all that begin with ``group``."""
-    return bucket.keys_from(group + "\U0010ffff")[1]
+def _older(bucket: Bucket, key: str, version_id: str) -> list[Record]:
+    """The versions of a key that are older than one of them, newest first. One that is gone is as old as any."""
+    history = bucket.history(key)[::-1]
+    for index, record in enumerate(history):
+        if record.version_id == version_id:
+            return history[index + 1 :]
+    return []
 
 
-def _encoder(context: Context) -> tuple[Callable[[str], str], str]:
+def encoder(context: Context) -> tuple[Callable[[str], str], str]:
     encoding = context.query.get("encoding-type", "")
     if encoding and encoding != "url":
         raise S3Error(
@@ -115,11 +141,11 @@ def list_objects_v2(context: Context) -> Response:
     bucket, query = context.bucket, context.query
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     limit = context.integer("max-keys", MAX_KEYS, MAX_KEYS)
-    after = query.get("start-after", "")
+    start_after = after = query.get("start-after", "")
     token = query.get("continuation-token")
     if token is not None:
         after = _decode_token(token)
-    encode, encoding = _encoder(context)
+    encode, encoding = encoder(context)
     page = collect(bucket, prefix, delimiter, after, limit)
     head = (
         f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix>"
@@ -130,8 +156,8 @@ def list_objects_v2(context: Context) -> Response:
         head += f"<Delimiter>{encode(delimiter)}</Delimiter>"
     if token is not None:
         head += text_element("ContinuationToken", token)
-    elif "start-after" in query:
-        head += f"<StartAfter>{encode(after)}</StartAfter>"
+    if start_after:
+        head += f"<StartAfter>{encode(start_after)}</StartAfter>"
     if page.truncated:
         head += text_element("NextContinuationToken", _encode_token(page.last))
     owner = OWNER if query.get("fetch-owner") == "true" else ""
@@ -142,7 +168,7 @@ def list_objects(context: Context) -> Response:
     bucket, query = context.bucket, context.query
     prefix, delimiter, marker = query.get("prefix", ""), query.get("delimiter", ""), query.get("marker", "")
     limit = context.integer("max-keys", MAX_KEYS, MAX_KEYS)
-    encode, encoding = _encoder(context)
+    encode, encoding = encoder(context)
     page = collect(bucket, prefix, delimiter, marker, limit)
     head = (
         f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><Marker>{encode(marker)}</Marker>"
@@ -156,29 +182,44 @@ def list_objects(context: Context) -> Response:
 
 
 def list_object_versions(context: Context) -> Response:
-    """Each object as its null version: versions are not kept."""
+    """Versions and delete markers, mixed: by key, then from the newest to the oldest."""
     bucket, query = context.bucket, context.query
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    marker = query.get("key-marker", "")
-    limit = context.integer("max-keys", MAX_KEYS, MAX_KEYS)
-    encode, encoding = _encoder(context)
-    page = collect(bucket, prefix, delimiter, marker, limit)
-    content = (
-        f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><KeyMarker>{encode(marker)}</KeyMarker>"
-        f"<VersionIdMarker></VersionIdMarker><MaxKeys>{limit}</MaxKeys>{encoding}"
-        f"<IsTruncated>{str(page.truncated).lower()}</IsTruncated>"
-    )
-    if page.truncated:
-        content += f"<NextKeyMarker>{encode(page.last)}</NextKeyMarker>"
-        content += "<NextVersionIdMarker>null</NextVersionIdMarker>"
-    for record in page.records:
-        content += (
-            f"<Version><Key>{encode(record.key)}{_entry(record)}<VersionId>null</VersionId>"
-            f"<IsLatest>true</IsLatest>{OWNER}</Version>"
+    marker, version = query.get("key-marker", ""), query.get("version-id-marker", "")
+    if version and not marker:
+        raise S3Error(
+            "InvalidArgument",
+            "A version-id marker cannot be specified without a key marker.",
+            extra={"ArgumentName": "version-id-marker", "ArgumentValue": version},
         )
-    for name in page.prefixes:
-        content += f"<CommonPrefixes><Prefix>{encode(name)}</Prefix></CommonPrefixes>"
-    return xml_response("ListVersionsResult", content)
+    if version:
+        check_version_id(version)
+    limit = context.integer("max-keys", MAX_KEYS, MAX_KEYS)
+    encode, encoding = encoder(context)
+    page = collect(bucket, prefix, delimiter, marker, limit, version)
+    content = [
+        f"<Name>{bucket.name}</Name><Prefix>{encode(prefix)}</Prefix><KeyMarker>{encode(marker)}</KeyMarker>"
+        f"{text_element('VersionIdMarker', version)}<MaxKeys>{limit}</MaxKeys>{encoding}"
+        f"<IsTruncated>{str(page.truncated).lower()}</IsTruncated>"
+    ]
+    if delimiter:
+        content.append(f"<Delimiter>{encode(delimiter)}</Delimiter>")
+    if page.truncated:
+        content.append(f"<NextKeyMarker>{encode(page.last)}</NextKeyMarker>")
+        if page.last_version:
+            content.append(f"<NextVersionIdMarker>{page.last_version}</NextVersionIdMarker>")
+    for record in page.records:
+        latest = str(record is bucket.latest(record.key)).lower()
+        tail = f"<VersionId>{record.version_id}</VersionId><IsLatest>{latest}</IsLatest>{OWNER}"
+        if record.marker:
+            content.append(
+                f"<DeleteMarker><Key>{encode(record.key)}</Key>"
+                f"<LastModified>{iso_date(record.modified)}</LastModified>{tail}</DeleteMarker>"
+            )
+        else:
+            content.append(f"<Version><Key>{encode(record.key)}{_entry(record)}{tail}</Version>")
+    content += [f"<CommonPrefixes><Prefix>{encode(name)}</Prefix></CommonPrefixes>" for name in page.prefixes]
+    return xml_response("ListVersionsResult", "".join(content))
 
 
 def _encode_token(key: str) -> str:
@@ -187,10 +228,13 @@ def _encode_token(key: str) -> str:
 
 def _decode_token(token: str) -> str:
     try:
-        return base64.b64decode(token.encode(), b"-_", validate=True).decode()
+        key = base64.b64decode(token.encode(), b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError, ValueError):
+        key = ""
+    if not key:
         raise S3Error(
             "InvalidArgument",
             "The continuation token provided is incorrect",
             extra={"ArgumentName": "continuation-token"},
-        ) from None
+        )
+    return key

@@ -1,4 +1,4 @@
-"""Handlers for multipart uploads."""
+"""Handlers for multipart uploads: create, parts, complete, abort. ``uploads`` lists them."""
 
 from __future__ import annotations
 
@@ -6,51 +6,47 @@ import hashlib
 import secrets
 import time
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
 
+from objectfs.sim.acl import header_acl
 from objectfs.sim.blobs import Blob
-from objectfs.sim.checksums import ALGORITHMS, combine_crc, composite, decode, encode, new_digest
+from objectfs.sim.bucket import Bucket
+from objectfs.sim.checksums import ALGORITHMS, CRCS, HEADERS, combine_crc, composite, decode, encode
 from objectfs.sim.conditions import check_write, parse_range
-from objectfs.sim.context import (
-    Context,
-    blob_bytes,
-    escape_xml,
-    etag_of,
-    iso_date,
-    parse_xml,
-    text_element,
-    xml_response,
-)
+from objectfs.sim.context import Context, checksum_of, etag_of, iso_date, text_element, xml_response
+from objectfs.sim.copying import copy_source, source_headers
+from objectfs.sim.encryption import check_part_key, sse_headers
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import Response
-from objectfs.sim.listing import OWNER
-from objectfs.sim.objects import (
-    MD5_LIMIT,
-    checksum_elements,
-    checksum_headers,
-    copy_source,
-    declared_checksums,
-    parse_tag_header,
-    sse_headers,
-    stored_headers,
-)
-from objectfs.sim.store import Bucket, Part, PartInfo, Record, Upload
+from objectfs.sim.lock import lock_headers
+from objectfs.sim.metadata import write_headers
+from objectfs.sim.objects import MAX_PUT, MD5_LIMIT
+from objectfs.sim.reading import checksum_elements, checksum_headers
+from objectfs.sim.records import Completed, Part, PartInfo, Record, Upload
+from objectfs.sim.tags import parse_tag_header
+from objectfs.sim.versions import version_headers
+from objectfs.sim.xml import parse_xml
 
 MIN_PART = 5 * 1024 * 1024
 MAX_PART = 10000
-_CRCS = ("CRC32", "CRC32C", "CRC64NVME")
+MAX_OBJECT = 5 * 1024**4
+# Completed uploads whose CompleteMultipartUpload can be repeated.
+MAX_COMPLETED = 1000
 
 
 def find_upload(context: Context) -> tuple[Bucket, Upload]:
     bucket = context.bucket
     upload = bucket.uploads.get(context.query.get("uploadId", ""))
     if upload is None or upload.key != context.key:
-        raise S3Error("NoSuchUpload", extra={"UploadId": context.query.get("uploadId", "")})
+        raise _no_upload(context)
     return bucket, upload
 
 
-def create(context: Context) -> Response:
-    bucket = context.bucket
+def _no_upload(context: Context) -> S3Error:
+    return S3Error("NoSuchUpload", extra={"UploadId": context.query.get("uploadId", "")})
+
+
+def _requested_checksum(context: Context) -> tuple[str | None, str | None]:
+    """Algorithm and type that CreateMultipartUpload asks for."""
     algorithm = context.header("x-amz-checksum-algorithm").upper() or None
     kind = context.header("x-amz-checksum-type").upper() or None
     if algorithm is not None and algorithm not in ALGORITHMS:
@@ -59,39 +55,47 @@ def create(context: Context) -> Response:
             "Checksum algorithm provided is unsupported. Please try again with any "
             f"of the valid types: [{', '.join(ALGORITHMS)}]",
         )
-    if kind is not None and kind not in ("COMPOSITE", "FULL_OBJECT"):
+    if kind is None:
+        return algorithm, None if algorithm is None else "FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE"
+    if kind not in ("COMPOSITE", "FULL_OBJECT"):
         raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
-    if algorithm is not None:
-        kind = kind or ("FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE")
-        if (kind == "FULL_OBJECT") != (algorithm in _CRCS) and (kind == "FULL_OBJECT" or algorithm == "CRC64NVME"):
-            raise S3Error(
-                "InvalidRequest",
-                f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
-            )
-        if kind == "COMPOSITE" and algorithm == "CRC64NVME":
-            raise S3Error(
-                "InvalidRequest",
-                "The COMPOSITE checksum type cannot be used with the crc64nvme checksum algorithm.",
-            )
+    if algorithm is None:
+        raise S3Error(
+            "InvalidRequest",
+            "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
+        )
+    if (kind == "FULL_OBJECT" and algorithm not in CRCS) or (kind == "COMPOSITE" and algorithm == "CRC64NVME"):
+        raise S3Error(
+            "InvalidRequest",
+            f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
+        )
+    return algorithm, kind
+
+
+def create(context: Context) -> Response:
+    bucket = context.bucket
+    algorithm, kind = _requested_checksum(context)
+    headers = write_headers(context, bucket)
     upload = Upload(
         secrets.token_urlsafe(48),
         context.key,
-        stored_headers(context.head.headers),
+        {**headers, **lock_headers(context, bucket)},
         parse_tag_header(context.header("x-amz-tagging")),
         algorithm,
         kind,
         time.time(),
+        header_acl(context, bucket) or "",
     )
     bucket.uploads[upload.upload_id] = upload
-    headers = sse_headers(upload.headers)
+    answer = sse_headers(upload.headers)
     if algorithm is not None and kind is not None:
-        headers += [("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind)]
+        answer += [("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind)]
     return xml_response(
         "InitiateMultipartUploadResult",
         text_element("Bucket", bucket.name)
         + text_element("Key", context.key)
         + text_element("UploadId", upload.upload_id),
-        headers=headers,
+        headers=answer,
     )
 
 
@@ -113,17 +117,26 @@ def _set_part(context: Context, upload: Upload, part: Part) -> None:
         context.store.drop(old.blob)
 
 
+def _check_part_checksum(context: Context, upload: Upload) -> None:
+    """A part's checksum is of the upload's algorithm, if that has one; with composite checksums each part has one."""
+    if upload.algorithm is None:
+        return
+    given = next(iter(context.checksums), None) if context.given_checksum else None
+    if given == upload.algorithm or (given is None and upload.checksum_type == "FULL_OBJECT"):
+        return
+    raise S3Error(
+        "InvalidRequest",
+        f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, "
+        f"actual checksum Type: {(given or 'null').lower()}",
+    )
+
+
 def upload_part(context: Context) -> Response:
     number = part_number(context)
     _, upload = find_upload(context)
     assert context.blob is not None
-    given = set(context.checksums)
-    if upload.algorithm not in given and (given or upload.checksum_type == "COMPOSITE") and upload.algorithm:
-        raise S3Error(
-            "InvalidRequest",
-            f"Checksum Type mismatch occurred, expected checksum Type: "
-            f"{upload.algorithm.lower()}, actual checksum Type: {min(given, default='null').lower()}",
-        )
+    _check_part_checksum(context, upload)
+    check_part_key(context, upload.headers)
     part = Part(number, context.blob, context.etag, time.time(), context.checksums)
     _set_part(context, upload, part)
     return Response(
@@ -131,7 +144,8 @@ def upload_part(context: Context) -> Response:
         [
             ("ETag", f'"{part.etag}"'),
             *sse_headers(upload.headers),
-            *checksum_headers(part.checksums, "FULL_OBJECT")[:-1],
+            # One that the client gave comes first; the server's own is then its secret.
+            *checksum_headers(part.checksums, "")[:1],
         ],
     )
 
@@ -139,64 +153,87 @@ def upload_part(context: Context) -> Response:
 def upload_part_copy(context: Context) -> Response:
     number = part_number(context)
     bucket, upload = find_upload(context)
-    source = copy_source(context)
+    source_bucket, source, _ = copy_source(context)
+    check_part_key(context, upload.headers)
     blob = source.blob
     value = context.header("x-amz-copy-source-range")
     if value:
-        selected = parse_range(value, blob.size)
-        if selected is None or value.endswith("-") or int(value.rpartition("-")[2]) >= blob.size:
-            raise S3Error(
-                "InvalidArgument",
-                "The x-amz-copy-source-range value must be of the form bytes=first-last "
-                "where first and last are the zero-based offsets of the first and last bytes to copy",
-                extra={"ArgumentName": "x-amz-copy-source-range", "ArgumentValue": value},
-            )
-        blob = blob.slice(*selected)
+        blob = blob.slice(*_source_range(value, blob.size))
+    if blob.size > MAX_PUT:
+        raise S3Error(
+            "InvalidRequest",
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        )
     blob = context.store.share(bucket, blob)
-    checksums = {}
-    if upload.algorithm is not None:
-        digest = new_digest(upload.algorithm)
-        for piece in blob_bytes(blob):
-            digest.update(piece)
-        computed = digest.digest()
-        if computed is not None:
-            checksums = {upload.algorithm: encode(computed)}
+    checksums = checksum_of(blob, upload.algorithm or "CRC64NVME")
     part = Part(number, blob, etag_of(blob, MD5_LIMIT), time.time(), checksums)
     _set_part(context, upload, part)
     return xml_response(
         "CopyPartResult",
         f"<LastModified>{iso_date(part.modified)}</LastModified>"
         f"<ETag>&quot;{part.etag}&quot;</ETag>{checksum_elements(checksums)}",
+        headers=[*sse_headers(upload.headers), *source_headers(source_bucket, source)],
     )
 
 
-def _requested(root: ET.Element, upload: Upload) -> list[Part]:
-    """The parts that the client lists, found and in order."""
-    listed = root.findall("Part")
-    if not listed or len(listed) > MAX_PART:
+def _source_range(value: str, size: int) -> tuple[int, int]:
+    """x-amz-copy-source-range: stricter than Range, with both ends and inside of the source."""
+    try:
+        selected = parse_range(value, size)
+    except S3Error:
+        selected = None
+    first, _, last = value.removeprefix("bytes=").partition("-")
+    if selected is None or not first or not last:
+        raise S3Error(
+            "InvalidArgument",
+            "The x-amz-copy-source-range value must be of the form bytes=first-last "
+            "where first and last are the zero-based offsets of the first and last bytes to copy",
+            extra={"ArgumentName": "x-amz-copy-source-range", "ArgumentValue": value},
+        )
+    if int(last) >= size:
+        raise S3Error(
+            "InvalidArgument",
+            f"Range specified is not valid for source object of size: {size}",
+            extra={"ArgumentName": "x-amz-copy-source-range", "ArgumentValue": value},
+        )
+    return selected
+
+
+def _listed(context: Context) -> list[tuple[int, str, dict[str, str]]]:
+    """Number, ETag and checksums of the parts in the document, in its order."""
+    root = parse_xml(context.document, "CompleteMultipartUpload")
+    elements = root.findall("Part")
+    if not elements or len(elements) > MAX_PART:
         raise S3Error("MalformedXML")
-    parts: list[Part] = []
-    for element in listed:
-        number = (element.findtext("PartNumber") or "").strip()
-        etag = (element.findtext("ETag") or "").strip().strip('"')
-        if not number.isdecimal() or len(number) > 9:
+    listed = []
+    for element in elements:
+        number, etag = (element.findtext("PartNumber") or "").strip(), element.findtext("ETag")
+        if not number.isascii() or not number.isdigit() or len(number) > 9 or etag is None:
             raise S3Error("MalformedXML")
-        part = upload.parts.get(int(number))
-        if parts and int(number) <= parts[-1].number:
+        given = {name: (element.findtext(f"Checksum{name}") or "").strip() for name in ALGORITHMS}
+        listed.append((int(number), etag.strip().strip('"'), {name: text for name, text in given.items() if text}))
+    return listed
+
+
+def _requested(listed: list[tuple[int, str, dict[str, str]]], upload: Upload) -> list[Part]:
+    """The parts that the client lists, found and in order."""
+    parts: list[Part] = []
+    for number, etag, given in listed:
+        if parts and number <= parts[-1].number:
             raise S3Error("InvalidPartOrder", extra={"UploadId": upload.upload_id})
+        part = upload.parts.get(number)
         if part is None or part.etag != etag:
-            raise S3Error("InvalidPart", extra={"UploadId": upload.upload_id, "PartNumber": number, "ETag": etag})
-        if upload.checksum_type == "COMPOSITE" and not element.findtext(f"Checksum{upload.algorithm}"):
+            raise _invalid_part(upload, number, etag)
+        if upload.checksum_type == "COMPOSITE" and upload.algorithm not in given:
             raise S3Error(
                 "InvalidRequest",
                 f"The upload was created using a {(upload.algorithm or '').lower()} checksum. "
                 f"The complete request must include the checksum for each part. "
                 f"It was missing for part {number} in the request.",
             )
-        for algorithm in ALGORITHMS:
-            value = element.findtext(f"Checksum{algorithm}")
-            if value and part.checksums.get(algorithm) not in (None, value.strip()):
-                raise S3Error("InvalidPart", extra={"UploadId": upload.upload_id, "PartNumber": number})
+        for algorithm, value in given.items():
+            if upload.algorithm not in (None, algorithm) or part.checksums.get(algorithm, value) != value:
+                raise _invalid_part(upload, number, etag)
         parts.append(part)
     for part in parts[:-1]:
         if part.blob.size < MIN_PART:
@@ -212,18 +249,20 @@ def _requested(root: ET.Element, upload: Upload) -> list[Part]:
     return parts
 
 
+def _invalid_part(upload: Upload, number: int, etag: str) -> S3Error:
+    return S3Error("InvalidPart", extra={"UploadId": upload.upload_id, "PartNumber": str(number), "ETag": etag})
+
+
 def object_checksum(parts: list[Part], upload: Upload) -> dict[str, str]:
     """The object's checksum from its parts'; empty when a part lacks one."""
-    algorithm, kind = upload.algorithm, upload.checksum_type
-    if algorithm is None:
-        return {}
+    algorithm = upload.algorithm or "CRC64NVME"
     digests = []
     for part in parts:
         value = decode(algorithm, part.checksums.get(algorithm, ""))
         if value is None:
             return {}
         digests.append(value)
-    if kind == "COMPOSITE":
+    if upload.checksum_type == "COMPOSITE":
         return {algorithm: composite(algorithm, digests)}
     total = digests[0]
     for part, value in zip(parts[1:], digests[1:], strict=True):
@@ -231,21 +270,48 @@ def object_checksum(parts: list[Part], upload: Upload) -> dict[str, str]:
     return {algorithm: encode(total)}
 
 
-def complete(context: Context) -> Response:
-    bucket, upload = find_upload(context)
-    check_write(context.head.headers, bucket.objects.get(context.key))
-    root = parse_xml(context.document, "CompleteMultipartUpload")
-    parts = _requested(root, upload)
-    size = sum(part.blob.size for part in parts)
+def _check_whole(context: Context, upload: Upload, checksums: dict[str, str], size: int) -> None:
+    """What the request says of the whole object: size, checksum and its type."""
     expected = context.header("x-amz-mp-object-size")
     if expected and expected != str(size):
         raise S3Error("InvalidRequest", "The provided 'x-amz-mp-object-size' header does not match what was computed")
-    checksums = object_checksum(parts, upload)
-    for algorithm, value in declared_checksums(context.head.headers).items():
-        if checksums.get(algorithm, value).partition("-")[0] != value.partition("-")[0]:
+    if size > MAX_OBJECT:
+        raise S3Error("EntityTooLarge", extra={"ProposedSize": str(size), "MaxSizeAllowed": str(MAX_OBJECT)})
+    kind = context.header("x-amz-checksum-type").upper()
+    if kind and kind != (upload.checksum_type or "FULL_OBJECT"):
+        raise S3Error("BadDigest", f"The checksum type {kind} does not match that of the upload.")
+    for name, algorithm in HEADERS.items():
+        value = context.header(name)
+        if not value:
+            continue
+        if decode(algorithm, value.partition("-")[0]) is None:
+            raise S3Error("InvalidRequest", f"Value for {name} header is invalid.")
+        # A composite value may be given with or without its number of parts.
+        computed = checksums.get(algorithm)
+        if computed is not None and value not in (computed, computed.partition("-")[0]):
             raise S3Error("BadDigest", f"The {algorithm.lower()} you specified did not match the calculated checksum.")
+        if algorithm != (upload.algorithm or "CRC64NVME"):
+            raise S3Error("BadDigest", f"The {algorithm.lower()} you specified is not the algorithm of the upload.")
+
+
+def complete(context: Context) -> Response:
+    bucket = context.bucket
+    listed = _listed(context)
+    done = bucket.completed.get(context.query.get("uploadId", ""))
+    if done is not None and done.key == context.key:
+        # Repeated, as clients do that did not see the answer.
+        if done.parts != tuple((number, etag) for number, etag, _ in listed):
+            raise _no_upload(context)
+        return _completed(context, bucket, done.record)
+    bucket, upload = find_upload(context)
+    check_write(context.head.headers, bucket, context.key)
+    parts = _requested(listed, upload)
+    checksums = object_checksum(parts, upload)
+    _check_whole(context, upload, checksums, sum(part.blob.size for part in parts))
     etag = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
     blobs: list[Blob] = [part.blob for part in parts]
+    # Checksums of parts that the server computed by itself belong to the object, not to its parts.
+    shown = upload.algorithm is not None
     record = Record(
         context.key,
         context.store.join(blobs),
@@ -254,23 +320,33 @@ def complete(context: Context) -> Response:
         checksums=checksums,
         checksum_type=upload.checksum_type or "FULL_OBJECT",
         tags=upload.tags,
-        parts=tuple(PartInfo(part.number, part.blob.size, part.checksums) for part in parts),
+        parts=tuple(PartInfo(part.number, part.blob.size, part.checksums if shown else {}) for part in parts),
+        acl=upload.acl,
     )
-    del bucket.uploads[upload.upload_id]
     context.store.put(bucket, record)
+    del bucket.uploads[upload.upload_id]
+    bucket.completed[upload.upload_id] = Completed(
+        context.key, tuple((part.number, part.etag) for part in parts), record
+    )
+    while len(bucket.completed) > MAX_COMPLETED:
+        del bucket.completed[next(iter(bucket.completed))]
     used = {part.number for part in parts}
     for part in upload.parts.values():
         if part.number not in used:
             context.store.drop(part.blob)
+    return _completed(context, bucket, record)
+
+
+def _completed(context: Context, bucket: Bucket, record: Record) -> Response:
     location = f"{context.base_url}/{bucket.name}/{quote(context.key)}"
-    kind = text_element("ChecksumType", record.checksum_type) if checksums else ""
+    kind = text_element("ChecksumType", record.checksum_type) if record.checksums else ""
     return xml_response(
         "CompleteMultipartUploadResult",
         text_element("Location", location)
         + text_element("Bucket", bucket.name)
         + text_element("Key", context.key)
-        + f"<ETag>&quot;{record.etag}&quot;</ETag>{checksum_elements(checksums)}{kind}",
-        headers=sse_headers(record.headers),
+        + f"<ETag>&quot;{record.etag}&quot;</ETag>{checksum_elements(record.checksums)}{kind}",
+        headers=[*sse_headers(record.headers), *version_headers(bucket, record)],
     )
 
 
@@ -280,71 +356,3 @@ def abort(context: Context) -> Response:
     for part in upload.parts.values():
         context.store.drop(part.blob)
     return Response(204)
-
-
-def list_parts(context: Context) -> Response:
-    bucket, upload = find_upload(context)
-    maximum = context.integer("max-parts", 1000, 1000)
-    marker = context.integer("part-number-marker", 0, MAX_PART)
-    numbers = sorted(number for number in upload.parts if number > marker)
-    shown = [upload.parts[number] for number in numbers[:maximum]]
-    content = (
-        text_element("Bucket", bucket.name)
-        + text_element("Key", upload.key)
-        + text_element("UploadId", upload.upload_id)
-        + f"<Initiator><ID>{OWNER.partition('<ID>')[2].partition('</ID>')[0]}</ID></Initiator>{OWNER}"
-        f"<StorageClass>{upload.headers.get('x-amz-storage-class', 'STANDARD')}</StorageClass>"
-        f"<PartNumberMarker>{marker}</PartNumberMarker>"
-        f"<NextPartNumberMarker>{shown[-1].number if shown else 0}</NextPartNumberMarker>"
-        f"<MaxParts>{maximum}</MaxParts><IsTruncated>{str(len(numbers) > maximum).lower()}</IsTruncated>"
-    )
-    if upload.algorithm is not None:
-        content += text_element("ChecksumAlgorithm", upload.algorithm)
-        content += text_element("ChecksumType", upload.checksum_type or "")
-    content += "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber><LastModified>{iso_date(part.modified)}</LastModified>"
-        f"<ETag>&quot;{part.etag}&quot;</ETag>{checksum_elements(part.checksums)}"
-        f"<Size>{part.blob.size}</Size></Part>"
-        for part in shown
-    )
-    return xml_response("ListPartsResult", content)
-
-
-def list_uploads(context: Context) -> Response:
-    bucket, query = context.bucket, context.query
-    prefix, key_marker = query.get("prefix", ""), query.get("key-marker", "")
-    id_marker = query.get("upload-id-marker", "")
-    maximum = context.integer("max-uploads", 1000, 1000)
-    encoded = query.get("encoding-type") == "url"
-    matching = sorted(
-        (upload.key, upload.initiated, upload.upload_id, upload)
-        for upload in bucket.uploads.values()
-        if upload.key.startswith(prefix)
-    )
-    if key_marker:
-        marked = next((entry[:3] for entry in matching if entry[2] == id_marker), None)
-        matching = [e for e in matching if e[0] > key_marker or (marked is not None and e[:3] > marked)]
-
-    def show(text: str) -> str:
-        return quote(text) if encoded else escape_xml(text)
-
-    shown = matching[:maximum]
-    content = (
-        text_element("Bucket", bucket.name) + f"<KeyMarker>{show(key_marker)}</KeyMarker>"
-        f"<UploadIdMarker>{escape_xml(id_marker)}</UploadIdMarker><Prefix>{show(prefix)}</Prefix>"
-        f"<MaxUploads>{maximum}</MaxUploads><IsTruncated>{str(len(matching) > maximum).lower()}</IsTruncated>"
-    )
-    if encoded:
-        content += text_element("EncodingType", "url")
-    if len(matching) > maximum and shown:
-        content += (
-            f"<NextKeyMarker>{show(shown[-1][0])}</NextKeyMarker>"
-            f"<NextUploadIdMarker>{shown[-1][2]}</NextUploadIdMarker>"
-        )
-    content += "".join(
-        f"<Upload><Key>{show(key)}</Key><UploadId>{upload_id}</UploadId>{OWNER}"
-        f"<StorageClass>{upload.headers.get('x-amz-storage-class', 'STANDARD')}</StorageClass>"
-        f"<Initiated>{iso_date(initiated)}</Initiated></Upload>"
-        for key, initiated, upload_id, upload in shown
-    )
-    return xml_response("ListMultipartUploadsResult", content)

@@ -14,7 +14,7 @@ MAX_KEY = 1024
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
-# Sub-resources kept as the document that was put: the operation is Get/Put/Delete + this name.
+# Sub-resources that are documents: the operation is one of these verbs + this name.
 BUCKET_DOCUMENTS = {
     "accelerate": "BucketAccelerateConfiguration",
     "acl": "BucketAcl",
@@ -26,6 +26,7 @@ BUCKET_DOCUMENTS = {
     "object-lock": "ObjectLockConfiguration",
     "ownershipControls": "BucketOwnershipControls",
     "policy": "BucketPolicy",
+    "policyStatus": "BucketPolicyStatus",
     "publicAccessBlock": "PublicAccessBlock",
     "replication": "BucketReplication",
     "requestPayment": "BucketRequestPayment",
@@ -33,19 +34,35 @@ BUCKET_DOCUMENTS = {
     "versioning": "BucketVersioning",
     "website": "BucketWebsite",
 }
-OBJECT_DOCUMENTS = {"acl": "ObjectAcl", "tagging": "ObjectTagging"}
+OBJECT_DOCUMENTS = {
+    "acl": "ObjectAcl",
+    "tagging": "ObjectTagging",
+    "legal-hold": "ObjectLegalHold",
+    "retention": "ObjectRetention",
+}
+_UNDELETABLE = frozenset(
+    (
+        "accelerate",
+        "acl",
+        "legal-hold",
+        "logging",
+        "notification",
+        "object-lock",
+        "requestPayment",
+        "retention",
+        "versioning",
+    )
+)
 _UNSUPPORTED = frozenset(
     (
+        "abac",
         "analytics",
+        "annotation",
         "inventory",
         "intelligent-tiering",
         "metrics",
-        "legal-hold",
-        "retention",
         "select",
-        "restore",
         "torrent",
-        "policyStatus",
         "session",
         "metadataTable",
         "metadataConfiguration",
@@ -143,13 +160,27 @@ def operation_name(head: Head, target: Target) -> str:
         return _bucket_operation(method, query)
     if method == "GET":
         return "ListBuckets"
-    raise S3Error("MethodNotAllowed")
+    raise S3Error("MethodNotAllowed", extra={"Method": method, "ResourceType": "SERVICE"})
+
+
+def _document_operation(method: str, query: dict[str, str], documents: dict[str, str]) -> str | None:
+    """The operation on a sub-resource document, if the request names one."""
+    for name, document in documents.items():
+        if name not in query:
+            continue
+        if method == "DELETE" and name == "lifecycle":
+            return "DeleteBucketLifecycle"
+        impossible = (method == "DELETE" and name in _UNDELETABLE) or (method != "GET" and name == "policyStatus")
+        if method not in _DOCUMENT_VERBS or impossible:
+            raise S3Error("MethodNotAllowed", extra={"Method": method, "ResourceType": name.upper()})
+        return _DOCUMENT_VERBS[method] + document
+    return None
 
 
 def _object_operation(method: str, query: dict[str, str], copy: bool) -> str:
-    for name, document in OBJECT_DOCUMENTS.items():
-        if name in query and method in _DOCUMENT_VERBS:
-            return _DOCUMENT_VERBS[method] + document
+    document = _document_operation(method, query, OBJECT_DOCUMENTS)
+    if document is not None:
+        return document
     if method == "GET":
         if "uploadId" in query:
             return "ListParts"
@@ -157,6 +188,8 @@ def _object_operation(method: str, query: dict[str, str], copy: bool) -> str:
     if method == "HEAD":
         return "HeadObject"
     if method == "PUT":
+        if "renameObject" in query:
+            return "RenameObject"
         if "uploadId" in query or "partNumber" in query:
             return "UploadPartCopy" if copy else "UploadPart"
         return "CopyObject" if copy else "PutObject"
@@ -167,13 +200,15 @@ def _object_operation(method: str, query: dict[str, str], copy: bool) -> str:
             return "CreateMultipartUpload"
         if "uploadId" in query:
             return "CompleteMultipartUpload"
-    raise S3Error("MethodNotAllowed")
+        if "restore" in query:
+            return "RestoreObject"
+    raise S3Error("MethodNotAllowed", extra={"Method": method, "ResourceType": "OBJECT"})
 
 
 def _bucket_operation(method: str, query: dict[str, str]) -> str:
-    for name, document in BUCKET_DOCUMENTS.items():
-        if name in query and method in _DOCUMENT_VERBS:
-            return _DOCUMENT_VERBS[method] + document
+    document = _document_operation(method, query, BUCKET_DOCUMENTS)
+    if document is not None:
+        return document
     if method == "GET":
         if "location" in query:
             return "GetBucketLocation"
@@ -192,4 +227,4 @@ def _bucket_operation(method: str, query: dict[str, str]) -> str:
         if "delete" in query:
             return "DeleteObjects"
         raise S3Error("NotImplemented", "POST form uploads are not implemented")
-    raise S3Error("MethodNotAllowed")
+    raise S3Error("MethodNotAllowed", extra={"Method": method, "ResourceType": "BUCKET"})

@@ -26,11 +26,9 @@ class Rule:
 def operations() -> set[str]:
     """The names of all operations that the server knows."""
     # Here, because the service itself needs faults.
-    from objectfs.sim.route import BUCKET_DOCUMENTS, OBJECT_DOCUMENTS
-    from objectfs.sim.service import HANDLERS
+    from objectfs.sim.operations import HANDLERS
 
-    documents = (*BUCKET_DOCUMENTS.values(), *OBJECT_DOCUMENTS.values())
-    return {*HANDLERS, *(verb + document for document in documents for verb in ("Get", "Put", "Delete"))}
+    return set(HANDLERS)
 
 
 def _whole(low: float, high: float = math.inf) -> Callable[[Any], bool]:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import logging
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from objectfs.sim import buckets, listing, multipart, objects
+from objectfs.sim import objects
 from objectfs.sim.blobs import DiscardSink, DocumentSink, Sink
 from objectfs.sim.body import Receiver, make_receiver
-from objectfs.sim.checksums import HEADERS, Digest, decode, encode, new_digest
+from objectfs.sim.checksums import HEADERS, PYTHON_LIMIT, Digest, is_fast, new_digest
 from objectfs.sim.context import Context, etag_of, new_etag, text_element
 from objectfs.sim.errors import ProtocolError, S3Error
 from objectfs.sim.faults import Fault, Faults, Injection
 from objectfs.sim.http import Head, Response, http_date, render_head
+from objectfs.sim.integrity import verify_body
+from objectfs.sim.operations import HANDLERS, OBJECT_BODIES
 from objectfs.sim.pacing import Network
 from objectfs.sim.record import Request
+from objectfs.sim.records import Watch
 from objectfs.sim.route import Target, check_key, operation_name, parse_target
 from objectfs.sim.sigv4 import STREAMING, Auth
 from objectfs.sim.spoil import refusal, replace_object, spoil_headers
-from objectfs.sim.store import Store
+from objectfs.sim.store import Bucket, Store
 from objectfs.sim.verifier import Verifier
 
 logger = logging.getLogger("objectfs.sim")
@@ -33,35 +34,8 @@ MAX_DOCUMENT = 8 * 1024 * 1024
 MAX_RECORDS = 200_000
 UNVERIFIED_HEADER = "x-objectfs-sim-unverified"
 
+_ALGORITHMS = frozenset(HEADERS.values())
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_OBJECT_BODIES = frozenset(("PutObject", "UploadPart"))
-HANDLERS: dict[str, Callable[[Context], Response]] = {
-    "ListBuckets": buckets.list_buckets,
-    "CreateBucket": buckets.create_bucket,
-    "HeadBucket": buckets.head_bucket,
-    "DeleteBucket": buckets.delete_bucket,
-    "GetBucketLocation": buckets.get_location,
-    "DeleteObjects": buckets.delete_objects,
-    "ListObjectsV2": listing.list_objects_v2,
-    "ListObjects": listing.list_objects,
-    "ListObjectVersions": listing.list_object_versions,
-    "PutObject": objects.put_object,
-    "GetObject": objects.get_object,
-    "HeadObject": objects.get_object,
-    "DeleteObject": objects.delete_object,
-    "CopyObject": objects.copy_object,
-    "GetObjectAttributes": objects.get_attributes,
-    "GetObjectTagging": objects.tagging,
-    "PutObjectTagging": objects.tagging,
-    "DeleteObjectTagging": objects.tagging,
-    "CreateMultipartUpload": multipart.create,
-    "UploadPart": multipart.upload_part,
-    "UploadPartCopy": multipart.upload_part_copy,
-    "CompleteMultipartUpload": multipart.complete,
-    "AbortMultipartUpload": multipart.abort,
-    "ListParts": multipart.list_parts,
-    "ListMultipartUploads": multipart.list_uploads,
-}
 
 
 @dataclass(slots=True)
@@ -79,6 +53,7 @@ class Exchange:
     auth: Auth | None = None
     digests: dict[str, Digest] = field(default_factory=dict)
     announced: int | None = None
+    watch: Watch | None = None
     finished: bool = False
     close: bool = False
     # How long the network keeps the answer back.
@@ -132,23 +107,29 @@ class Service:
         digests: dict[str, Digest] = {}
         announced: int | None = None
         fault: Fault | None = None
+        watch: Watch | None = None
         try:
             target = parse_target(head, self.domains)
             record.bucket, record.key, record.query = target.bucket, target.key, target.query
             operation = record.operation = operation_name(head, target)
             if self.network is not None:
                 self._admit(record, target)
+            bucket = self.store.buckets.get(target.bucket)
+            self.verifier.other_region = bucket.region if bucket is not None else ""
             fault = self.faults.match(record)
             if fault is None:
                 auth = self.verifier.authenticate(head, target.path, target.raw_query, target.query)
             else:
                 auth = self._authenticate_and_fail(fault, head, target, record)
+            if bucket is not None and bucket.region:
+                _check_region(bucket, operation, auth, target.host)
             if target.key:
                 check_key(target.key)
                 self.store.bucket(target.bucket)
             announced = self._announced(head, length, operation, auth)
             digests = self._digests(head, operation, announced, auth)
-            if operation in _OBJECT_BODIES:
+            if operation in OBJECT_BODIES:
+                watch = self._prepare(head, target, operation, announced, digests)
                 sink = self.store.new_sink(target.bucket, announced)
             elif head.method in ("PUT", "POST"):
                 if announced is not None and announced > MAX_DOCUMENT:
@@ -173,7 +154,18 @@ class Service:
         # aws-chunked says beforehand how much it decodes to, but its chunks may tell otherwise.
         receiver.destination.limit = announced if streaming else None
         exchange = Exchange(
-            head, record, target, receiver, next(self._numbers), self.faults, fault, error, auth, digests, announced
+            head,
+            record,
+            target,
+            receiver,
+            next(self._numbers),
+            self.faults,
+            fault,
+            error,
+            auth,
+            digests,
+            announced,
+            watch,
         )
         if fault is not None and error is not None and error.code == "RequestTimeout":
             exchange.close = True
@@ -207,11 +199,36 @@ class Service:
             note("replace")
         return auth
 
+    def _prepare(
+        self, head: Head, target: Target, operation: str, announced: int | None, digests: dict[str, Digest]
+    ) -> Watch | None:
+        """Before an object's body comes: the checksum that S3 computes if the client gives none, and a watch on the
+        key of a conditional write."""
+        bucket = self.store.bucket(target.bucket)
+        algorithm = self._own_checksum(bucket, target, operation, digests)
+        if algorithm is not None and (is_fast(algorithm) or (announced or 0) <= PYTHON_LIMIT):
+            digests[f"default {algorithm}"] = new_digest(algorithm)
+        if "if-none-match" not in head.headers:
+            return None
+        watch = Watch(target.key)
+        bucket.watches.add(watch)
+        return watch
+
+    def _own_checksum(self, bucket: Bucket, target: Target, operation: str, digests: dict[str, Digest]) -> str | None:
+        """The algorithm that S3 computes besides what the client gives: CRC64NVME, or that of the upload."""
+        if operation == "PutObject":
+            return None if digests.keys() & _ALGORITHMS else "CRC64NVME"
+        upload = bucket.uploads.get(target.query.get("uploadId", ""))
+        if upload is None or upload.checksum_type == "COMPOSITE":
+            return None
+        algorithm = upload.algorithm or "CRC64NVME"
+        return None if algorithm in digests else algorithm
+
     def _announced(self, head: Head, length: int | None, operation: str, auth: Auth) -> int | None:
         """The size that the body will have, if the client says. Bodies need a length or a chunked coding."""
         chunked = "transfer-encoding" in head.headers
         if length is None and not chunked:
-            if operation in _OBJECT_BODIES:
+            if operation in OBJECT_BODIES:
                 raise S3Error("MissingContentLength")
             return 0
         decoded = head.headers.get("x-amz-decoded-content-length")
@@ -241,7 +258,7 @@ class Service:
                     "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
                 )
             declared = headers.get("x-amz-sdk-checksum-algorithm", "").upper()
-            if declared and operation in _OBJECT_BODIES and declared not in given:
+            if declared and operation in OBJECT_BODIES and declared not in given:
                 raise S3Error(
                     "InvalidRequest",
                     "x-amz-sdk-checksum-algorithm specified, but no corresponding "
@@ -250,7 +267,7 @@ class Service:
             names.update(given)
         if "content-md5" in headers:
             names.add("MD5")
-        if operation in _OBJECT_BODIES and announced is not None and announced <= self.md5_limit:
+        if operation in OBJECT_BODIES and announced is not None and announced <= self.md5_limit:
             names.add("MD5")
         digests = {name: new_digest(name) for name in names}
         if _SHA256.fullmatch(auth.payload):
@@ -316,11 +333,12 @@ class Service:
             self.store,
             self.verifier.region,
             base_url=f"{self.scheme}://{target.host}",
+            watch=exchange.watch,
         )
         sink = exchange.receiver.destination.sink
         try:
-            self._verify(exchange, context)
-            if record.operation in _OBJECT_BODIES:
+            verify_body(exchange, context)
+            if record.operation in OBJECT_BODIES:
                 context.blob = sink.finish()
                 md5 = exchange.digests.get("MD5")
                 if md5 is not None:
@@ -330,7 +348,7 @@ class Service:
                     context.etag = etag_of(context.blob, self.md5_limit)
             elif isinstance(sink, DocumentSink):
                 context.document = sink.getvalue()
-            response = HANDLERS.get(record.operation, buckets.document)(context)
+            response = HANDLERS[record.operation](context)
         except S3Error:
             if context.blob is not None:
                 self.store.drop(context.blob)
@@ -341,40 +359,6 @@ class Service:
             record.unverified = context.unverified
             response.headers.append((UNVERIFIED_HEADER, context.unverified))
         return response
-
-    def _verify(self, exchange: Exchange, context: Context) -> None:
-        """Compare what arrived with every digest that the client gave."""
-        headers, receiver = exchange.head.headers, exchange.receiver
-        if exchange.announced is not None and receiver.destination.size != exchange.announced:
-            raise S3Error("IncompleteBody")
-        for algorithm, running in exchange.digests.items():
-            digest = running.digest()
-            if algorithm == "payload":
-                assert exchange.auth is not None
-                assert digest is not None
-                if digest.hex() != exchange.auth.payload:
-                    raise S3Error(
-                        "XAmzContentSHA256Mismatch",
-                        extra={
-                            "ClientComputedContentSHA256": exchange.auth.payload,
-                            "S3ComputedContentSHA256": digest.hex(),
-                        },
-                    )
-            elif algorithm == "MD5":
-                given = headers.get("content-md5")
-                if given is not None and digest is not None:
-                    _check_md5(given, digest)
-            else:
-                name = f"x-amz-checksum-{algorithm.lower()}"
-                value = headers.get(name) or receiver.trailers.get(name, "")
-                expected = decode(algorithm, value)
-                if expected is None:
-                    raise S3Error("InvalidRequest", f"Value for {name} header is invalid.")
-                if digest is None:
-                    context.unverified = algorithm
-                elif digest != expected:
-                    raise S3Error("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
-                context.checksums[algorithm] = encode(expected)
 
     def _error(self, exchange: Exchange, error: S3Error) -> Response:
         exchange.record.error = error.code
@@ -403,7 +387,8 @@ class Service:
         ]
         known = exchange.record.bucket and (not exchange.record.key or response.status >= 400)
         if known and not any(name == "x-amz-bucket-region" for name, _ in response.headers):
-            headers.append(("x-amz-bucket-region", self.verifier.region))
+            bucket = self.store.buckets.get(exchange.record.bucket)
+            headers.append(("x-amz-bucket-region", (bucket and bucket.region) or self.verifier.region))
         if response.status != 204 and response.status != 304:
             headers.append(("Content-Length", str(response.content_length())))
         headers.append(("Server", "AmazonS3"))
@@ -416,15 +401,16 @@ class Service:
         return render_head(response.status, headers)
 
 
-def _check_md5(given: str, digest: bytes) -> None:
-    try:
-        expected = base64.b64decode(given, validate=True)
-    except ValueError:
-        expected = b""
-    if len(expected) != 16:
-        raise S3Error("InvalidDigest", extra={"Content-MD5": given})
-    if expected != digest:
-        raise S3Error("BadDigest", extra={"ExpectedDigest": given, "CalculatedDigest": encode(digest)})
+def _check_region(bucket: Bucket, operation: str, auth: Auth, host: str) -> None:
+    """A bucket of another region is reached by requests that are signed for that region; others are sent there.
+    Only its location is told to everybody. (S3 names the other region's host; here this one serves them all.)"""
+    region = auth.scope.split("/")[1] if auth.scope else bucket.region
+    if region != bucket.region and operation not in ("GetBucketLocation", "CreateBucket"):
+        raise S3Error(
+            "PermanentRedirect",
+            headers={"x-amz-bucket-region": bucket.region},
+            extra={"Endpoint": host, "Bucket": bucket.name},
+        )
 
 
 def error_document(code: str, message: str, extra: dict[str, str], number: int) -> bytes:

@@ -3,116 +3,22 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 
-from objectfs.sim.blobs import Blob, DiscardSink, DocumentSink, MemoryBlob, MemorySink, PatternBlob, Sink
+from objectfs.sim.blobs import Blob, DiscardSink, DocumentSink, MemorySink, PatternBlob, Sink, join_blobs
+from objectfs.sim.bucket import Bucket
 from objectfs.sim.errors import S3Error
-from objectfs.sim.http import FileSlice
+from objectfs.sim.records import NULL_VERSION, Part, PartInfo, Record, Upload, delete_marker, new_version_id
 from objectfs.sim.route import check_bucket_name
 
 SCRATCH = 1024 * 1024
 SINK_BUCKET = "sink"
 
 
-@dataclass(slots=True)
-class PartInfo:
-    """Size and checksums of a part of a completed multipart upload."""
-
-    number: int
-    size: int
-    checksums: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Record:
-    """An object. Records are replaced, never changed, so that a response may go on reading an old one."""
-
-    key: str
-    blob: Blob
-    etag: str
-    modified: float = field(default_factory=time.time)
-    headers: dict[str, str] = field(default_factory=dict)
-    checksums: dict[str, str] = field(default_factory=dict)
-    checksum_type: str = "FULL_OBJECT"
-    parts: tuple[PartInfo, ...] = ()
-    tags: tuple[tuple[str, str], ...] = ()
-    listing: str = ""
-
-    @property
-    def size(self) -> int:
-        return self.blob.size
-
-    @property
-    def storage_class(self) -> str:
-        return self.headers.get("x-amz-storage-class", "STANDARD")
-
-
-@dataclass(slots=True)
-class Part:
-    """A part of an upload in progress."""
-
-    number: int
-    blob: Blob
-    etag: str
-    modified: float
-    checksums: dict[str, str]
-
-
-@dataclass(slots=True)
-class Upload:
-    """A multipart upload in progress."""
-
-    upload_id: str
-    key: str
-    headers: dict[str, str]
-    tags: tuple[tuple[str, str], ...]
-    algorithm: str | None
-    checksum_type: str | None
-    initiated: float
-    parts: dict[int, Part] = field(default_factory=dict)
-
-
-class Bucket:
-    """Objects by key, with the keys kept sorted as UTF-8 (which is the order of Python's strings)."""
-
-    def __init__(self, name: str, created: float) -> None:
-        self.name = name
-        self.created = created
-        self.objects: dict[str, Record] = {}
-        self.uploads: dict[str, Upload] = {}
-        self.documents: dict[str, bytes] = {}
-        self._keys: list[str] = []
-        self._added: list[str] = []
-        self._stale = 0
-
-    def set(self, record: Record) -> None:
-        if record.key not in self.objects:
-            self._added.append(record.key)
-        self.objects[record.key] = record
-
-    def discard(self, key: str) -> Record | None:
-        record = self.objects.pop(key, None)
-        if record is not None:
-            self._stale += 1
-            self.documents.pop(f"acl:{key}", None)
-        return record
-
-    def keys_from(self, start: str) -> tuple[list[str], int]:
-        """All keys in order, and the index of the first that is not below ``start``."""
-        if self._stale:
-            self._keys = sorted(self.objects)
-        elif self._added:
-            # Two sorted runs: the sort merges them in linear time.
-            self._keys += sorted(self._added)
-            self._keys.sort()
-        self._added.clear()
-        self._stale = 0
-        return self._keys, bisect_left(self._keys, start)
-
-
 class Store:
-    """Everything in memory. Used by one thread, the server's, once the server runs."""
+    """Everything in memory. Used by one thread, the server's, once the server runs: an operation that has begun to
+    change something has changed it before another one looks."""
 
     def __init__(self, *, discard: bool = False) -> None:
         self.buckets: dict[str, Bucket] = {}
@@ -129,8 +35,9 @@ class Store:
             check_bucket_name(name)
             raise S3Error("NoSuchBucket", extra={"BucketName": name}) from None
 
-    def create_bucket(self, name: str) -> Bucket:
-        return self.buckets.setdefault(name, Bucket(name, time.time()))
+    def create_bucket(self, name: str, region: str = "") -> Bucket:
+        """The bucket of that name, made if it is not there. ``region`` is empty for the server's own."""
+        return self.buckets.setdefault(name, Bucket(name, time.time(), region))
 
     def delete_bucket(self, name: str) -> None:
         del self.buckets[name]
@@ -141,6 +48,12 @@ class Store:
             bucket.documents.pop(name, None)
         else:
             bucket.documents[name] = document
+        self._save_bucket(bucket)
+
+    def set_versioning(self, bucket: Bucket, status: str) -> None:
+        """``status`` is Enabled or Suspended."""
+        bucket.versioning = status
+        self._save_bucket(bucket)
 
     def new_sink(self, bucket: str, size: int | None) -> Sink:
         """Where a body for ``bucket`` goes; ``size`` as announced, if it was."""
@@ -152,11 +65,65 @@ class Store:
         return MemorySink(size)
 
     def put(self, bucket: Bucket, record: Record) -> None:
-        """Make an object visible, replacing one under the same key at once."""
-        bucket.set(record)
+        """Make an object visible: a new version where versions are kept, else in place of the null version."""
+        if bucket.versioning == "Enabled":
+            record.version_id = new_version_id()
+            self._change(bucket, record.key, [*bucket.history(record.key), record], ())
+        else:
+            record.version_id = NULL_VERSION
+            self._replace_null(bucket, record)
 
-    def remove(self, bucket: Bucket, key: str) -> None:
-        bucket.discard(key)
+    def amend(self, bucket: Bucket, old: Record, new: Record) -> None:
+        """Replace one version by a changed copy of it that has the same body: other tags, another ACL."""
+        history = [new if record is old else record for record in bucket.history(old.key)]
+        self._change(bucket, old.key, history, ())
+
+    def remove(self, bucket: Bucket, key: str) -> Record | None:
+        """A delete that names no version. The delete marker that it left, if versions are kept."""
+        bucket.note_delete(key)
+        if not bucket.versioning:
+            self._change(bucket, key, (), bucket.history(key))
+            return None
+        if bucket.versioning == "Enabled":
+            marker = delete_marker(key, new_version_id())
+            self._change(bucket, key, [*bucket.history(key), marker], ())
+        else:
+            marker = delete_marker(key, NULL_VERSION)
+            self._replace_null(bucket, marker)
+        return marker
+
+    def remove_version(self, bucket: Bucket, record: Record) -> None:
+        """Delete one version, or a delete marker, for good."""
+        if record is bucket.latest(record.key):
+            bucket.note_delete(record.key)
+        history = [other for other in bucket.history(record.key) if other is not record]
+        self._change(bucket, record.key, history, (record,))
+
+    def rename(self, bucket: Bucket, record: Record, key: str) -> None:
+        """Give an object of a bucket without versions another key, replacing what is there."""
+        shared = replace(record, key=key, blob=self.share(bucket, record.blob), listing="")
+        self._change(bucket, key, (shared,), bucket.history(key))
+        bucket.note_delete(record.key)
+        self._change(bucket, record.key, (), (record,))
+
+    def _replace_null(self, bucket: Bucket, record: Record) -> None:
+        history = bucket.history(record.key)
+        kept = [other for other in history if other.version_id != NULL_VERSION]
+        gone = [other for other in history if other.version_id == NULL_VERSION]
+        self._change(bucket, record.key, [*kept, record], gone)
+
+    def _change(self, bucket: Bucket, key: str, history: Sequence[Record], gone: Sequence[Record]) -> None:
+        """Replace a key's history, first where it must survive, and drop the bodies of what is gone."""
+        self._save_history(bucket, key, history)
+        bucket.set_history(key, history)
+        for record in gone:
+            self.drop(record.blob)
+
+    def _save_history(self, bucket: Bucket, key: str, history: Sequence[Record]) -> None:
+        """Make a key's history survive, if the store does."""
+
+    def _save_bucket(self, bucket: Bucket) -> None:
+        """Make the bucket's own settings survive, if the store does."""
 
     def drop(self, blob: Blob) -> None:
         """A blob of no object is not needed any more."""
@@ -167,16 +134,7 @@ class Store:
 
     def join(self, blobs: list[Blob]) -> Blob:
         """One blob of several, without copying."""
-        if len(blobs) == 1:
-            return blobs[0]
-        if all(isinstance(blob, PatternBlob) for blob in blobs):
-            return PatternBlob(sum(blob.size for blob in blobs))
-        segments: list[memoryview] = []
-        for blob in blobs:
-            for chunk in blob.chunks(0, blob.size):
-                assert not isinstance(chunk, FileSlice)
-                segments.append(memoryview(chunk))
-        return MemoryBlob(segments)
+        return join_blobs(blobs)
 
     def add_synthetic(self, bucket: str, key: str, size: int) -> Record:
         """An object of any size that takes no memory; its bytes are those of ``synthetic_bytes``."""

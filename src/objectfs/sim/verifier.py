@@ -85,6 +85,8 @@ class Verifier:
     enabled: bool = True
     anonymous: bool = False
     check_region: bool = False
+    other_region: str = ""
+    """The region of the bucket that the request at hand addresses, if it is another than the server's."""
     temporary: dict[str, TemporaryKey] = field(default_factory=dict)
     clock: Callable[[], float] = time.time
     skew: float = 0.0
@@ -223,7 +225,7 @@ class Verifier:
             raise _malformed(
                 error, f'incorrect date format "{date}". This date in the credential must be in the format "yyyyMMdd".'
             )
-        if self.check_region and region != self.region and region not in self.redirected:
+        if self.check_region and region not in (self.region, self.other_region, *self.redirected):
             raise _malformed(error, f"the region '{region}' is wrong; expecting '{self.region}'", Region=self.region)
         return Claim(access_key, date, region, service, names, signature)
 
