@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from objectfs.sim import PROFILES
+from objectfs.sim.operations import HANDLERS
 from objectfs.sim.plan import parse_plan
 from objectfs.sim.profile import parse, shape_fields
 from objectfs.sim.rules import API_ONLY, RULES
@@ -49,3 +50,14 @@ def test_the_example_of_a_plan() -> None:
     assert match is not None
     seed, faults = parse_plan(tomllib.loads(match[1]))
     assert (seed, len(faults)) == (7, 2)
+
+
+def test_the_tables_of_operations_name_each_that_there_is_once() -> None:
+    tables = TEXT[TEXT.index("## What is supported") :].splitlines()
+    named = [name for line in tables if line.startswith("| `") for name in re.findall(r"`(\w+)`", cells(line)[0])]
+    assert sorted(named) == sorted(HANDLERS)
+
+
+def test_operations_have_the_names_that_boto3_knows() -> None:
+    session = pytest.importorskip("botocore.session")
+    assert HANDLERS.keys() <= set(session.get_session().get_service_model("s3").operation_names)
