@@ -21,7 +21,6 @@ BACKENDS = [attempt.name for attempt in available() if attempt.ok]
 
 QUIRKS: dict[str, dict[str, str]] = {
     # What a server gets wrong, or does not do; a test that needs it is skipped there with this as its reason.
-    "sim": {"versioned-ids": "the embedded server has no versioning yet"},
     "rgw": {
         "checksums": "Ceph accepts x-amz-checksum-* headers, but neither checks nor stores them",
         "complete-etag": "Ceph answers CompleteMultipartUpload with an empty ETag",
