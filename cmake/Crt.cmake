@@ -86,10 +86,15 @@ function(objectfs_set_rpath target)
   endif()
 endfunction()
 
-# The static library's copies of received data go through native/stream_copy.c, where the linker knows --wrap (ELF).
-function(objectfs_wrap_append target)
-  if(OBJECTFS_CRT_LINK STREQUAL "static" AND UNIX AND NOT APPLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
-    target_compile_definitions(${target} PRIVATE OBJECTFS_WRAP_APPEND=1)
-    target_link_options(${target} PRIVATE "LINKER:--wrap=aws_byte_buf_append")
+# Some of a static library's calls go through native/linked.c and native/stream_copy.c, where the linker can do that (ELF).
+function(objectfs_wrap target)
+  if(OBJECTFS_CRT_LINK STREQUAL "static" AND UNIX AND NOT APPLE)
+    target_compile_definitions(${target} PRIVATE OBJECTFS_WRAP=1)
+    target_link_options(${target} PRIVATE
+      "LINKER:--wrap=aws_event_loop_group_new_default" "LINKER:--wrap=aws_explicit_aligned_allocator_new")
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+      target_compile_definitions(${target} PRIVATE OBJECTFS_WRAP_APPEND=1)
+      target_link_options(${target} PRIVATE "LINKER:--wrap=aws_byte_buf_append")
+    endif()
   endif()
 endfunction()

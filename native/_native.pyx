@@ -40,6 +40,12 @@ cdef extern from "alloc.h" nogil:
 cdef extern from "stream_copy.h" nogil:
     int64_t objectfs_streamed_bytes()
 
+cdef extern from "linked.h" nogil:
+    bint objectfs_linked()
+    void objectfs_lend_loops(aws_event_loop_group*)
+    bint objectfs_lent_loops(void (**ended)(void*) noexcept nogil, void** user_data)
+    void objectfs_advise_large_pages(void*, size_t)
+
 cdef extern from *:
     """
     #if defined(__has_include)

@@ -30,6 +30,7 @@ cdef class Buffer:
             self._data = <uint8_t*>malloc(size)
             if self._data == NULL:
                 raise MemoryError(f"cannot allocate {size} bytes")
+            objectfs_advise_large_pages(self._data, size)
         self._size = size
 
     def __dealloc__(self):

@@ -51,6 +51,7 @@ cdef int _append(op_t* op, const uint8_t* data, size_t size) noexcept nogil:
         grown = <uint8_t*>realloc(op.data, capacity)
         if grown == NULL:
             return aws_raise_error(AWS_ERROR_OOM)
+        objectfs_advise_large_pages(grown, capacity)
         op.data = grown
         op.data_cap = capacity
     memcpy(op.data + op.data_len, data, size)

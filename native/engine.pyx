@@ -120,7 +120,12 @@ cdef class Engine:
             aws_tls_connection_options_init_from_ctx(&connection_options, e.tls)
             config.tls_connection_options = &connection_options
         if config.retry_strategy != NULL:
+            # rule 9: one loop, and the library's own callbacks run there too
+            objectfs_lend_loops(_loops if aws_event_loop_group_get_loop_count(_loops) == 1 else NULL)
             e.client = aws_s3_client_new(e.alloc, &config)
+            if e.client != NULL:
+                e.lent = objectfs_lent_loops(&e.loops_ended, &e.loops_ended_data)
+            objectfs_lend_loops(NULL)
         code = aws_last_error()
         aws_retry_strategy_release(config.retry_strategy)  # the client holds its own reference
         if tls:
@@ -282,6 +287,11 @@ cdef class Engine:
         """Requests of a large batch that were under way at a time when the last one ran well; 0 before."""
         return 0 if self._e == NULL else self._e.width
 
+    @property
+    def debug_lent(self):
+        """Whether one event loop does all, the C library's callbacks too (``linked.c``)."""
+        return self._e != NULL and self._e.lent
+
     def close(self, double timeout=10.0):
         """Cancel what runs, wait for it, free everything. True if all was freed within ``timeout`` seconds.
 
@@ -322,6 +332,8 @@ cdef class Engine:
                 aws_mutex_lock(&e.lock)
                 if e.users == 0 and e.client != NULL:
                     aws_mutex_unlock(&e.lock)
+                    if e.lent:
+                        e.loops_ended(e.loops_ended_data)
                     aws_s3_client_release(e.client)
                     aws_mutex_lock(&e.lock)
                     e.client = NULL

@@ -155,6 +155,11 @@ def debug_streamed_bytes():
     return None if count < 0 else count
 
 
+def debug_linked():
+    """Whether the linker put ``linked.c`` between the C library and itself."""
+    return objectfs_linked()
+
+
 _init_library()
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_after_fork_in_child)

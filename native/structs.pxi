@@ -21,6 +21,8 @@
 # 7. Retries: what a refused retry needs (refusal_t, retry.pyx) lives from schedule_retry until its task has run, on an
 #    event loop that outlives the client; it holds a reference of the C library's token, which holds the strategy.
 # 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again.
+# 9. With one event loop the client borrows the process's group for its callbacks (linked.c). It gives its reference
+#    back when its end begins, and ends when loops_ended has been called: once, just before we release the client.
 
 cdef struct op_t:
     group_t* group
@@ -120,6 +122,9 @@ cdef struct engine_t:
     size_t users                       # Python threads that work on any of its groups
     aws_s3_client* client
     bint client_gone
+    bint lent                          # rule 9
+    void (*loops_ended)(void*) noexcept nogil
+    void* loops_ended_data
     aws_credentials* credentials       # under lock; what the next signature uses
     aws_credentials_provider* provider
     aws_tls_ctx* tls

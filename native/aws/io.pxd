@@ -20,6 +20,7 @@ cdef extern from "aws/io/event_loop.h" nogil:
         pass
     aws_event_loop_group* aws_event_loop_group_new_default(aws_allocator*, uint16_t max_threads, const void* shutdown)
     void aws_event_loop_group_release(aws_event_loop_group*)
+    size_t aws_event_loop_group_get_loop_count(const aws_event_loop_group*)
     ctypedef struct aws_event_loop "struct aws_event_loop":
         pass
     aws_event_loop* aws_event_loop_group_get_next_loop(aws_event_loop_group*)
