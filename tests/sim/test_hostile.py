@@ -15,6 +15,7 @@ import pytest
 
 from objectfs.sim import S3Server
 from objectfs.sim.errors import S3Error
+from objectfs.sim.record import Log, Request
 from objectfs.sim.xml import MAX_DEPTH, MAX_ELEMENTS, parse_xml
 
 from .conftest import Wire
@@ -143,6 +144,34 @@ def test_no_bucket_names_a_path(tmp_path: Path, name: str) -> None:
             assert 400 <= wire.response()[0] < 500
             wire.close()
         assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_log_of_requests_has_a_limit() -> None:
+    log = Log(50_000)
+    for number in range(1000):
+        log.add(Request("GET", {}, number, None), 300)
+        # Each weighs 1,600 bytes.
+        assert len(log) <= 31
+        assert [request.connection for request in log] == list(range(number - len(log) + 1, number + 1))
+    assert len(log) >= 15
+    log.clear()
+    for number in range(31):
+        log.add(Request("GET", {}, number, None), 300)
+    assert len(log) == 31
+    log.add(Request("GET", {}, 1000, None), 10**9)
+    log.add(Request("GET", {}, 1001, None), 10**9)
+    assert [request.connection for request in log][-1] == 1001
+    assert len(log) == 1
+
+
+def test_the_log_of_a_server_has_a_limit() -> None:
+    with S3Server(verify_signatures=False, log_bytes=100_000) as server:
+        wire = Wire(server)
+        head = b"GET /bucket HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 8000 + b"\r\n\r\n"
+        for _ in range(20):
+            assert wire.send(head).response()[0] == 200
+        wire.close()
+        assert 1 <= len(server.requests) <= 4
 
 
 class Process:
@@ -292,7 +321,7 @@ ATTACKS: list[tuple[Callable[[Process], None], int]] = [
     (one_endless_head, 10),
     (a_pipelining_flood, 20),
     (empty_lines, 10),
-    (bodies_that_never_come, 20),
+    (bodies_that_never_come, 40),
     (more_than_announced, 10),
     (a_body_where_there_is_none, 10),
     (documents, 100),

@@ -108,6 +108,8 @@ def _make_server(options: argparse.Namespace) -> S3Server:
         anonymous=options.anonymous,
         discard=options.discard,
         profile=_profile(options),
+        # Nobody can ask for the requests.
+        log_bytes=4 * 1024 * 1024,
     )
     for name in options.bucket or ("bucket",):
         server.create_bucket(name)

@@ -53,6 +53,8 @@ class Head:
     target: str
     version: int
     headers: dict[str, str]
+    size: int = 0
+    """Bytes of the head."""
 
     @property
     def keep_alive(self) -> bool:
@@ -108,7 +110,7 @@ def parse_head(data: bytes) -> Head:
             raise ProtocolError("both Transfer-Encoding and Content-Length")
         if version == b"0":
             raise ProtocolError("Transfer-Encoding in HTTP/1.0")
-    return Head(method.decode(), target.decode("latin-1"), int(version), headers)
+    return Head(method.decode(), target.decode("latin-1"), int(version), headers, len(data))
 
 
 class OpenFile:

@@ -49,6 +49,7 @@ class Request:
     __slots__ = (
         "_headers",
         "_query",
+        "_weight",
         "answered",
         "body_size",
         "bucket",
@@ -84,6 +85,7 @@ class Request:
         self.unverified: str | None = None
         self._headers = headers
         self._query: Mapping[str, str] = {}
+        self._weight = 0
 
     @property
     def headers(self) -> Fields:
@@ -114,3 +116,29 @@ class Request:
             parts.append(f"seconds={self.seconds:.6f}")
         parts.append(f"connection={self.connection} query={self.query} headers={self.headers}")
         return f"<Request {', '.join(parts)}>"
+
+
+LOG_BYTES = 256 * 1024 * 1024
+# What a record takes beside the text of its head, and that per byte of it: names and values are separate strings.
+_RECORD_BYTES, _PER_BYTE = 700, 3
+
+
+class Log(list[Request]):
+    """The requests so far, oldest first. When they take more than ``limit`` bytes of memory, the older half goes."""
+
+    def __init__(self, limit: int = LOG_BYTES) -> None:
+        super().__init__()
+        self._limit = limit
+        self._weight = 0
+
+    def add(self, request: Request, head_bytes: int) -> None:
+        request._weight = _RECORD_BYTES + _PER_BYTE * head_bytes
+        self._weight += request._weight
+        self.append(request)
+        while self._weight > self._limit and len(self) > 1:
+            del self[: len(self) // 2]
+            self._weight = sum(kept._weight for kept in self)
+
+    def clear(self) -> None:
+        super().clear()
+        self._weight = 0

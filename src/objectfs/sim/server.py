@@ -20,7 +20,7 @@ from objectfs.sim.loop import Loop
 from objectfs.sim.objects import MD5_LIMIT
 from objectfs.sim.pacing import Network
 from objectfs.sim.profile import Profile, get_profile
-from objectfs.sim.record import Request
+from objectfs.sim.record import LOG_BYTES, Request
 from objectfs.sim.route import check_bucket_name
 from objectfs.sim.service import Service
 from objectfs.sim.store import Store
@@ -63,6 +63,7 @@ class S3Server:
         check_region: bool = True,
         md5_limit: int = MD5_LIMIT,
         limits: Limits | None = None,
+        log_bytes: int = LOG_BYTES,
         profile: str | Profile | None = None,
     ) -> None:
         if not is_loopback(host) and (anonymous or not verify_signatures or secret_key == SECRET_KEY):
@@ -84,7 +85,13 @@ class S3Server:
             self.store.create_bucket(name)
         verifier = Verifier(access_key, secret_key, region, verify_signatures, anonymous, check_region)
         self._service = Service(
-            self.store, verifier, self.faults, domains=tuple(domains), md5_limit=md5_limit, secure=tls
+            self.store,
+            verifier,
+            self.faults,
+            domains=tuple(domains),
+            md5_limit=md5_limit,
+            secure=tls,
+            log_bytes=log_bytes,
         )
         self._profile = get_profile(profile)
         self._service.network = _network(self._profile)
@@ -94,7 +101,7 @@ class S3Server:
 
     @property
     def requests(self) -> list[Request]:
-        """The requests so far, oldest first (the newest 100,000 to 200,000 are kept)."""
+        """The requests so far, oldest first. When they fill ``log_bytes`` of memory, the older half goes."""
         return self._service.requests
 
     @property

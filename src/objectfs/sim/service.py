@@ -19,7 +19,7 @@ from objectfs.sim.http import Head, Response, http_date, render_head
 from objectfs.sim.integrity import verify_body
 from objectfs.sim.operations import HANDLERS, OBJECT_BODIES
 from objectfs.sim.pacing import Network
-from objectfs.sim.record import Request
+from objectfs.sim.record import LOG_BYTES, Log, Request
 from objectfs.sim.records import Watch
 from objectfs.sim.route import Target, check_key, operation_name, parse_target
 from objectfs.sim.sigv4 import STREAMING, Auth
@@ -31,7 +31,6 @@ logger = logging.getLogger("objectfs.sim")
 
 # The longest is CompleteMultipartUpload with 10,000 parts and five checksums each.
 MAX_DOCUMENT = 8 * 1024 * 1024
-MAX_RECORDS = 200_000
 UNVERIFIED_HEADER = "x-objectfs-sim-unverified"
 
 _ALGORITHMS = frozenset(HEADERS.values())
@@ -78,12 +77,13 @@ class Service:
         domains: tuple[str, ...] = (),
         md5_limit: int = objects.MD5_LIMIT,
         secure: bool = False,
+        log_bytes: int = LOG_BYTES,
     ) -> None:
         self.store = store
         self.verifier = verifier
         self.faults = faults
         self.network: Network | None = None
-        self.requests: list[Request] = []
+        self.requests = Log(log_bytes)
         # Longest first: bucket.s3.localhost is a bucket of s3.localhost, not of localhost.
         names = {domain.lower().strip(".") for domain in ("localhost", *domains)}
         self.domains = tuple(sorted(names, key=lambda name: (-len(name), name)))
@@ -138,9 +138,7 @@ class Service:
         except S3Error as caught:
             error = caught
         record.error = error.code if error else None
-        if len(self.requests) >= MAX_RECORDS:
-            del self.requests[: MAX_RECORDS // 2]
-        self.requests.append(record)
+        self.requests.add(record, head.size)
         # After an error nothing is decoded: the body is only counted away.
         streaming = error is None and auth is not None and auth.payload in STREAMING
         receiver = make_receiver(

@@ -93,7 +93,8 @@ def _serve_sim(options: dict[str, Any]) -> None:
     from objectfs.sim.server import S3Server
 
     synthetic = options.pop("synthetic")
-    server = S3Server(**options)
+    # As from the command line: without it, the log of requests would be the largest thing in memory.
+    server = S3Server(**options, log_bytes=4 << 20)
     if synthetic:
         server.store.add_synthetic("bucket", "big", synthetic)
     with server:
