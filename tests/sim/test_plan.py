@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from objectfs.sim import Fault, FaultError, Faults, S3Server, bench, synthetic_bytes
+from objectfs.sim import Fault, FaultError, Faults, S3Server, synthetic_bytes
+from objectfs.sim.bench import client as bench
 from objectfs.sim.plan import parse_plan
 from objectfs.sim.rules import API_ONLY, RULES
 
@@ -294,7 +295,7 @@ def test_clock_skew(monkeypatch: pytest.MonkeyPatch) -> None:
         wire = Wire(server)
 
         def ask() -> tuple[int, dict[str, str], bytes]:
-            return wire.send(bench.sign("GET", "/", "", "x", {})).response()
+            return wire.send(bench.request("GET", "/")).response()
 
         status, headers, body = ask()
         assert (status, b"<Code>RequestTimeTooSkewed</Code>" in body) == (403, True)
