@@ -22,12 +22,18 @@ from objectfs.sim.faults import Fault
 from .conftest import backend_for, run_script, until
 
 
+@pytest.fixture(autouse=True)
+def temporary_key(sim: S3Server) -> None:
+    """A key that comes with tokens; the server's own has none, and S3 refuses it with one."""
+    sim.add_access_key("temporary", "testtest", time.time() + 3600)
+
+
 def renewals() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "objectfs-credentials"]
 
 
 def expiring(crt: CrtBackend, seconds: float, fetch: Callable[[], Any] | None = None) -> list[float]:
-    """Give a backend credentials of the server's own key pair that are good for so long; when they were fetched."""
+    """Give a backend credentials that are good for so long; when they were fetched."""
     fetched: list[float] = []
 
     def default() -> dict[str, str]:
@@ -36,14 +42,14 @@ def expiring(crt: CrtBackend, seconds: float, fetch: Callable[[], Any] | None = 
             fetch()
         expiry = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
         return {
-            "access_key": "test",
+            "access_key": "temporary",
             "secret_key": "testtest",
             "token": f"token{len(fetched)}",
             "expiry_time": expiry.isoformat(),
         }
 
     first = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
-    crt.session._credentials = RefreshableCredentials("test", "testtest", "token0", first, default, "test")
+    crt.session._credentials = RefreshableCredentials("temporary", "testtest", "token0", first, default, "test")
     return fetched
 
 
@@ -130,10 +136,10 @@ def fetch():
     if armed.is_set() and threading.current_thread() is not main:
         hang.set(); time.sleep(60)
     expiry = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=3)
-    return dict(access_key="test", secret_key="testtest", token="t", expiry_time=expiry.isoformat())
+    return dict(access_key="temporary", secret_key="testtest", token="t", expiry_time=expiry.isoformat())
 def expiring(crt):
     now = dt.datetime.now(dt.timezone.utc)
-    crt.session._credentials = RefreshableCredentials("test", "testtest", "t", now, fetch, "test")
+    crt.session._credentials = RefreshableCredentials("temporary", "testtest", "t", now, fetch, "test")
     return crt
 crt = expiring(make())
 run(crt.put("bucket", "k", b"data", PutOptions()))
