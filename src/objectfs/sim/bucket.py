@@ -14,16 +14,17 @@ class SortedKeys:
 
     def __init__(self) -> None:
         self._keys: list[str] = []
-        self._added: set[str] = set()
+        # In the order of their coming, which is often the sorted one.
+        self._added: dict[str, None] = {}
         self._removed: set[str] = set()
 
     def add(self, key: str) -> None:
         """Add a key that is not there."""
-        self._added.add(key)
+        self._added[key] = None
 
     def remove(self, key: str) -> None:
         """Remove a key that is there."""
-        self._added.discard(key)
+        self._added.pop(key, None)
         self._removed.add(key)
 
     def sorted(self) -> list[str]:

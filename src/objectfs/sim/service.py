@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from objectfs.sim import objects
 from objectfs.sim.blobs import DiscardSink, DocumentSink, Sink
 from objectfs.sim.body import Receiver, make_receiver
-from objectfs.sim.checksums import HEADERS, PYTHON_LIMIT, Digest, is_fast, new_digest
+from objectfs.sim.checksums import HEADERS, UNASKED_LIMIT, Digest, is_fast, new_digest
 from objectfs.sim.context import Context, etag_of, new_etag, text_element
 from objectfs.sim.errors import ProtocolError, S3Error
 from objectfs.sim.faults import Fault, Faults, Injection
@@ -204,7 +204,7 @@ class Service:
         key of a conditional write."""
         bucket = self.store.bucket(target.bucket)
         algorithm = self._own_checksum(bucket, target, operation, digests)
-        if algorithm is not None and (is_fast(algorithm) or (announced or 0) <= PYTHON_LIMIT):
+        if algorithm is not None and (is_fast(algorithm) or (announced or 0) <= UNASKED_LIMIT):
             digests[f"default {algorithm}"] = new_digest(algorithm)
         if "if-none-match" not in head.headers:
             return None
