@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import random
 import re
@@ -12,8 +13,17 @@ HOST = b" HTTP/1.1\r\nHost: bucket.localhost:80\r\n"
 
 
 def _request(line: bytes, headers: bytes = b"", body: bytes = b"") -> bytes:
-    length = b"Content-Length: %d\r\n" % len(body) if body else b""
+    length = b"Content-Length: LENGTH\r\nContent-MD5: DIGEST\r\n" if body else b""
     return line + b" HTTP/1.1\r\nHost: x\r\n" + headers + length + b"\r\n" + body
+
+
+def finish(data: bytes, upload: bytes) -> bytes:
+    """Fill in what depends on the body that came of it: else no changed document would pass its checksum."""
+    data = data.replace(b"UPLOAD", upload)
+    head, _, body = data.partition(b"\r\n\r\n")
+    digest = base64.b64encode(hashlib.md5(body).digest())
+    head = head.replace(b"LENGTH", b"%d" % len(body)).replace(b"DIGEST", digest)
+    return data.replace(data[: len(data) - len(body)], head + b"\r\n\r\n", 1) if body else data
 
 
 DOCUMENTS = {
@@ -27,17 +37,28 @@ DOCUMENTS = {
     "versioning": b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
     "lifecycle": b"<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter><Prefix>p</Prefix></Filter>"
     b"<Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>",
-    "policy": b'{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*"}]}',
+    "retention": b"<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z"
+    b"</RetainUntilDate></Retention>",
+    "hold": b"<LegalHold><Status>ON</Status></LegalHold>",
+    "lock": b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+    b"<Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
+    "restore": b"<RestoreRequest><Days>1</Days></RestoreRequest>",
+    "acl": b'<AccessControlPolicy><Owner><ID>a</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org'
+    b'/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>a</ID></Grantee><Permission>READ</Permission></Grant>'
+    b"</AccessControlList></AccessControlPolicy>",
+    "versions": b"<Delete><Object><Key>k</Key><VersionId>null</VersionId></Object></Delete>",
+    "policy": b'{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", '
+    b'"Action": "s3:*", "Resource": ["arn:aws:s3:::bucket/*"]}]}',
 }
 
 REQUESTS = [
     _request(b"GET /"),
     _request(b"PUT /bucket/k", b"x-amz-meta-a: b\r\nContent-Type: text/plain\r\n", b"hello world"),
     _request(b"PUT /bucket/k", b"If-None-Match: *\r\nx-amz-checksum-crc32: DUoRhQ==\r\n", b"hello world"),
-    _request(b"PUT /bucket/k", b"Content-MD5: XrY7u+Ae7tCTyyK7j1rNww==\r\nx-amz-tagging: a=b&c=d\r\n", b"hello world"),
+    _request(b"PUT /bucket/k", b"x-amz-tagging: a=b&c=d\r\n", b"hello world"),
     _request(b"PUT /bucket/k", b"x-amz-copy-source: /bucket/a%20b\r\nx-amz-metadata-directive: REPLACE\r\n"),
     _request(b"PUT /bucket/k", b"x-amz-content-sha256: %s\r\n" % hashlib.sha256(b"x").hexdigest().encode(), b"x"),
-    _request(b"PUT /bucket/k?tagging", b"", DOCUMENTS["tagging"]),
+    _request(b"PUT /bucket/a%20b?tagging", b"", DOCUMENTS["tagging"]),
     _request(b"PUT /other", b"", DOCUMENTS["location"]),
     _request(b"PUT /bucket?versioning", b"", DOCUMENTS["versioning"]),
     _request(b"PUT /bucket?lifecycle", b"", DOCUMENTS["lifecycle"]),
@@ -50,7 +71,7 @@ REQUESTS = [
     _request(b"GET /bucket?uploads&prefix=&key-marker=k&upload-id-marker=1"),
     _request(
         b"GET /bucket/a%20b",
-        b'Range: bytes=2-5\r\nIf-Match: "x"\r\nIf-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n',
+        b'Range: bytes=2-5\r\nIf-None-Match: "x"\r\nIf-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n',
     ),
     _request(
         b"GET /bucket/a%20b?response-content-type=a&partNumber=1",
@@ -61,7 +82,6 @@ REQUESTS = [
     _request(b"HEAD /bucket/a%20b?versionId=null"),
     _request(b"DELETE /bucket/a%20b"),
     _request(b"DELETE /bucket"),
-    _request(b"POST /bucket?delete", b"Content-MD5: x\r\n", DOCUMENTS["delete"]),
     _request(b"POST /bucket?delete", b"", DOCUMENTS["delete"]),
     _request(b"POST /bucket/k?uploads", b"x-amz-checksum-algorithm: CRC32\r\nx-amz-storage-class: GLACIER\r\n"),
     _request(b"PUT /bucket/k?partNumber=1&uploadId=UPLOAD", b"", b"part"),
@@ -72,6 +92,23 @@ REQUESTS = [
     _request(b"GET /bucket/k?uploadId=UPLOAD&max-parts=1&part-number-marker=0"),
     _request(b"POST /bucket/k?uploadId=UPLOAD", b"", DOCUMENTS["complete"]),
     _request(b"DELETE /bucket/k?uploadId=UPLOAD"),
+    _request(b"PUT /bucket/a%20b?retention", b"x-amz-bypass-governance-retention: true\r\n", DOCUMENTS["retention"]),
+    _request(b"PUT /bucket/a%20b?legal-hold", b"", DOCUMENTS["hold"]),
+    _request(b"PUT /bucket?object-lock", b"", DOCUMENTS["lock"]),
+    _request(b"PUT /bucket/a%20b?acl", b"x-amz-acl: public-read\r\n"),
+    _request(b"PUT /bucket?acl", b"", DOCUMENTS["acl"]),
+    _request(b"POST /bucket/a%20b?restore&versionId=null", b"", DOCUMENTS["restore"]),
+    _request(b"POST /bucket?delete", b"", DOCUMENTS["versions"]),
+    _request(b"PUT /bucket/new?renameObject", b"x-amz-rename-source: /bucket/a%20b\r\nIf-None-Match: *\r\n"),
+    _request(b"DELETE /bucket/a%20b?versionId=null", b'If-Match: "x"\r\nx-amz-if-match-size: 11\r\n'),
+    _request(b"GET /bucket/a%20b?acl&versionId=null"),
+    _request(
+        b"PUT /bucket/k",
+        b"x-amz-server-side-encryption-customer-algorithm: AES256\r\n"
+        b"x-amz-server-side-encryption-customer-key: MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\r\n"
+        b"x-amz-server-side-encryption-customer-key-MD5: KYvwGXoFFJ42a2u2GDWhwQ==\r\n",
+        b"secret",
+    ),
     _request(b"OPTIONS /bucket/k", b"Origin: http://a\r\nAccess-Control-Request-Method: PUT\r\n"),
     b"GET /k" + HOST + b"Connection: keep-alive\r\n\r\n",
     b"GET http://bucket.localhost/k HTTP/1.1\r\nHost: proxy\r\n\r\n",
