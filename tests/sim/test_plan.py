@@ -436,6 +436,13 @@ def test_plans_of_another_shape(plan: dict[str, Any], words: str) -> None:
     assert words in str(caught.value)
 
 
+def test_a_fault_shows_what_was_said() -> None:
+    fault = Fault("GetObject", key_glob="a*", nth=[1, 2], code="SlowDown")
+    assert repr(fault) == (
+        "Fault(operation='GetObject', times=None, status=503, code='SlowDown', key_glob='a*', nth=[1, 2])"
+    )
+
+
 def test_what_is_no_toml(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text("[[fault")

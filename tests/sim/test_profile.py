@@ -338,6 +338,42 @@ def test_the_profile_changes_while_the_server_runs() -> None:
         takes(0.5, lambda: timed(lambda: download(wire, 4 * MB)))
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_content_is_unharmed_by_changes(tls: bool) -> None:
+    """Whatever was half sent when the pace changed goes on where it was."""
+    size = 16 * MB
+    profiles = [Profile(bandwidth=40 * MB), Profile(), Profile(total_bandwidth=10 * MB), Profile(bandwidth=MB)]
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            for profile in profiles:
+                server.profile = profile
+                stop.wait(0.02)
+
+    with serve(Profile(), tls=tls) as server:
+        s3 = connect(server)
+        changing = threading.Thread(target=change)
+        changing.start()
+        try:
+            content = synthetic_bytes(0, size)
+            assert s3.get_object(Bucket="bucket", Key=KEY, Range=f"bytes=0-{size - 1}")["Body"].read() == content
+            s3.put_object(Bucket="bucket", Key="put", Body=content)
+            assert s3.get_object(Bucket="bucket", Key="put")["Body"].read() == content
+        finally:
+            stop.set()
+            changing.join()
+            s3.close()
+
+
+def test_lost_answers_without_a_body() -> None:
+    with serve(Profile(resets=1)) as server, opened(server) as (wire,):
+        wire.send(b"HEAD /bucket/%s HTTP/1.1\r\nHost: x\r\n\r\n" % KEY.encode())
+        with pytest.raises(ConnectionResetError):
+            wire.read_all()
+        assert [(item.effect, item.offset) for item in server.faults.injected] == [("reset", 0)]
+
+
 def test_content_is_unharmed_at_any_pace() -> None:
     with serve(PROFILES["lossy"].replace(resets=0, stalls=1, stall_time=0.001, slow_bandwidth="4MB")) as server:
         s3 = connect(server)
