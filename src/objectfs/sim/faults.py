@@ -18,7 +18,8 @@ from objectfs.sim.errors import CODES
 from objectfs.sim.record import Request
 from objectfs.sim.rules import API_ONLY, RULES, check_together, check_value
 
-MAX_INJECTED = 100_000
+# Each holds on to its request.
+MAX_INJECTED = 10_000
 _DEFAULT = -1
 _CODES_OF_STATUS = {429: "TooManyRequests", 503: "ServiceUnavailable"}
 
@@ -212,7 +213,7 @@ class Faults:
 
     @property
     def injected(self) -> list[Injection]:
-        """What was injected so far, oldest first; the newest 100,000 are kept."""
+        """What was injected so far, oldest first; the newest 10,000 are kept."""
         with self._lock:
             return list(self._injected)
 
