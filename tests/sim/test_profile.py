@@ -278,7 +278,7 @@ def check_rate(server: S3Server, operation: str, prefix: str, limit: int) -> tup
 
 def test_request_rate_of_a_prefix() -> None:
     """Prefixes count on their own, and so do reads and writes; what is not there counts too."""
-    reads, writes, duration = 20, 10, 2.5
+    reads, writes, duration = 8, 4, 2.5
     expected = {("GetObject", "a/"): reads, ("GetObject", "b/"): reads, ("DeleteObject", "a/"): writes}
     for attempt in range(ATTEMPTS):
         with serve(Profile(reads=reads, writes=writes)) as server, opened(server) as (wire,):
