@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from objectfs.sim import PROFILES
+from objectfs.sim import PROFILES, Limits
+from objectfs.sim.blobs import FIRST_SEGMENT
+from objectfs.sim.body import MIN_AWS_CHUNK
+from objectfs.sim.http import MAX_FIELDS
 from objectfs.sim.operations import HANDLERS
 from objectfs.sim.plan import parse_plan
 from objectfs.sim.profile import parse, shape_fields
+from objectfs.sim.record import LOG_BYTES
 from objectfs.sim.rules import API_ONLY, RULES
+from objectfs.sim.service import MAX_DOCUMENT
+from objectfs.sim.xml import MAX_DEPTH, MAX_ELEMENTS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "server.md").read_text(encoding="utf-8")
 
@@ -61,3 +67,22 @@ def test_the_tables_of_operations_name_each_that_there_is_once() -> None:
 def test_operations_have_the_names_that_boto3_knows() -> None:
     session = pytest.importorskip("botocore.session")
     assert HANDLERS.keys() <= set(session.get_session().get_service_model("s3").operation_names)
+
+
+def test_the_table_of_bounds() -> None:
+    limits = Limits()
+    rows = dict(cells(line) for line in TEXT.splitlines() if line.startswith("| ") and len(cells(line)) == 2)
+
+    def row(start: str) -> str:
+        return next(value for name, value in rows.items() if name.startswith(start))
+
+    assert row("connections").startswith(f"{limits.connections:,},")
+    assert row("idle") == f"{limits.idle:g} s"
+    assert row("from the first byte of a head") == f"{limits.head:g} s"
+    assert row("in which 1 KiB") == f"{limits.stall:g} s"
+    assert limits.progress == 1024
+    assert row("fields of a head") == f"{MAX_FIELDS >> 10} KiB"
+    assert row("a document").startswith(f"{MAX_DOCUMENT >> 20} MiB, {MAX_ELEMENTS:,} elements, {MAX_DEPTH} levels")
+    assert row("chunks of aws-chunked") == f"at least {MIN_AWS_CHUNK >> 10} KiB"
+    assert row("the log of requests").startswith(f"{LOG_BYTES >> 20} MiB")
+    assert row("memory for a body") == f"{FIRST_SEGMENT >> 10} KiB"
