@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from objectfs.sim import Fault, Limits, S3Server
+from objectfs.sim import Fault, Limits, Profile, S3Server
 
 from .conftest import Wire
 
@@ -123,6 +123,23 @@ def test_a_fault_may_take_longer_than_a_client() -> None:
         server.faults.add(Fault(delay=0.8))
         connection = Wire(server).send(LIST)
         assert connection.response()[0] == 200
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [Profile(bandwidth=2000), Profile(latency=1.0), Profile(connect=1.0), Profile(stalls=1.0, stall_time=0.6)],
+)
+def test_the_servers_own_pace_is_not_the_clients_fault(profile: Profile) -> None:
+    """Each of these takes longer than a client may."""
+    limits = Limits(idle=0.4, head=0.4, stall=0.4)
+    with S3Server(verify_signatures=False, limits=limits, profile=profile) as server:
+        server.store.add_synthetic("bucket", "big", 3000)
+        connection = Wire(server)
+        status, _, body = connection.send(GET).response()
+        assert (status, len(body)) == (200, 3000)
+        put = b"PUT /bucket/k HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000
+        assert connection.send(put).response()[0] == 200
         connection.close()
 
 
