@@ -83,6 +83,7 @@ def test_key_too_long(s3: Any) -> None:
         ("bytes=-100", 0, 10),
         ("bytes=8-100", 8, 10),
         ("bytes=0-9", 0, 10),
+        ("BYTES=1-2", 1, 3),
     ],
 )
 def test_ranges(s3: Any, header: str, start: int, stop: int) -> None:
@@ -114,6 +115,16 @@ def test_any_range_of_an_empty_object_is_invalid(s3: Any, header: str) -> None:
 def test_malformed_range_is_ignored(s3: Any, header: str) -> None:
     s3.put_object(Bucket="bucket", Key="k", Body=b"0123456789")
     assert s3.get_object(Bucket="bucket", Key="k", Range=header)["Body"].read() == b"0123456789"
+
+
+def test_if_match_compares_strongly(s3: Any) -> None:
+    etag = s3.put_object(Bucket="bucket", Key="k", Body=b"x")["ETag"]
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket="bucket", Key="k", IfMatch=f"W/{etag}")
+    assert code(error) == (412, "PreconditionFailed")
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket="bucket", Key="k", IfNoneMatch=f"W/{etag}")
+    assert code(error)[0] == 304
 
 
 def test_read_conditions(s3: Any) -> None:

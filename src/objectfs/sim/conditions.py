@@ -9,11 +9,14 @@ from objectfs.sim.errors import S3Error
 from objectfs.sim.http import http_date, parse_http_date
 from objectfs.sim.records import Record, Watch
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+# Range units are compared without regard to case.
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE | re.ASCII)
 
 
-def _tags(value: str) -> set[str]:
-    return {tag.strip().removeprefix("W/").strip('"') for tag in value.split(",")}
+def _tags(value: str, *, weak: bool = False) -> set[str]:
+    """The entity tags of a condition. If-Match compares strongly: a weak one matches nothing."""
+    tags = [tag.strip() for tag in value.split(",")]
+    return {tag.removeprefix("W/").strip('"') for tag in tags if weak or not tag.startswith("W/")}
 
 
 def check_read(headers: dict[str, str], record: Record, prefix: str = "") -> None:
@@ -31,7 +34,7 @@ def check_read(headers: dict[str, str], record: Record, prefix: str = "") -> Non
         if since is not None and int(record.modified) > since:
             raise S3Error("PreconditionFailed", extra={"Condition": "If-Unmodified-Since"})
     if none_match is not None:
-        tags = _tags(none_match)
+        tags = _tags(none_match, weak=True)
         if record.etag in tags or "*" in tags:
             raise _not_modified(record, prefix, "If-None-Match")
     elif modified is not None:

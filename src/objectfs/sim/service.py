@@ -315,8 +315,7 @@ class Service:
         loss = self.network.loss()
         if exchange.fault is None and loss is not None:
             effect, share, seconds = loss
-            bodiless = exchange.head.method == "HEAD" or response.status in (204, 304)
-            at = 0 if bodiless else int(share * response.content_length())
+            at = int(share * response.content_length()) if response.status not in (204, 304) else 0
             exchange.fault = Fault(reset=True, at=at) if effect == "reset" else Fault(delay=seconds, at=at)
             exchange.lost = True
 
