@@ -66,7 +66,8 @@ def test_the_tables_of_operations_name_each_that_there_is_once() -> None:
 
 def test_operations_have_the_names_that_boto3_knows() -> None:
     session = pytest.importorskip("botocore.session")
-    assert HANDLERS.keys() <= set(session.get_session().get_service_model("s3").operation_names)
+    # PostObject is for browsers: boto3 only signs its forms.
+    assert HANDLERS.keys() - {"PostObject"} <= set(session.get_session().get_service_model("s3").operation_names)
 
 
 def test_the_table_of_bounds() -> None:

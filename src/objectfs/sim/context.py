@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from objectfs.sim.bucket import Bucket
     from objectfs.sim.records import Watch
     from objectfs.sim.store import Store
+    from objectfs.sim.verifier import Verifier
 
 READ_SIZE = 4 * 1024 * 1024
 MAX_HASHED = 256 * 1024 * 1024
@@ -49,6 +50,7 @@ class Context:
     unverified: str | None = None
     base_url: str = ""
     watch: Watch | None = None
+    verifier: Verifier | None = None
 
     @property
     def bucket(self) -> Bucket:

@@ -226,5 +226,5 @@ def _bucket_operation(method: str, query: dict[str, str]) -> str:
     if method == "POST":
         if "delete" in query:
             return "DeleteObjects"
-        raise S3Error("NotImplemented", "POST form uploads are not implemented")
+        return "PostObject"
     raise S3Error("MethodNotAllowed", extra={"Method": method, "ResourceType": "BUCKET"})

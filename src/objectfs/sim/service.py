@@ -332,6 +332,7 @@ class Service:
             self.verifier.region,
             base_url=f"{self.scheme}://{target.host}",
             watch=exchange.watch,
+            verifier=self.verifier,
         )
         sink = exchange.receiver.destination.sink
         try:

@@ -123,10 +123,42 @@ class Verifier:
             return auth
         if "Signature" in query and "AWSAccessKeyId" in query:
             raise _version_2()
-        if self.anonymous:
+        # A form for an upload brings its authority in its body: see ``authenticate_form``.
+        form = head.method == "POST" and head.headers.get("content-type", "").lower().startswith("multipart/form-data")
+        if self.anonymous or (form and "delete" not in query):
             check_payload(payload or UNSIGNED)
             return Auth(None, payload)
         raise S3Error("AccessDenied")
+
+    def authenticate_form(self, fields: dict[str, str], policy: str) -> None:
+        """The signature of a form's policy, its fields by their names in lower case; or S3Error."""
+        if "awsaccesskeyid" in fields:
+            raise _version_2()
+        for name in ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"):
+            if not fields.get(name):
+                raise S3Error(
+                    "InvalidArgument",
+                    f"Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of "
+                    "the fields.",
+                    extra={"ArgumentName": name, "ArgumentValue": ""},
+                )
+        if fields["x-amz-algorithm"] != ALGORITHM:
+            raise S3Error("InvalidArgument", f'x-amz-algorithm only supports "{ALGORITHM}"')
+        claim = self._claim(fields["x-amz-credential"], [], fields["x-amz-signature"], _QUERY_ERROR)
+        claim.token = fields.get("x-amz-security-token")
+        self._check_key(claim, _QUERY_ERROR)
+        temporary = self.temporary.get(claim.access_key)
+        secret = self.secret_key if temporary is None else temporary.secret_key
+        expected = sign(signing_key(secret, claim.date, claim.region, claim.service), policy)
+        if not hmac.compare_digest(expected.encode(), claim.signature.encode("utf-8", "replace")):
+            raise S3Error(
+                "SignatureDoesNotMatch",
+                extra={
+                    "AWSAccessKeyId": claim.access_key,
+                    "StringToSign": policy,
+                    "SignatureProvided": claim.signature,
+                },
+            )
 
     def _of_header(self, head: Head, authorization: str, payload: str) -> Claim:
         mechanism, _, rest = authorization.partition(" ")
