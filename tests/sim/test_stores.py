@@ -222,3 +222,18 @@ def test_parts_of_files_and_formulas_make_one_object(tmp_path: Path) -> None:
         s3 = connect(server)
         check(s3)
         s3.close()
+
+
+def test_a_completed_upload_does_not_hold_on_to_its_object(tmp_path: Path) -> None:
+    """What is kept to answer a repeated CompleteMultipartUpload is not the content."""
+    with S3Server(tmp_path) as server:
+        s3 = connect(server)
+        call = {"Bucket": "bucket", "Key": "k"}
+        call["UploadId"] = s3.create_multipart_upload(**call)["UploadId"]
+        etag = s3.upload_part(**call, PartNumber=1, Body=b"x")["ETag"]
+        parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+        done = s3.complete_multipart_upload(**call, MultipartUpload=parts)
+        s3.delete_object(Bucket="bucket", Key="k")
+        assert list((tmp_path / "bucket" / "data").iterdir()) == []
+        assert s3.complete_multipart_upload(**call, MultipartUpload=parts)["ETag"] == done["ETag"]
+        s3.close()

@@ -345,3 +345,14 @@ def test_buckets_without_a_lock(s3: Any) -> None:
     )
     s3.put_bucket_versioning(**B, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object_lock_configuration(**B, ObjectLockConfiguration=configuration)
+
+
+def test_expected_owners_and_appends(s3: Any) -> None:
+    s3.put_object(**K, Body=b"x", ExpectedBucketOwner="123456789012")
+    assert fails(s3.put_object, **K, Body=b"y", ExpectedBucketOwner="0" * 12) == (403, "AccessDenied")
+    assert fails(s3.list_objects_v2, **B, ExpectedBucketOwner="0" * 12) == (403, "AccessDenied")
+    copy = {"Bucket": "bucket", "Key": "to", "CopySource": "bucket/k"}
+    assert fails(s3.copy_object, **copy, ExpectedSourceBucketOwner="0" * 12) == (403, "AccessDenied")
+    # An append that is not one must not replace the object.
+    assert fails(s3.put_object, **K, Body=b"y", WriteOffsetBytes=1) == (501, "NotImplemented")
+    assert read(s3) == b"x"

@@ -65,6 +65,12 @@ class Context:
         """The request is not signed."""
         return "authorization" not in self.head.headers and "X-Amz-Signature" not in self.query
 
+    def check_owner(self) -> None:
+        """Raise AccessDenied when the client expects a bucket to be somebody else's."""
+        for name in ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"):
+            if self.head.headers.get(name, ACCOUNT_ID) != ACCOUNT_ID:
+                raise S3Error("AccessDenied")
+
     def header(self, name: str, default: str = "") -> str:
         return self.head.headers.get(name, default)
 

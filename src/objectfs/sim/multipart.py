@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from dataclasses import replace
 from urllib.parse import quote
 
 from objectfs.sim.acl import header_acl
-from objectfs.sim.blobs import Blob
+from objectfs.sim.blobs import Blob, MemoryBlob
 from objectfs.sim.bucket import Bucket
 from objectfs.sim.checksums import ALGORITHMS, CRCS, HEADERS, combine_crc, composite, decode, encode
 from objectfs.sim.conditions import check_write, parse_range
@@ -325,8 +326,9 @@ def complete(context: Context) -> Response:
     )
     context.store.put(bucket, record)
     del bucket.uploads[upload.upload_id]
+    # Without the content, which may be deleted long before this is forgotten.
     bucket.completed[upload.upload_id] = Completed(
-        context.key, tuple((part.number, part.etag) for part in parts), record
+        context.key, tuple((part.number, part.etag) for part in parts), replace(record, blob=MemoryBlob([]))
     )
     while len(bucket.completed) > MAX_COMPLETED:
         del bucket.completed[next(iter(bucket.completed))]

@@ -28,6 +28,8 @@ MAX_DELETE = 1000
 def put_object(context: Context) -> Response:
     bucket = context.bucket
     assert context.blob is not None
+    if "x-amz-write-offset-bytes" in context.head.headers:
+        raise S3Error("NotImplemented", extra={"Header": "x-amz-write-offset-bytes"})
     check_write(context.head.headers, bucket, context.key, context.watch)
     headers = write_headers(context, bucket)
     record = Record(

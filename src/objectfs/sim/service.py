@@ -347,6 +347,7 @@ class Service:
                     context.etag = etag_of(context.blob, self.md5_limit)
             elif isinstance(sink, DocumentSink):
                 context.document = sink.getvalue()
+            context.check_owner()
             response = HANDLERS[record.operation](context)
         except S3Error:
             if context.blob is not None:
