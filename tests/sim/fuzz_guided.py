@@ -34,7 +34,7 @@ def main() -> None:
         elif kind == 5:
             fuzzing.check_xml(rest)
         elif kind == 6:
-            fuzzing.check_signature(fuzzer.signed[detail % len(fuzzer.signed)], rest)
+            fuzzing.check_signature(fuzzer.signed, rest)
         else:
             fuzzing.check_directory(fuzzer.directory, rest, fuzzer.root)
         if fuzzing.ERRORS.found:

@@ -248,8 +248,8 @@ def meaning(head: Head, names: list[str]) -> object:
     return head.method, unquote_to_bytes(path), [p for p in pairs if p[0] != "X-Amz-Signature"], fields
 
 
-def check_signature(seed: bytes, data: bytes) -> None:
-    """No other request than the seed has the seed's signature."""
+def check_signature(seeds: list[bytes], data: bytes) -> None:
+    """No other request than a seed has a seed's signature."""
     verifier = Verifier(*EXAMPLE_KEYS, "us-east-1", check_region=True, clock=lambda: NOW)
     try:
         head = parse_head(data)
@@ -259,11 +259,10 @@ def check_signature(seed: bytes, data: bytes) -> None:
     except (S3Error, ProtocolError):
         return
     assert auth.verified
-    original = parse_head(seed)
     signed = re.search(r"SignedHeaders=([^,&]+)", head.headers.get("authorization", "") + head.target)
     assert signed
     names = signed[1].replace("%3B", ";").split(";")
-    assert meaning(head, names) == meaning(original, names), "a forged request was let in"
+    assert meaning(head, names) in [meaning(parse_head(seed), names) for seed in seeds], "a forged request was let in"
 
 
 def signed_seeds() -> list[bytes]:
@@ -325,10 +324,9 @@ class Fuzzer:
             data = mutate(rng, rng.choice(self.documents), self.documents)
             check = lambda: check_xml(data)  # noqa: E731
         else:
-            seed = rng.choice(self.signed)
             # One change that the signature does not notice is enough, and many are sure to be noticed.
-            data = mutate(rng, seed, [*self.signed, *self.requests], most=2)
-            check = lambda: check_signature(seed, data)  # noqa: E731
+            data = mutate(rng, rng.choice(self.signed), [*self.signed, *self.requests], most=2)
+            check = lambda: check_signature(self.signed, data)  # noqa: E731
         return None if self.holds(check) else data
 
     def holds(self, check: Callable[[], None]) -> bool:
