@@ -279,6 +279,20 @@ def test_object_replaced_between_parts(tmp_path: Path, store: str) -> None:
         s3.close()
 
 
+def test_a_version_is_replaced_by_another() -> None:
+    """As by a client that puts: what was asked for by its version is still there."""
+    with S3Server() as server:
+        s3 = connect(server)
+        s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+        first = s3.put_object(Bucket="bucket", Key="k", Body=b"first")["VersionId"]
+        server.faults.add(Fault("GetObject", replace="second"))
+        got = s3.get_object(Bucket="bucket", Key="k")
+        assert got["Body"].read() == b"second"
+        assert got["VersionId"] != first
+        assert s3.get_object(Bucket="bucket", Key="k", VersionId=first)["Body"].read() == b"first"
+        s3.close()
+
+
 def test_a_synthetic_object_is_replaced_by_another(memory: S3Server, wire: Opener) -> None:
     memory.store.add_synthetic("bucket", "k", 1 << 40)
     memory.faults.add(Fault(replace=True, nth=2))
@@ -434,6 +448,13 @@ def test_plans_of_another_shape(plan: dict[str, Any], words: str) -> None:
     with pytest.raises(FaultError) as caught:
         parse_plan(plan)
     assert words in str(caught.value)
+
+
+def test_a_fault_shows_what_was_said() -> None:
+    fault = Fault("GetObject", key_glob="a*", nth=[1, 2], code="SlowDown")
+    assert repr(fault) == (
+        "Fault(operation='GetObject', times=None, status=503, code='SlowDown', key_glob='a*', nth=[1, 2])"
+    )
 
 
 def test_what_is_no_toml(tmp_path: Path) -> None:

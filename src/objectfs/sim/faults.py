@@ -18,12 +18,13 @@ from objectfs.sim.errors import CODES
 from objectfs.sim.record import Request
 from objectfs.sim.rules import API_ONLY, RULES, check_together, check_value
 
-MAX_INJECTED = 100_000
+# Each holds on to its request.
+MAX_INJECTED = 10_000
 _DEFAULT = -1
 _CODES_OF_STATUS = {429: "TooManyRequests", 503: "ServiceUnavailable"}
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Fault:
     """A failure: which requests it hits, and what it does to them. docs/server.md describes each field.
 
@@ -78,8 +79,8 @@ class Fault:
     length: int | None = None
     """Bytes of the answer that ``close_at`` cut last, head included, if it had come whole; None for a stream."""
 
-    random: random.Random | None = field(default=None, init=False, repr=False)
-    _pattern: re.Pattern[str] | None = field(default=None, init=False, repr=False)
+    random: random.Random | None = field(default=None, init=False)
+    _pattern: re.Pattern[str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         given = {name: value for name in (*RULES, *API_ONLY) if (value := getattr(self, name)) != _DEFAULTS[name]}
@@ -98,6 +99,10 @@ class Fault:
             self.body = self.body.encode()
         if self.key_glob is not None:
             self._pattern = re.compile(fnmatch.translate(self.key_glob))
+
+    def __repr__(self) -> str:
+        said = (f"{name}={value!r}" for name in _DEFAULTS if (value := getattr(self, name)) != _DEFAULTS[name])
+        return f"Fault({', '.join(said)})"
 
     @property
     def resets_unanswered(self) -> bool:
@@ -136,6 +141,7 @@ class Fault:
 _DEFAULTS: dict[str, Any] = {
     item.name: item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
     for item in dataclasses.fields(Fault)
+    if item.init
 }
 
 
@@ -207,7 +213,7 @@ class Faults:
 
     @property
     def injected(self) -> list[Injection]:
-        """What was injected so far, oldest first; the newest 100,000 are kept."""
+        """What was injected so far, oldest first; the newest 10,000 are kept."""
         with self._lock:
             return list(self._injected)
 

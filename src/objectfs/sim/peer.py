@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from objectfs.sim.connection import Close, Connection
-from objectfs.sim.http import FileSlice
+from objectfs.sim.http import FileSlice, chunk_length
 from objectfs.sim.limits import Limits, Phase, Watch
 from objectfs.sim.pacing import Flow, Network, Pace
 
@@ -206,26 +206,39 @@ class Peer:
             self._send_file(out, first)
             first = out[0]
         if isinstance(first, FileSlice):
-            count = min(allowed, first.length)
-            sent = os.sendfile(self.sock.fileno(), first.file.fd, first.offset, count)
+            offered = min(allowed, first.length)
+            sent = os.sendfile(self.sock.fileno(), first.file.fd, first.offset, offered)
             if not sent:
                 raise OSError("file shorter than recorded")
-            rest: memoryview | FileSlice = FileSlice(first.file, first.offset + sent, first.length - sent)
-            length = first.length
-        else:
+        elif self.secure:
             # TLS that could not write insists on being offered the same again.
-            count = pace.offered or min(allowed, len(first))
-            pace.offered = count if self.secure else 0
-            sent = self.sock.send(memoryview(first)[:count])
+            offered = pace.offered = pace.offered or min(allowed, len(first))
+            sent = self.sock.send(memoryview(first)[:offered])
             pace.offered = 0
-            rest, length = memoryview(first)[sent:], len(first)
+        else:
+            pieces = []
+            offered = 0
+            for chunk in itertools.islice(out, 8):
+                if isinstance(chunk, FileSlice) or offered == allowed:
+                    break
+                pieces.append(memoryview(chunk)[: allowed - offered])
+                offered += len(pieces[-1])
+            sent = self.sock.sendmsg(pieces)
         self.moved += sent
         pace.sending.moved(sent)
-        if sent == length:
+        left = sent
+        while left:
+            first = out[0]
+            length = chunk_length(first)
+            if left < length:
+                if isinstance(first, FileSlice):
+                    out[0] = FileSlice(first.file, first.offset + left, length - left)
+                else:
+                    out[0] = memoryview(first)[left:]
+                break
+            left -= length
             out.popleft()
-        else:
-            out[0] = rest
-        return sent == count or self.secure
+        return sent == offered or self.secure
 
     def set_pace(self, network: Network | None) -> None:
         """Take on the pace of another network, in the middle of whatever goes on."""

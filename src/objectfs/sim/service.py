@@ -315,7 +315,8 @@ class Service:
         loss = self.network.loss()
         if exchange.fault is None and loss is not None:
             effect, share, seconds = loss
-            at = int(share * response.content_length()) if response.status not in (204, 304) else 0
+            bodiless = exchange.head.method == "HEAD" or response.status in (204, 304)
+            at = 0 if bodiless else int(share * response.content_length())
             exchange.fault = Fault(reset=True, at=at) if effect == "reset" else Fault(delay=seconds, at=at)
             exchange.lost = True
 
