@@ -84,11 +84,31 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
     cdef op_t* op = <op_t*>user_data
     cdef int status = 0
     cdef int code = aws_s3_request_metrics_get_error_code(metrics)
+    if op.kind == KIND_PUT_FILE and op.shielded:
+        _lower_shield(op, meta, metrics)
     if code == AWS_ERROR_SUCCESS or code == AWS_ERROR_S3_CANCELED:
         return
     op.failed_code = code
     aws_s3_request_metrics_get_response_status_code(metrics, &status)
     op.failed_midway = status >= 200
+
+
+cdef void _lower_shield(op_t* op, aws_s3_meta_request* meta, aws_s3_request_metrics* metrics) noexcept nogil:
+    """A cancel has waited for the answer to CreateMultipartUpload: with the upload's id, the C library can abort it."""
+    cdef engine_t* engine = op.group.engine
+    cdef aws_s3_request_type kind
+    cdef bint cancel
+    aws_s3_request_metrics_get_request_type(metrics, &kind)
+    if kind != AWS_S3_REQUEST_TYPE_CREATE_MULTIPART_UPLOAD:
+        return
+    aws_mutex_lock(&engine.lock)
+    cancel = op.group.cancelled
+    # one that has failed and is tried again stays shielded
+    if cancel or aws_s3_request_metrics_get_error_code(metrics) == AWS_ERROR_SUCCESS:
+        op.shielded = False
+    aws_mutex_unlock(&engine.lock)
+    if cancel:
+        aws_s3_meta_request_cancel(meta)  # its lock is not held while events are delivered
 
 
 cdef int _on_upload_review(

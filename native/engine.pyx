@@ -175,12 +175,14 @@ cdef class Engine:
         aws_credentials_release(old)
         return 0
 
-    def start(self, list requests not None, *, size_t window=1, bint stop_on_error=False):
+    def start(self, list requests not None, *, size_t window=1, bint stop_on_error=False, list into=None):
         """Start requests; an Op stands for them all.
 
         Args:
             window: at most so many of them are with the CRT at a time.
             stop_on_error: the first failure cancels the others.
+            into: the Op is appended to it before anything is sent. Whoever looks there after Ctrl-C finds it, also
+                where the call was left before it could return.
         """
         cdef Op op
         cdef group_t* group = NULL
@@ -216,6 +218,8 @@ cdef class Engine:
             op._group = group
             self._inflight.add(op)
             _live.add(op)
+            if into is not None:
+                into.append(op)
             _pin(group)
         with nogil:
             _feed(group)
@@ -318,7 +322,7 @@ cdef class Engine:
         cdef engine_t* e = self._e
         cdef bint gone = False
         for item in list(self._inflight):
-            (<Op>item)._cancel()
+            (<Op>item)._cancel(True)
         for item in list(self._inflight):
             op = item
             while not op._wait(_SIGNAL_INTERVAL) and _monotonic() < deadline:

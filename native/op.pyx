@@ -119,14 +119,14 @@ cdef class Op:
             _unpin(group)
         return done
 
-    cdef int _cancel(self) except -1:
+    cdef int _cancel(self, bint force) except -1:
         cdef group_t* group
         if self._engine._pid != objectfs_getpid():
             return 0
         group = self._pinned()
         if group != NULL:
             with nogil:
-                _cancel_group(group)
+                _cancel_group(group, force)
                 _unpin(group)
         return 0
 
@@ -162,10 +162,13 @@ cdef class Op:
         """Submit what the window allows now; True when all have ended. For event loops, after a notification."""
         return self._wait(0) and self._try_reap()
 
-    def cancel(self):
-        """Ask all to stop. Each of them still ends, soon; if nobody asks for the result, the engine lets go of it."""
+    def cancel(self, bint force=False):
+        """Ask all to stop. Each of them still ends, soon; if nobody asks for the result, the engine lets go of it.
+
+        What is shielded goes on, unless ``force``.
+        """
         self._cancelled = True
-        self._cancel()
+        self._cancel(force)
 
     def future(self, loop):
         """A future of that loop, resolved with None when all have ended."""

@@ -71,6 +71,8 @@ cdef class Request:
         checksum: the algorithm for the upload, sent as a header, or None.
         validate: validate the answer's checksum; ``"full"`` asks for the object's checksum first (HEAD).
         part_size, max_connections: for parallel transfers; 0 for the engine's.
+        shielded: a cancel does not cut it short (of a file that is sent: not before CreateMultipartUpload is answered,
+            because nobody could abort an upload whose id is unknown); ``Op.cancel(force=True)`` does.
     """
 
     cdef bytes _operation
@@ -87,6 +89,7 @@ cdef class Request:
     cdef Py_buffer _recv
     cdef bint _has_recv
     cdef bint _started
+    cdef bint _shielded
     cdef int _checksum
     cdef int _validate
     cdef int64_t _send_size
@@ -98,7 +101,7 @@ cdef class Request:
         self, bytes operation not None, bytes method not None, bytes path not None, Endpoint endpoint not None,
         Headers headers not None, Headers more=None, *, body=None, recv=None, bytes recv_path=None,
         uint64_t recv_position=0, bytes send_path=None, send_stat=None, checksum=None, validate=None,
-        uint64_t part_size=0, uint32_t max_connections=0,
+        uint64_t part_size=0, uint32_t max_connections=0, bint shielded=False,
     ):
         if self._method is not None:
             raise RuntimeError("a Request is made once")
@@ -117,6 +120,7 @@ cdef class Request:
         self._validate = 0 if validate is None else 2 if validate == "full" else 1
         self._part_size = part_size
         self._max_connections = max_connections
+        self._shielded = shielded
         if body is not None:
             PyObject_GetBuffer(body, &self._body, PyBUF_SIMPLE)
             self._has_body = True
@@ -178,6 +182,7 @@ cdef class Request:
             op.validate_mode = AWS_SCVM_FULL_OBJECT if self._validate == 2 else AWS_SCVM_REQUEST_ONLY
         op.part_size = self._part_size
         op.max_connections = self._max_connections
+        op.shielded = self._shielded
 
 
 def object_path(str base not None, str key not None, str query=""):

@@ -28,6 +28,7 @@ cdef struct op_t:
     group_t* group
     aws_s3_meta_request* meta          # rule 5
     bint finished                      # finish callback has run
+    bint shielded                      # a cancel does not cut it short; under the engine's lock
     # --- the request (read by the submitting thread)
     int kind
     const char* operation

@@ -97,7 +97,7 @@ cdef void _submit_one(op_t* op) noexcept nogil:
     # finish may have come already, and a cancel may have passed between submission and here
     aws_mutex_lock(&engine.lock)
     if not op.finished:
-        cancel = op.group.cancelled
+        cancel = op.group.cancelled and not op.shielded
         op.meta = meta
         if cancel:
             aws_s3_meta_request_acquire(meta)
@@ -179,8 +179,9 @@ cdef void _feed(group_t* group) noexcept nogil:
             _submit_one(&group.ops[i])
 
 
-cdef void _cancel_group(group_t* group) noexcept nogil:
-    """Ask the CRT to stop every op of the group. Each of them still gets finish and shutdown. Pinned."""
+cdef void _cancel_group(group_t* group, bint force) noexcept nogil:
+    """Ask the CRT to stop every op of the group, but not what is shielded unless ``force``. Each of them still gets
+    finish and shutdown. Pinned."""
     cdef engine_t* engine = group.engine
     cdef aws_s3_meta_request* meta
     cdef size_t i
@@ -191,7 +192,9 @@ cdef void _cancel_group(group_t* group) noexcept nogil:
     aws_mutex_unlock(&engine.lock)
     for i in range(group.n):
         aws_mutex_lock(&engine.lock)
-        meta = group.ops[i].meta
+        if force:
+            group.ops[i].shielded = False
+        meta = NULL if group.ops[i].shielded else group.ops[i].meta
         if meta != NULL:
             aws_s3_meta_request_acquire(meta)
         aws_mutex_unlock(&engine.lock)
@@ -223,4 +226,4 @@ cdef bint _wait_group(group_t* group, int64_t nanoseconds) noexcept nogil:
         if done:
             return True
         if stop:  # the first failure stops the batch
-            _cancel_group(group)
+            _cancel_group(group, False)

@@ -78,7 +78,10 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         aws_s3_checksum_validation_mode response_checksum_validation_mode
     ctypedef struct aws_s3_request_metrics "struct aws_s3_request_metrics":
         pass
+    enum aws_s3_request_type:
+        AWS_S3_REQUEST_TYPE_CREATE_MULTIPART_UPLOAD
     int aws_s3_request_metrics_get_error_code(const aws_s3_request_metrics*)
+    void aws_s3_request_metrics_get_request_type(const aws_s3_request_metrics*, aws_s3_request_type*)
     int aws_s3_request_metrics_get_response_status_code(const aws_s3_request_metrics*, int*)
     ctypedef struct aws_s3_upload_review "struct aws_s3_upload_review":
         size_t part_count

@@ -290,7 +290,9 @@ def test_interrupt(sim: S3Server, connect: Make, backend: str, verb: str) -> Non
         sim.endpoint_url,
         backend,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    # CreateMultipartUpload was sent, and what became of it nobody knows
+    assert [line[:14] for line in done.stderr.splitlines()] == ["s3://bucket/k2"] * verb.startswith("put")
     # 200 ms, and what a shared test machine adds
     assert float(done.stdout) < 0.2 + 0.3
 

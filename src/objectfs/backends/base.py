@@ -31,8 +31,11 @@ Errors
     (412, 304), ``InvalidRangeError`` (416), ``ThrottledError`` and ``ServerError`` after the last attempt,
     ``ConnectionFailedError``/``NameResolutionError``/``TLSError``, ``TimeoutError``, ``TruncatedError``,
     ``ChecksumError``, ``LocalFileError``, ``BufferTooSmallError``, ``ObjectChangedError``.
-    A failed download leaves no file under its name; a failed upload leaves no object and no pending multipart upload
-    (as far as the server can be reached).
+    A failed download leaves no file under its name; a failed upload leaves no object and no pending multipart upload,
+    and neither does one that was ended by Ctrl-C, a timeout, a cancelled task, a close or the interpreter's exit: see
+    ``objectfs.backends.leftovers``. It cannot be helped where the server takes longer than is waited for, or cannot
+    be reached any more: then a WARNING names bucket and key. Nor where an answer to CreateMultipartUpload was lost and
+    the request was sent again. A lifecycle rule AbortIncompleteMultipartUpload on the bucket removes what stayed.
 
 Ranges
     ``start`` and ``end`` are half-open, in bytes. ``start`` < 0 with ``end`` None is the last ``-start`` bytes. An
@@ -75,8 +78,11 @@ class Op(Protocol[T_co]):
     def result(self) -> T_co:
         """The result of a done operation, or its exception raised. RuntimeError if it is not done."""
 
-    def cancel(self) -> None:
-        """Ask to stop. Returns at once; the operation is then soon done, with CancelledError unless it had ended."""
+    def cancel(self, force: bool = False) -> None:
+        """Ask to stop. Returns at once; the operation is then soon done, with CancelledError unless it had ended.
+
+        Requests that must have their answer (CreateMultipartUpload, AbortMultipartUpload) go on, unless ``force``.
+        """
 
     def future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """A future of that loop, resolved with None when the operation is done (whatever its outcome)."""

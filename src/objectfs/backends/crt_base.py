@@ -16,6 +16,7 @@ from objectfs.backends.base import Steps
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_renew import Renewal
 from objectfs.backends.crt_watch import Watchers
+from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.presign import Presigner
 from objectfs.backends.session import Endpoint, Session
 from objectfs.config import Config
@@ -72,6 +73,7 @@ class CrtBase:
         self.validate: str | None = None if config.checksum == "off" else "request"
         self.validate_whole: str | None = None if config.checksum == "off" else "full"
         self.checksums = ChecksumPolicy(config.checksum)
+        self.leftovers = Leftovers()
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._engines: dict[tuple[str, int, str], Any] = {}
@@ -179,7 +181,7 @@ class CrtBase:
         if not getattr(self, "_closed", True):
             self.close()
 
-    def close(self) -> None:
+    def close(self, patience: float = CLOSE_PATIENCE) -> None:
         if self._closed:
             return
         self._closed = True
@@ -187,6 +189,12 @@ class CrtBase:
             return
         if self._renewal is not None:
             self._renewal.close()
+        try:
+            self.leftovers.close(patience)
+        finally:
+            self._close_engines()
+
+    def _close_engines(self) -> None:
         with self._lock:
             engines = list(self._engines.values())
             self._engines.clear()
@@ -206,7 +214,7 @@ def _close_all() -> None:
     """While Python still works: its end must not meet the C library's threads."""
     ending.begin()
     for backend in list(_open_backends):
-        backend.close()
+        backend.close(EXIT_PATIENCE)
 
 
 class Target:

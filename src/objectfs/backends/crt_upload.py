@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,13 +10,14 @@ from xml.sax.saxutils import escape, unescape
 
 from objectfs import _native, errors
 from objectfs.backends.answers import put_result
-from objectfs.backends.base import PutOptions, Steps
+from objectfs.backends.base import Op, PutOptions, Steps
 from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.leftovers import Pending
 from objectfs.types import PutResult
 
-__all__ = ["XMLNS", "Upload", "cause_first", "object_headers", "write_conditions", "xml_text"]
+__all__ = ["XMLNS", "FileUpload", "Upload", "cause_first", "object_headers", "write_conditions", "xml_text"]
 
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 _ETAG = re.compile(rb"<ETag>([^<]*)</ETag>")  # Ceph answers with an empty one
@@ -47,24 +47,30 @@ def write_conditions(options: PutOptions) -> dict[str, str]:
     return headers
 
 
-class Upload:
+class Upload(Pending):
     """One multipart upload: create, parts, complete or abort."""
 
     def __init__(self, backend: CrtBase, bucket: str, key: str, options: PutOptions, algorithm: str | None) -> None:
-        self.backend, self.bucket, self.key, self.options, self.algorithm = (
-            backend,
-            bucket,
-            key,
-            options,
-            algorithm,
-        )
+        self.backend, self.options, self.algorithm = backend, options, algorithm
+        self.target = backend.target(bucket)
         self.id = ""
         self.etags: list[str] = []
         self.checksums: list[str | None] = []
         """Of each part, as the server confirmed it: a composite checksum is completed by naming them."""
+        super().__init__(backend.leftovers, bucket, key)
 
-    def _start(self, operation: str, method: str, query: str, headers: Mapping[str, str], body: bytes | None) -> Any:
-        target = self.backend.target(self.bucket)
+    def _start(
+        self,
+        operation: str,
+        method: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        into: list[Op[Any]],
+        *,
+        shielded: bool = False,
+    ) -> Any:
+        target = self.target
         length = {"Content-Length": str(len(body or b""))} if method != "DELETE" else {}
         request = _native.Request(
             operation.encode(),
@@ -73,8 +79,9 @@ class Upload:
             target.native,
             target.headers(headers, length),
             body=body or None,
+            shielded=shielded,
         )
-        return target.engine.start([request])
+        return target.engine.start([request], into=into)
 
     def create(self) -> Steps[None]:
         headers = object_headers(self.options)
@@ -82,17 +89,43 @@ class Upload:
             headers["x-amz-checksum-algorithm"] = self.algorithm
             if self.algorithm.startswith("CRC"):
                 headers["x-amz-checksum-type"] = "FULL_OBJECT"
-        response = yield from one(self._start("CreateMultipartUpload", "POST", "uploads=", headers, None))
+        op = self._start("CreateMultipartUpload", "POST", "uploads=", headers, None, self.creating, shielded=True)
+        yield op
+        self.id = self._created(op)
+
+    def _created(self, creating: Any) -> str:
+        (response,) = creating.result()
         # no look at the document but for what is wanted: a key in it may hold what XML cannot
         if response.error_code or response.status >= 300:
             raise failure(response, "CreateMultipartUpload", self.bucket, self.key)
         found = _UPLOAD_ID.search(bytes(response.body or b""))
         if found is None:
             raise failure(response, "CreateMultipartUpload", self.bucket, self.key)
-        self.id = quote(unescape(found[1].decode()), safe="-_.~")
+        return quote(unescape(found[1].decode()), safe="-_.~")
+
+    def upload_id(self, creating: Op[Any]) -> str | None:
+        try:
+            return self._created(creating)
+        except errors.ObjectFSError as error:
+            if error.status is not None and (error.status >= 300 or error.code):
+                return None
+            raise
+
+    def start_abort(self, upload_id: str, into: list[Op[Any]]) -> None:
+        self._start("AbortMultipartUpload", "DELETE", f"uploadId={upload_id}", {}, None, into, shielded=True)
+
+    def check_abort(self, aborting: Any) -> None:
+        (response,) = aborting.result()
+        if response.error_code or response.status >= 300:
+            raise failure(response, "AbortMultipartUpload", self.bucket, self.key)
+
+    def start_parts(self, requests: list[Any], **how: Any) -> Any:
+        """The parts as one operation, which is cancelled when the upload is given up."""
+        self.backend.target(self.bucket)  # is the client still open, are the credentials still good?
+        return self.target.engine.start(requests, into=self.parts, **how)
 
     def part_request(self, number: int, view: memoryview) -> Any:
-        target = self.backend.target(self.bucket)
+        target = self.target
         return _native.Request(
             b"UploadPart",
             b"PUT",
@@ -123,24 +156,26 @@ class Upload:
         )
         body = f'<CompleteMultipartUpload xmlns="{XMLNS}">{parts}</CompleteMultipartUpload>'.encode()
         headers = {"Content-Type": "application/xml", **write_conditions(self.options)}
-        op = self._start("CompleteMultipartUpload", "POST", f"uploadId={self.id}", headers, body)
+        self.backend.target(self.bucket)
+        op = self._start("CompleteMultipartUpload", "POST", f"uploadId={self.id}", headers, body, self.parts)
         response = yield from one(op)
         if response.error_code or response.status >= 300:
             raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
         found = _ETAG.search(bytes(response.body or b""))
         if found is None:  # status 200 and not the document: the object is not there for sure
             raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
+        self.completed()
         return put_result(response.headers, unescape(found[1].decode(), {"&quot;": '"'}))
 
     def _checksum(self, value: str | None) -> str:
         return f"<Checksum{self.algorithm}>{value}</Checksum{self.algorithm}>" if value else ""
 
-    def abort(self) -> Steps[None]:
-        """Leave no pending parts. Its own failure, or that its time ran out, is not raised: the error that led here
-        says more."""
-        with contextlib.suppress(Exception):
-            if self.id:
-                yield self._start("AbortMultipartUpload", "DELETE", f"uploadId={self.id}", {}, None)
+
+class FileUpload(Pending):
+    """A multipart upload by the C library, which aborts it itself when it is cancelled and knows its id."""
+
+    def __init__(self, backend: CrtBase, bucket: str, key: str) -> None:
+        super().__init__(backend.leftovers, bucket, key)
 
 
 def xml_text(text: str) -> str:

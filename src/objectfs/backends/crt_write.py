@@ -21,7 +21,7 @@ from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
 from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase, all_of, one
 from objectfs.backends.crt_errors import failure
-from objectfs.backends.crt_upload import Upload, cause_first, object_headers, write_conditions
+from objectfs.backends.crt_upload import FileUpload, Upload, cause_first, object_headers, write_conditions
 from objectfs.backends.memory import readable_view
 from objectfs.backends.parts import MAX_PARTS, stream_part_size, whole_part_size
 from objectfs.types import PutResult
@@ -73,20 +73,17 @@ class WriteVerbs(CrtBase):
     ) -> Steps[PutResult]:
         size = whole_part_size(len(view), self.part_size)
         upload = Upload(self, bucket, key, options, algorithm)
-        yield from upload.create()
         try:
+            yield from upload.create()
             requests = [
                 upload.part_request(number, view[offset : offset + size])
                 for number, offset in enumerate(range(0, len(view), size), start=1)
             ]
-            engine = self.target(bucket).engine
-            responses = yield from all_of(engine.start(requests, window=self.large_connections, stop_on_error=True))
-            upload.collect(responses)
+            op = upload.start_parts(requests, window=self.large_connections, stop_on_error=True)
+            upload.collect((yield from all_of(op)))
             return (yield from upload.complete())
-        except GeneratorExit:  # nobody drives these steps any more: a yield would be an error
-            raise
-        except BaseException:
-            yield from upload.abort()
+        except BaseException as error:
+            yield from upload.give_up(error)
             raise
 
     def put_file(self, bucket: str, key: str, path: str, options: PutOptions) -> Steps[PutResult]:
@@ -134,8 +131,15 @@ class WriteVerbs(CrtBase):
             send_stat=stamp,
             checksum=algorithm,
             max_connections=self.large_connections,
+            shielded=True,
         )
-        response = yield from one(target.engine.start([request]))
+        upload = FileUpload(self, bucket, key)
+        try:
+            response = yield from one(target.engine.start([request], into=upload.parts))
+        except BaseException as cause:
+            yield from upload.give_up(cause)
+            raise
+        upload.completed()
         if refused(response):
             error = failure(response, "PutObject", bucket, key)
             if isinstance(error, errors.LocalFileError):
@@ -163,11 +167,10 @@ class WriteVerbs(CrtBase):
         algorithm: str | None,
     ) -> Steps[PutResult]:
         upload = Upload(self, bucket, key, options, algorithm)
-        yield from upload.create()
         running: deque[tuple[Any, memoryview]] = deque()
         number, part, ended = 1, first, False
         try:
-            engine = self.target(bucket).engine
+            yield from upload.create()
             while len(part):
                 if number > MAX_PARTS:
                     raise errors.InvalidRequestError(
@@ -177,7 +180,7 @@ class WriteVerbs(CrtBase):
                         key=key,
                         hint="Set a larger part_size=",
                     )
-                running.append((engine.start([upload.part_request(number, part)]), part))
+                running.append((upload.start_parts([upload.part_request(number, part)]), part))
                 number += 1
                 if ended:
                     break
@@ -188,6 +191,7 @@ class WriteVerbs(CrtBase):
                 if len(running) >= (STREAM_PARTS if self.checksums.settled else 1):
                     op, done = running.popleft()
                     upload.collect((yield op))
+                    upload.parts.remove(op)
                     self.checksums.settled = True
                     if len(done) == size and done.obj is not first.obj:
                         spare = done.obj  # type: ignore[assignment]
@@ -197,14 +201,7 @@ class WriteVerbs(CrtBase):
                 upload.collect((yield op))
             return (yield from upload.complete())
         except BaseException as error:
-            for op, _ in running:
-                op.cancel()
-            if isinstance(error, GeneratorExit):  # nobody drives these steps any more: a yield would be an error
-                raise
-            for op, _ in running:
-                with contextlib.suppress(Exception):  # as in abort()
-                    yield op
-            yield from upload.abort()
+            yield from upload.give_up(error)
             raise
 
     def put_many(

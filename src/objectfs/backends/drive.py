@@ -20,11 +20,13 @@ PROGRESS_INTERVAL = 0.1
 """Seconds between two calls of a progress callback: often enough for a bar, too seldom to cost anything."""
 
 STOP_GRACE = 0.1
-"""Seconds that an interrupted call waits for the engine to let go. Then the operation ends in the background; its
-memory stays pinned until it has. Ctrl-C must be answered within 200 ms."""
+"""Seconds that an interrupted call waits for the engine to let go, and for what it then has to clean up. Then the
+operation ends in the background; its memory stays pinned until it has. Ctrl-C must be answered within 200 ms, and is
+noticed after 50."""
 
-CLEANUP_GRACE = 30.0
-"""Seconds for clean-up requests (AbortMultipartUpload) after an error other than Ctrl-C."""
+CLEANUP_GRACE = 1.0
+"""Seconds that a call whose ``timeout=`` has run out waits for its clean-up (AbortMultipartUpload). Then that ends in
+the background."""
 
 
 def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None = None) -> T:
@@ -36,6 +38,7 @@ def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     moved = 0
+    ending = False  # the deadline is that of the clean-up
     try:
         op = next(steps)
         while True:
@@ -43,12 +46,15 @@ def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None
                 _wait(op, deadline, progress, moved)
                 value = op.result()
             except BaseException as error:
+                until = time.monotonic() + STOP_GRACE
+                if ending and deadline is not None:
+                    until = min(until, deadline)
                 if not op.done():
-                    _stop(op)
-                if not isinstance(error, Exception):  # Ctrl-C: the clean-up gets what is left of the 200 ms
-                    deadline, progress = time.monotonic() + STOP_GRACE, None
-                elif deadline is not None and time.monotonic() >= deadline:
-                    deadline, progress = time.monotonic() + CLEANUP_GRACE, None
+                    _stop(op, until)
+                if not isinstance(error, Exception):  # Ctrl-C: the clean-up gets what is left of the time
+                    deadline, progress, ending = until, None, True
+                elif not ending and deadline is not None and time.monotonic() >= deadline:
+                    deadline, progress, ending = time.monotonic() + CLEANUP_GRACE, None, True
                 op = steps.throw(error)
             else:
                 moved += op.transferred
@@ -78,7 +84,7 @@ def _interrupt(steps: Steps[Any], error: BaseException) -> None:
                 value = op.result()
             except BaseException as more:
                 if not op.done():
-                    _stop(op)
+                    _stop(op, deadline)
                 op = steps.throw(more)
             else:
                 op = steps.send(value)
@@ -99,9 +105,9 @@ def _wait(op: Op[Any], deadline: float | None, progress: Progress | None, moved:
             raise errors.TimeoutError("timeout= ran out before the operation was done")
 
 
-def _stop(op: Op[Any]) -> None:
+def _stop(op: Op[Any], deadline: float) -> None:
     op.cancel()
-    op.wait(STOP_GRACE)
+    op.wait(max(0.0, deadline - time.monotonic()))
 
 
 async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress | None = None) -> T:  # noqa: ASYNC109 - also cleans up
@@ -112,6 +118,7 @@ async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None else loop.time() + timeout
     moved = 0
+    ending = False  # as in run()
     try:
         op = next(steps)
         while True:
@@ -127,8 +134,9 @@ async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress
                     op.cancel()
                     # not awaited by task: a second cancel must not cut the clean-up short
                     await asyncio.wait({op.future(loop)}, timeout=STOP_GRACE)
-                if deadline is not None and loop.time() >= deadline:
-                    deadline, progress = loop.time() + CLEANUP_GRACE, None
+                late = deadline is not None and loop.time() >= deadline
+                if not ending and (late or not isinstance(error, Exception)):
+                    deadline, progress, ending = loop.time() + CLEANUP_GRACE, None, True
                 op = steps.throw(error)
             else:
                 moved += op.transferred

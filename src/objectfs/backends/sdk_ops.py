@@ -283,7 +283,7 @@ class Operation(Generic[T]):
         functions: each is given its Task and returns its result.
         single: the result is that of the only function, not a list.
         keep_going: a failure is put in its place in the results, instead of cancelling the rest.
-        cancellable: False for what cleans up.
+        cancellable: False for what must have its answer: only ``cancel(force=True)`` ends it.
     """
 
     def __init__(
@@ -340,8 +340,8 @@ class Operation(Generic[T]):
         result: T = self._results[0] if self._single else self._results  # type: ignore[assignment]
         return result
 
-    def cancel(self) -> None:
-        if self._cancellable and not self._finished.is_set():
+    def cancel(self, force: bool = False) -> None:
+        if (self._cancellable or force) and not self._finished.is_set():
             self._stop()
 
     def future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

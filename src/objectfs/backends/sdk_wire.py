@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from objectfs import errors
 from objectfs.backends import ending
 from objectfs.backends.botocore_hooks import first_look
+from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.sdk_errors import translate
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
 from objectfs.backends.session import Session
@@ -76,6 +77,7 @@ class Wire:
         self._clients: dict[bool, Any] = {}
         self._operations: weakref.WeakSet[Operation[Any]] = weakref.WeakSet()
         self._workers = Workers(self.connections)
+        self.leftovers = Leftovers()
         self._closed = False
         self.cuttable = True
         self._checksums = config.checksum != "off"
@@ -87,17 +89,29 @@ class Wire:
         _close_at_exit(self)
 
     # -- operations ------------------------------------------------------------------------------------------
-    def start(self, function: Callable[[Task], T], *, cancellable: bool = True) -> Operation[T]:
-        """Run ``function`` as an operation of its own."""
-        return self._start([function], single=True, cancellable=cancellable)
+    def start(
+        self, function: Callable[[Task], T], *, cancellable: bool = True, into: list[Any] | None = None
+    ) -> Operation[T]:
+        """Run ``function`` as an operation of its own.
+
+        Args:
+            cancellable: False for what must have its answer; it may also be started while the client is being closed.
+            into: the operation is appended to it before it runs.
+        """
+        return self._start([function], single=True, cancellable=cancellable, into=into)
 
     def start_many(self, functions: Sequence[Callable[[Task], T]], *, keep_going: bool = False) -> Operation[list[T]]:
         """Run all ``functions`` as one operation, as many at a time as there are connections."""
         return self._start(functions, keep_going=keep_going)
 
-    def _start(self, functions: Sequence[Callable[[Task], Any]], **how: Any) -> Operation[Any]:
-        self.check_usable()
+    def _start(
+        self, functions: Sequence[Callable[[Task], Any]], into: list[Any] | None = None, **how: Any
+    ) -> Operation[Any]:
+        if how.get("cancellable", True) or self._pid != os.getpid():
+            self.check_usable()
         operation: Operation[Any] = Operation(functions, **how)
+        if into is not None:
+            into.append(operation)
         with self._lock:  # before it runs, or a close() would not see it
             self._operations.add(operation)
         operation.start(self._workers)
@@ -109,8 +123,19 @@ class Wire:
         if self._closed:
             raise errors.ClosedError("the client is closed")
 
-    def close(self, grace: float = CLOSE_GRACE) -> None:
+    def close(self, grace: float = CLOSE_GRACE, patience: float = CLOSE_PATIENCE) -> None:
+        if self._closed:
+            return
         self._closed = True
+        try:
+            if self._pid == os.getpid():
+                for operation in tuple(self._operations):  # those of uploads wait for a free thread
+                    operation.cancel()
+                self.leftovers.close(patience)
+        finally:
+            self._shut_down(grace)
+
+    def _shut_down(self, grace: float) -> None:
         if self._finalizer.detach() is not None:
             _shut_down(self._pid, self._workers, self._operations, self._clients, grace)
 
@@ -311,7 +336,7 @@ def _close_at_exit(wire: Wire) -> None:
 def _at_exit() -> None:
     ending.begin()
     for wire in tuple(_open):
-        wire.close(EXIT_GRACE)
+        wire.close(EXIT_GRACE, EXIT_PATIENCE)
 
 
 def _shut_down(

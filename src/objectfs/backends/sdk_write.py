@@ -7,22 +7,22 @@ each part of memory (docs/design/0004-sdk-backend.md). Its numbers (8 MiB parts,
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import errno
 import itertools
 import os
 import stat
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from objectfs import errors
 from objectfs.backends import answers
-from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
+from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps
+from objectfs.backends.leftovers import Pending
 from objectfs.backends.memory import readable_view
 from objectfs.backends.parts import MAX_PARTS, stream_part_size, whole_part_size
 from objectfs.backends.sdk_body import FileBody, MemoryBody, SharedFile
-from objectfs.backends.sdk_ops import Operation, Task
+from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.types import PutResult
 
@@ -151,51 +151,36 @@ class Writer:
         """Create, send the parts with at most ``window`` in flight, complete; abort if anything goes
         wrong."""
         create = {**self._params(bucket, key, options), **self._algorithm()}
-        created = yield self._wire.start(
-            lambda task: self._wire.call(task, "create_multipart_upload", create, headers=options.headers)
-        )
-        upload = {"Bucket": bucket, "Key": key, "UploadId": created["UploadId"]}
-        flying: collections.deque[Operation[dict[str, Any]]] = collections.deque()
+        pending = _Upload(self._wire, bucket, key)
+        flying = pending.parts
         try:
+            created = yield self._wire.start(
+                lambda task: self._wire.call(task, "create_multipart_upload", create, headers=options.headers),
+                cancellable=False,
+                into=pending.creating,
+            )
+            upload = {"Bucket": bucket, "Key": key, "UploadId": created["UploadId"]}
             done: list[dict[str, Any]] = []
             for number, body in enumerate(parts, start=1):
                 if number > MAX_PARTS:
                     raise errors.InvalidRequestError(f"the content needs more than S3's {MAX_PARTS} parts")
-                flying.append(self._wire.start(self._upload_part(upload, number, body)))
+                self._wire.start(self._upload_part(upload, number, body), into=flying)
                 if window is not None and len(flying) >= window:
                     done.append((yield flying[0]))
-                    flying.popleft()
+                    del flying[0]
             while flying:
                 done.append((yield flying[0]))
-                flying.popleft()
+                del flying[0]
             if before_complete is not None:
                 before_complete()
-            response = yield self._wire.start(lambda task: self._complete(task, upload, done, options))
+            response = yield self._wire.start(lambda task: self._complete(task, upload, done, options), into=flying)
+            pending.completed()
             # its checksums stand in the document, not in the headers
             found = {f"x-amz-checksum-{name[8:].lower()}": value for name, value in response.items() if name in _SUMS}
             return answers.put_result({**answer_headers(response), **found}, response.get("ETag"))
         except BaseException as error:
-            for operation in flying:
-                operation.cancel()
-            if isinstance(error, GeneratorExit):  # nobody will drive a clean-up: leave it to the threads
-                self._abort(upload)
-            else:
-                yield from self._clean_up(flying, upload)
+            yield from pending.give_up(error)
             raise
-
-    def _clean_up(
-        self, flying: Iterable[Operation[Any]], upload: Mapping[str, Any]
-    ) -> Generator[Operation[Any], Any, None]:
-        """Let the cancelled parts end (S3 keeps a part that arrives after the abort), then abort the
-        upload."""
-        for operation in flying:
-            with contextlib.suppress(BaseException):
-                yield operation
-        with contextlib.suppress(BaseException):
-            yield self._abort(upload)
-
-    def _abort(self, upload: Mapping[str, Any]) -> Operation[Any]:
-        return self._wire.start(lambda task: self._wire.call(task, "abort_multipart_upload", upload), cancellable=False)
 
     def _upload_part(self, upload: Mapping[str, Any], number: int, body: MakeBody) -> Callable[[Task], dict[str, Any]]:
         params = {**upload, "PartNumber": number, **self._algorithm()}
@@ -236,6 +221,32 @@ class Writer:
         if options.storage_class is not None:
             params["StorageClass"] = options.storage_class
         return params
+
+
+class _Upload(Pending):
+    """A multipart upload on the client's threads."""
+
+    def __init__(self, wire: Wire, bucket: str, key: str) -> None:
+        self._wire = wire
+        super().__init__(wire.leftovers, bucket, key)
+
+    def upload_id(self, creating: Op[Any]) -> str | None:
+        try:
+            found: str = creating.result()["UploadId"]
+            return found
+        except errors.ObjectFSError as error:
+            if error.status is not None and (error.status >= 300 or error.code):
+                return None
+            raise
+
+    def start_abort(self, upload_id: str, into: list[Op[Any]]) -> None:
+        upload = {"Bucket": self.bucket, "Key": self.key, "UploadId": upload_id}
+        self._wire.start(
+            lambda task: self._wire.call(task, "abort_multipart_upload", upload), cancellable=False, into=into
+        )
+
+    def check_abort(self, aborting: Op[Any]) -> None:
+        aborting.result()
 
 
 def _conditions(options: PutOptions) -> dict[str, str]:

@@ -1,0 +1,218 @@
+"""Multipart uploads under way, and what becomes of them when their call ends early.
+
+S3 keeps, and bills, the parts of an upload until it is completed or aborted, and an upload can only be aborted by
+its id, which the answer to CreateMultipartUpload brings. So whoever gives up while that answer is on its way has to
+wait for it; and Ctrl-C has 200 ms. Hence each upload is known here from before its first request is sent, a cancel
+does not cut that request short, and what the caller does not wait for is brought to its end by a thread, or by
+``close()``, for a bounded time. What then still has no answer stays at the server: that is logged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from typing import Any
+
+from objectfs import errors
+from objectfs.backends.base import Op, Steps
+
+__all__ = ["CLOSE_PATIENCE", "EXIT_PATIENCE", "Leftovers", "Pending"]
+
+log = logging.getLogger("objectfs")
+
+PATIENCE = 30.0
+"""Seconds that answers to an upload that was given up may take in the background."""
+
+CLOSE_PATIENCE = 2.0
+"""Seconds that ``close()`` waits for them: several round trips to anywhere."""
+
+EXIT_PATIENCE = 1.0
+"""The same at the interpreter's exit."""
+
+LOOK = 0.01
+"""Seconds between two looks at what is not waited for."""
+
+
+class Pending:
+    """One multipart upload, from before its CreateMultipartUpload is sent until it is completed or aborted.
+
+    Operations are put into the lists by what starts them, before anything is sent: a signal's handler may raise in
+    between, and what nobody knows of nobody aborts.
+    """
+
+    def __init__(self, leftovers: Leftovers, bucket: str, key: str) -> None:
+        self.bucket = bucket
+        self.key = key
+        self.creating: list[Op[Any]] = []
+        """CreateMultipartUpload, which a cancel does not cut short."""
+        self.parts: list[Op[Any]] = []
+        """What is sent, and can be cancelled."""
+        self._leftovers = leftovers
+        self._lock = threading.Lock()
+        self._aborting: list[Op[Any]] = []
+        self._warned = False
+        leftovers.begin(self)
+
+    # -- what a backend knows ----------------------------------------------------------------------------------------
+    def upload_id(self, creating: Op[Any]) -> str | None:
+        """The id in the answer to CreateMultipartUpload; None if the server said that there is no upload.
+
+        Raises:
+            Exception: no answer has come, or none that can be read.
+        """
+        raise NotImplementedError
+
+    def start_abort(self, upload_id: str, into: list[Op[Any]]) -> None:
+        """Start AbortMultipartUpload, which a cancel does not cut short, also on a backend that is being closed."""
+        raise NotImplementedError
+
+    def check_abort(self, aborting: Op[Any]) -> None:
+        """Raise what the server, or the network, said to an abort that has ended."""
+        raise NotImplementedError
+
+    # -- its end -----------------------------------------------------------------------------------------------------
+    def completed(self) -> None:
+        """There is nothing to clean up any more."""
+        self._leftovers.end(self)
+
+    def give_up(self, error: BaseException) -> Steps[None]:
+        """After an error: abort what has begun. What the driver does not wait for goes on without it.
+
+        Its own failure is logged, not raised: the error that led here says more.
+        """
+        try:
+            if not isinstance(error, GeneratorExit):  # nobody drives these steps any more: a yield would be an error
+                for op in tuple(self.parts):
+                    op.cancel()
+                for op in tuple(self.parts):  # S3 keeps a part that arrives after the abort
+                    if not op.done():
+                        with contextlib.suppress(Exception):
+                            yield op
+                if not self.settle() and self._aborting:
+                    with contextlib.suppress(Exception):
+                        yield self._aborting[0]
+        finally:
+            if not self.settle():
+                self._leftovers.take(self)
+
+    def settle(self) -> bool:
+        """Do what can be done now; True when nothing more can be done. Never waits."""
+        if not self._settle():
+            return False
+        self._leftovers.end(self)
+        return True
+
+    def _settle(self) -> bool:
+        parts = tuple(self.parts)
+        for op in parts:
+            op.cancel()
+        if not all(op.done() for op in (*parts, *self.creating)):
+            return False
+        if not self.creating:
+            return True
+        with self._lock:
+            if not self._aborting:
+                try:
+                    upload_id = self.upload_id(self.creating[0])
+                    if upload_id is None:
+                        return True
+                    self.start_abort(upload_id, self._aborting)
+                except errors.ConnectionFailedError:
+                    return True  # most likely nothing was sent; each call to a server that is down would warn
+                except Exception as error:
+                    self.warn(error)
+                    return True
+            aborting = self._aborting[0]
+        if not aborting.done():
+            return False
+        try:
+            self.check_abort(aborting)
+        except errors.NotFoundError:
+            pass  # completed after all, or aborted by somebody else
+        except Exception as error:
+            self.warn(error)
+        return True
+
+    def cut(self) -> None:
+        """No more patience."""
+        self.warn("no answer came in time")
+        for op in (*self.parts, *self.creating, *self._aborting):
+            op.cancel(force=True)
+        self._leftovers.end(self)
+
+    def warn(self, cause: object) -> None:
+        """Say that something may have stayed at the server; once."""
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "s3://%s/%s: a multipart upload ended early and may have stayed at the server, which could not be told "
+                "to abort it: %s. A lifecycle rule AbortIncompleteMultipartUpload on the bucket removes such uploads",
+                self.bucket,
+                self.key,
+                cause,
+            )
+
+
+class Leftovers:
+    """The multipart uploads of one backend."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[Pending] = set()
+        self._given_up: dict[Pending, float] = {}  # and until when they have time
+        self._thread: threading.Thread | None = None
+
+    def begin(self, upload: Pending) -> None:
+        with self._lock:
+            self._open.add(upload)
+
+    def end(self, upload: Pending) -> None:
+        with self._lock:
+            self._open.discard(upload)
+            self._given_up.pop(upload, None)
+
+    def take(self, upload: Pending) -> None:
+        """Bring it to its end in the background."""
+        with self._lock:
+            if upload not in self._open:
+                return
+            self._given_up[upload] = time.monotonic() + PATIENCE
+            if self._thread is not None:
+                return
+            # daemon: at the end of Python, close() does what is left to do
+            self._thread = threading.Thread(target=self._work, name="objectfs-leftovers", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:  # no thread can be had: close() will do it
+                self._thread = None
+
+    def _work(self) -> None:
+        pause = threading.Event()
+        while True:
+            with self._lock:
+                uploads = dict(self._given_up)
+                if not uploads:
+                    self._thread = None
+                    return
+            for upload, deadline in uploads.items():
+                if not upload.settle() and time.monotonic() >= deadline:
+                    upload.cut()
+            pause.wait(LOOK)
+
+    def close(self, patience: float) -> None:
+        """Abort all uploads that are not complete, waiting ``patience`` seconds at most."""
+        deadline = time.monotonic() + patience
+        pause = threading.Event()
+        while True:
+            with self._lock:
+                uploads = tuple(self._open)
+            left = [upload for upload in uploads if not upload.settle()]
+            if not left:
+                return
+            if time.monotonic() >= deadline:
+                break
+            pause.wait(LOOK)
+        for upload in left:
+            upload.cut()
