@@ -19,7 +19,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_INCREF, Py_REFCNT
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy, memset, strncpy
+from libc.string cimport memchr, memcmp, memcpy, memset, strncpy, strstr
 
 from aws.auth cimport *
 from aws.common cimport *
@@ -86,6 +86,7 @@ BUILD_TYPE = OBJECTFS_BUILD_TYPE.decode()
 include "structs.pxi"
 include "window.pyx"
 include "submit.pyx"
+include "again.pyx"
 include "callbacks.pyx"
 include "runtime.pyx"
 include "retry.pyx"

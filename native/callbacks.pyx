@@ -172,6 +172,12 @@ cdef void _on_finish(
 cdef void _on_shutdown(void* user_data) noexcept nogil:
     cdef op_t* op = <op_t*>user_data
     cdef engine_t* engine = op.group.engine
+    cdef bint again
+    aws_mutex_lock(&engine.lock)
+    again = op.error_code != 0 and _worth_again(op)
+    aws_mutex_unlock(&engine.lock)
+    if again and _make_again(op):
+        return
     aws_mutex_lock(&engine.lock)
     _op_ended(op)
     aws_mutex_unlock(&engine.lock)

@@ -94,6 +94,7 @@ cdef class Engine:
         monitoring.minimum_throughput_bytes_per_second = 1
         monitoring.allowable_throughput_failure_interval_seconds = read_timeout_s
         config.monitoring_options = &monitoring
+        e.max_retries = max_retries
         config.retry_strategy = _new_retry_strategy(e.alloc, max_retries)
         config.shutdown_callback = &_on_client_shutdown
         config.shutdown_callback_user_data = e

@@ -182,7 +182,7 @@ cdef class Request:
             op.validate_mode = AWS_SCVM_FULL_OBJECT if self._validate == 2 else AWS_SCVM_REQUEST_ONLY
         op.part_size = self._part_size
         op.max_connections = self._max_connections
-        op.shielded = self._shielded
+        op.shields = op.shielded = self._shielded
 
 
 def object_path(str base not None, str key not None, str query=""):

@@ -45,6 +45,9 @@ cdef int _retry_or_tell(
 ) noexcept nogil:
     cdef int cause = aws_last_error()
     aws_reset_error()  # so that `cause` is never that of an earlier failure on this thread
+    # The clock will be as wrong the next time, and AWS's SDKs do not try again either.
+    if cause == AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED:
+        return _refuse(token, kind, ready, user_data, cause)
     if _standard.schedule_retry(token, kind, ready, user_data) == AWS_OP_SUCCESS:
         return AWS_OP_SUCCESS
     return _refuse(token, kind, ready, user_data, cause)

@@ -23,12 +23,15 @@
 # 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again.
 # 9. With one event loop the client borrows the process's group for its callbacks (linked.c). It gives its reference
 #    back when its end begins, and ends when loops_ended has been called: once, just before we release the client.
+# 10. An op that is made anew (again.pyx) has not ended in between, so its group, engine and client stay; the task that
+#    does it pins the group like a Python thread.
 
 cdef struct op_t:
     group_t* group
     aws_s3_meta_request* meta          # rule 5
     bint finished                      # finish callback has run
     bint shielded                      # a cancel does not cut it short; under the engine's lock
+    unsigned int again                 # so often it has been made anew (again.pyx)
     # --- the request (read by the submitting thread)
     int kind
     const char* operation
@@ -58,6 +61,7 @@ cdef struct op_t:
     int validate_mode
     uint64_t part_size
     uint32_t max_connections
+    bint shields                       # whether `shielded` is set when it begins
     # --- the result (written by callbacks, read after the group is done)
     aws_byte_buf recv                  # the caller's memory
     uint64_t received                  # bytes of content that came of parts that are complete; under the engine's lock
@@ -133,3 +137,4 @@ cdef struct engine_t:
     size_t width                       # at which the last batch ran well; 0: none has told yet
     double rate                        # and its requests a nanosecond
     size_t submitted_total
+    uint32_t max_retries

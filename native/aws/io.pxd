@@ -25,6 +25,8 @@ cdef extern from "aws/io/event_loop.h" nogil:
         pass
     aws_event_loop* aws_event_loop_group_get_next_loop(aws_event_loop_group*)
     void aws_event_loop_schedule_task_now(aws_event_loop*, aws_task*)
+    void aws_event_loop_schedule_task_future(aws_event_loop*, aws_task*, uint64_t run_at_nanos)
+    int aws_event_loop_current_clock_time(const aws_event_loop*, uint64_t* nanoseconds)
 
 cdef extern from "aws/io/host_resolver.h" nogil:
     ctypedef struct aws_host_address "struct aws_host_address":

@@ -66,7 +66,8 @@ class PutResult:
     etag: str | None
     version_id: str | None = None
     checksum: tuple[str, str] | None = None
-    """Algorithm and base64 value that the server confirmed, e.g. ``("CRC64NVME", "…")``."""
+    """Algorithm and base64 value that the server confirmed, e.g. ``("CRC64NVME", "…")``. None where it confirmed none,
+    and for files that the crt backend sends in parts."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -31,6 +31,12 @@ with S3Server() as server, objectfs.Client(backend=sys.argv[1], endpoint_url=ser
         client.put("bucket", "key", data)
         assert bytes(client.get("bucket", "key")) == data
     assert [entry.key for entry in client.list("bucket")] == ["key"]
+    for operation in ("GetObject", "PutObject", "HeadObject"):  # botocore's checks have changed their order
+        try:
+            client.call(operation, Bucket="bucket", Key=5)
+        except objectfs.errors.InvalidRequestError:
+            continue
+        raise AssertionError(operation + " took a key that is a number")
 if sys.argv[1] == "crt":
     from objectfs import _native
     print(_native.CRT_LINK, os.path.dirname(_native.__file__))

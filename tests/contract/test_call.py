@@ -65,6 +65,10 @@ def test_call_refused(client: objectfs.Client, bucket: str, key: str) -> None:
         client.call("GetObject", Bucket=bucket)
     with pytest.raises(errors.InvalidRequestError):
         client.call("GetObject", Bucket=bucket, Key=5)
+    with pytest.raises(errors.InvalidRequestError):
+        client.call("PutObject", Bucket=bucket, Key=key, Body=5)
+    with pytest.raises(errors.InvalidRequestError):
+        client.call("ListObjectsV2", Bucket=5)
     with pytest.raises(TypeError):
         client.call(5)  # type: ignore[arg-type]
     with pytest.raises(errors.NotFoundError) as caught:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,7 +154,10 @@ def test_retried(sim: S3Server, connect: Make, status: int) -> None:
     assert bytes(client.get("bucket", "k")) == data
 
 
-@pytest.mark.parametrize(("status", "code"), [(503, "SlowDown"), (500, "InternalError"), (403, "RequestTimeTooSkewed")])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(503, "SlowDown"), (500, "InternalError"), (403, "RequestTimeTooSkewed"), (429, "TooManyRequests")],
+)
 def test_the_last_answer_is_told(sim: S3Server, connect: Make, status: int, code: str) -> None:
     client = connect(max_attempts=3)
     client.put("bucket", "k", ramp(20 * MiB))
@@ -187,15 +193,156 @@ def test_no_more_attempts_than_set(sim: S3Server, connect: Make) -> None:
     assert fault.hits == 2
 
 
-def test_error_under_status_200(sim: S3Server, connect: Make) -> None:
+def test_error_under_status_200(sim: S3Server, connect: Make, tmp_path: Path) -> None:
     """CompleteMultipartUpload answers 200 first, and may still fail."""
     client = connect()
-    document = b"<?xml version='1.0'?><Error><Code>InternalError</Code><Message>too late</Message></Error>"
-    sim.faults.add(Fault("CompleteMultipartUpload", times=None, body=document))
-    with pytest.raises(errors.ServerError) as caught:
-        client.put("bucket", "k", ramp(17 * MiB))
-    assert caught.value.code == "InternalError"
-    assert caught.value.message == "too late"
+    client.put("bucket", "source", b"x")
+    path = tmp_path / "file"
+    path.write_bytes(ramp(17 * MiB))
+    verbs: list[tuple[str, Callable[[], Any]]] = [
+        ("CompleteMultipartUpload", lambda: client.put("bucket", "k", ramp(17 * MiB))),
+        ("CompleteMultipartUpload", lambda: client.put_file("bucket", "k", path)),
+        ("CreateMultipartUpload", lambda: client.put("bucket", "k", ramp(17 * MiB))),
+        ("CopyObject", lambda: client.call("CopyObject", Bucket="bucket", Key="k", CopySource="bucket/source")),
+        ("DeleteObjects", lambda: client.delete_many("bucket", ["k"])),
+        ("ListObjectsV2", lambda: list(client.list("bucket"))),
+        ("PutObject", lambda: client.put("bucket", "k", b"x")),
+    ]
+    for code, expected in (("InternalError", errors.ServerError), ("AccessDenied", errors.AccessDeniedError)):
+        document = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>too late</Message></Error>".encode()
+        for operation, verb in verbs:
+            sim.faults.clear()
+            sim.faults.add(Fault(operation, times=None, body=document))
+            with pytest.raises(errors.ObjectFSError) as caught:
+                verb()
+            error = caught.value
+            assert type(error) is expected, operation
+            assert (error.operation, error.status, error.code, error.message) == (operation, 200, code, "too late")
+            assert error.request_id
+
+
+@pytest.mark.parametrize("document", [b"this is no XML", b"<Some><Other/></Some>"])
+def test_no_document_under_status_200(sim: S3Server, connect: Make, tmp_path: Path, document: bytes) -> None:
+    client = connect(max_attempts=3)
+    client.put("bucket", "source", b"x")
+    data = ramp(17 * MiB)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    verbs: list[tuple[str, Callable[[], Any]]] = [
+        ("CompleteMultipartUpload", lambda: client.put("bucket", "k", data)),
+        ("CompleteMultipartUpload", lambda: client.put_file("bucket", "k", path)),
+        ("CreateMultipartUpload", lambda: client.put("bucket", "k", data)),
+        ("ListObjectsV2", lambda: list(client.list("bucket"))),
+    ]
+    if document == b"this is no XML":
+        copy = {"Bucket": "bucket", "Key": "k", "CopySource": "bucket/source"}
+        verbs.append(("CopyObject", lambda: client.call("CopyObject", **copy)))
+    for operation, verb in verbs:
+        sim.faults.clear()
+        fault = sim.faults.add(Fault(operation, times=None, status=200, body=document))
+        with pytest.raises(errors.ServerError) as caught:
+            verb()
+        error = caught.value
+        assert (error.operation, error.status, error.code) == (operation, 200, None)
+        assert error.message.startswith("the server's answer cannot be read")
+        assert error.request_id
+        assert fault.hits == 1
+
+
+# What AWS's SDKs send again in their standard mode, whatever the code or the status besides.
+AGAIN = [
+    (429, "TooManyRequests", True),
+    (429, "SomethingNew", True),
+    (400, "Throttling", True),
+    (400, "RequestTimeout", True),
+    (400, "ThrottlingException", True),
+    (403, "RequestThrottled", True),
+    (408, "RequestTimeoutException", True),
+    (503, "RequestLimitExceeded", True),
+    (509, "BandwidthLimitExceeded", True),
+    (500, "SomethingNew", True),
+    (502, "BadGateway", True),
+    (504, "GatewayTimeout", True),
+    (400, "BadDigest", False),
+    (400, "IncompleteBody", False),
+    (403, "RequestTimeTooSkewed", False),
+    (403, "AccessDenied", False),
+    (404, "NoSuchBucket", False),
+    (409, "OperationAborted", False),
+    (507, "SomethingNew", False),
+]
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sdk backend waits up to a second before it tries again, as botocore does."""
+    monkeypatch.setattr("objectfs.backends.sdk_wire.BACKOFF_CAP", 0.02)
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize(("status", "code", "again"), AGAIN)
+def test_what_is_sent_again(sim: S3Server, connect: Make, status: int, code: str, again: bool) -> None:
+    client = connect(max_attempts=2)
+    client.put("bucket", "k", b"x")
+    for operation, verb in _verbs(client):
+        sim.faults.clear()
+        fault = sim.faults.add(Fault(operation, times=None, status=status, code=code))
+        with pytest.raises(errors.ObjectFSError) as caught:
+            verb()
+        assert (caught.value.status, caught.value.code) == (status, code)
+        assert fault.hits == 1 + again, operation
+        if again:
+            sim.faults.clear()
+            sim.faults.add(Fault(operation, times=1, status=status, code=code))
+            with contextlib.suppress(errors.NotFoundError):  # the bucket has no tags, but that is an answer
+                verb()
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_throttled_transfers(sim: S3Server, connect: Make, tmp_path: Path) -> None:
+    """Each request of a large transfer, and of a batch, has its attempts."""
+    client = connect(max_attempts=4)
+    data = ramp(20 * MiB)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+
+    def throttle(operation: str, times: int) -> None:
+        sim.faults.clear()
+        sim.faults.add(Fault(operation, times=times, status=429, code="TooManyRequests"))
+
+    throttle("CreateMultipartUpload", 3)
+    client.put("bucket", "a", data)
+    throttle("UploadPart", 3)
+    client.put("bucket", "b", data)
+    throttle("CompleteMultipartUpload", 3)
+    client.put("bucket", "c", iter([data]))
+    throttle("CreateMultipartUpload", 3)
+    client.put_file("bucket", "d", path)
+    throttle("GetObject", 3)
+    assert bytes(client.get("bucket", "a")) == data
+    throttle("GetObject", 3)
+    into = bytearray(len(data))
+    assert client.get_into("bucket", "b", into) == len(data)
+    assert into == data
+    throttle("GetObject", 3)
+    client.get_file("bucket", "c", tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == data
+    client.put_many("bucket", {f"m{number}": ramp(1000, number) for number in range(50)})
+    throttle("GetObject", 3)
+    found = client.get_many("bucket", [f"m{number}" for number in range(50)])
+    assert [bytes(each) for each in found] == [ramp(1000, number) for number in range(50)]
+    assert not client.call("ListMultipartUploads", Bucket="bucket").get("Uploads")
+
+
+def test_cancelled_while_throttled(sim: S3Server, connect: Make) -> None:
+    """The pause before the next attempt ends with the operation."""
+    client = connect(max_attempts=20)
+    sim.faults.add(Fault("GetObject", times=None, status=429, code="TooManyRequests"))
+    before = time.monotonic()
+    with pytest.raises(errors.TimeoutError):
+        client.get("bucket", "k", timeout=1.5)
+    client.close()
+    assert time.monotonic() - before < 1.5 + 1
 
 
 def test_failed_upload_leaves_nothing(sim: S3Server, connect: Make) -> None:

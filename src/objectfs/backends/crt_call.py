@@ -49,13 +49,16 @@ class CallVerbs(CrtBase):
                 raise
             answer = getattr(error, "response", None)
             details = answer.get("Error", {}) if isinstance(answer, dict) else {}
-            message = details.get("Message")
+            code, message = details.get("Code"), details.get("Message")
+            # botocore's own words, where the answer had none
+            if not code or str(code).isdigit():
+                code = message = None
             if response.status < 300 and message is None:
                 message = "the server's answer cannot be read"
             raise errors.from_response(
                 operation,
                 status=response.status,
-                code=details.get("Code"),
+                code=code,
                 message=message,
                 bucket=bucket,
                 key=key,

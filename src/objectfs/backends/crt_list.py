@@ -47,11 +47,12 @@ class ListVerbs(CrtBase):
         try:
             objects, prefixes, following = _native.parse_list(response.body or b"")
         except ValueError as error:
-            raise errors.ServerError(
-                f"the server's answer cannot be read: {error}",
-                operation="ListObjectsV2",
-                bucket=bucket,
+            raise errors.from_response(
+                "ListObjectsV2",
                 status=response.status,
+                message=f"the server's answer cannot be read: {error}",
+                bucket=bucket,
+                headers=response.headers,
             ) from None
         return ListPage(
             in_order(

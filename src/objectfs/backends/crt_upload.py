@@ -20,6 +20,7 @@ from objectfs.types import PutResult
 __all__ = ["XMLNS", "FileUpload", "Upload", "cause_first", "object_headers", "write_conditions", "xml_text"]
 
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
+_CHECKSUM = re.compile(rb"<(Checksum[A-Z0-9]+)>([^<]+)</")
 _ETAG = re.compile(rb"<ETag>([^<]*)</ETag>")  # Ceph answers with an empty one
 
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -161,11 +162,16 @@ class Upload(Pending):
         response = yield from one(op)
         if response.error_code or response.status >= 300:
             raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
-        found = _ETAG.search(bytes(response.body or b""))
+        document = bytes(response.body or b"")
+        found = _ETAG.search(document)
         if found is None:  # status 200 and not the document: the object is not there for sure
             raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
         self.completed()
-        return put_result(response.headers, unescape(found[1].decode(), {"&quot;": '"'}))
+        sums = {
+            f"x-amz-checksum-{name[8:].lower().decode()}": unescape(value.decode())
+            for name, value in _CHECKSUM.findall(document)
+        }
+        return put_result({**response.headers, **sums}, unescape(found[1].decode(), {"&quot;": '"'}))
 
     def _checksum(self, value: str | None) -> str:
         return f"<Checksum{self.algorithm}>{value}</Checksum{self.algorithm}>" if value else ""

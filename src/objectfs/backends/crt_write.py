@@ -145,7 +145,25 @@ class WriteVerbs(CrtBase):
             if isinstance(error, errors.LocalFileError):
                 os.stat(path)  # the usual cause, with its own name: it vanished
             raise error
+        if not response.headers.get("etag"):
+            yield from self._must_be_there(bucket, key, stamp[0], response)
         return put_result(response.headers)
+
+    def _must_be_there(self, bucket: str, key: str, size: int, completed: Any) -> Steps[None]:
+        """The C library takes any document for the answer to CompleteMultipartUpload, and keeps only its ETag. Where
+        that is missing the server is Ceph, which answers with an empty one, or it has answered something else."""
+        target = self.target(bucket)
+        request = _native.Request(b"HeadObject", b"HEAD", target.path(key), target.native, target.headers())
+        found = yield from one(target.engine.start([request]))
+        if found.error_code or found.status >= 300 or found.header(b"content-length") != str(size).encode():
+            raise errors.from_response(
+                "CompleteMultipartUpload",
+                status=completed.status,
+                message="the server's answer cannot be read",
+                bucket=bucket,
+                key=key,
+                headers=completed.headers,
+            )
 
     def put_stream(
         self, bucket: str, key: str, read: Callable[[int], ReadableBuffer], options: PutOptions

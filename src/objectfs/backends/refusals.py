@@ -6,7 +6,7 @@ from typing import Any
 
 from objectfs.errors import ConfigError, CredentialsError, InvalidRequestError
 
-__all__ = ["credentials_error", "no_credentials", "parameter_error"]
+__all__ = ["credentials_error", "is_wrong_type", "no_credentials", "parameter_error"]
 
 
 def no_credentials() -> CredentialsError:
@@ -18,6 +18,14 @@ def no_credentials() -> CredentialsError:
     )
 
 
+def is_wrong_type(error: Exception) -> bool:
+    """Whether the endpoint's rules met a parameter of a wrong type. They see it before the check of parameters does
+    that would say so, in botocore up to 1.38."""
+    from botocore import exceptions
+
+    return isinstance(error, exceptions.EndpointProviderError) and "is the wrong type" in str(error)
+
+
 def parameter_error(error: Exception, operation: str, bucket: Any, key: Any) -> Exception:
     """What botocore says of parameters and endpoints, as an error of ours."""
     from botocore import exceptions
@@ -27,7 +35,7 @@ def parameter_error(error: Exception, operation: str, bucket: Any, key: Any) -> 
         "bucket": bucket if isinstance(bucket, str) else None,
         "key": key if isinstance(key, str) else None,
     }
-    if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownParameterError)):
+    if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownParameterError)) or is_wrong_type(error):
         return InvalidRequestError(str(error), **where)
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError)):
         return credentials_error(error)

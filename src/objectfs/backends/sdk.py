@@ -129,7 +129,12 @@ class SdkBackend:
                 return body
 
         def run(task: Task) -> dict[str, Any]:
-            result: dict[str, Any] = self._wire.call(task, method, others, use=_received, body=again, model=operation)
+            try:
+                result: dict[str, Any] = self._wire.call(
+                    task, method, others, use=_received, body=again, model=operation
+                )
+            except TypeError as error:  # botocore's: a bucket that is no text
+                raise errors.InvalidRequestError(str(error), operation=operation) from None
             return result
 
         answer: dict[str, Any] = yield self._wire.start(run)

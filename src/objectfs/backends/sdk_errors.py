@@ -10,9 +10,32 @@ from collections.abc import Iterator
 from typing import Any
 
 from objectfs import errors
-from objectfs.backends.refusals import credentials_error, no_credentials
+from objectfs.backends.refusals import credentials_error, is_wrong_type, no_credentials
 
-__all__ = ["from_client_error", "translate"]
+__all__ = ["from_client_error", "translate", "worth_another_attempt"]
+
+_RETRIED_STATUSES = frozenset((429, 500, 502, 503, 504))
+_RETRIED_CODES = frozenset(
+    (
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+        "TooManyRequestsException",
+    )
+)
+"""What AWS's SDKs retry in their standard mode (botocore's ``retries/standard.py``), and the crt backend too."""
+
+_RETRIED_UNDER_200 = frozenset(("InternalError", "InternalErrors", "RequestTimeout", "SlowDown"))
 
 _CERTIFICATE = "Give the certificate authority's file as verify=, or correct the endpoint's host name"
 
@@ -34,6 +57,19 @@ def translate(
         return from_client_error(error, operation, bucket, key, status)
     new = _classify(error)
     return error if new is None else new.about(operation, bucket, key)
+
+
+def worth_another_attempt(error: BaseException) -> bool:
+    """Whether AWS's SDKs would send the request again."""
+    if not isinstance(error, errors.ObjectFSError):
+        return False
+    if error.status is None:
+        return error.retryable
+    if error.status >= 300:
+        return error.status in _RETRIED_STATUSES or error.code in _RETRIED_CODES
+    if isinstance(error, (errors.ServerError, errors.ThrottledError, errors.TimeoutError)):
+        return error.code in _RETRIED_UNDER_200
+    return error.retryable
 
 
 def from_client_error(
@@ -94,7 +130,7 @@ def _classify(error: Exception) -> errors.ObjectFSError | None:
         return no_credentials()
     if among(exceptions.CredentialRetrievalError, exceptions.TokenRetrievalError, exceptions.SSOError):
         return credentials_error(error)
-    if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownParameterError)):
+    if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownParameterError)) or is_wrong_type(error):
         return errors.InvalidRequestError(str(error))
     name_resolution = among(socket.gaierror)
     if name_resolution is not None:

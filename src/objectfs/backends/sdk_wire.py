@@ -22,7 +22,7 @@ from objectfs import errors
 from objectfs.backends import ending
 from objectfs.backends.botocore_hooks import first_look
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
-from objectfs.backends.sdk_errors import translate
+from objectfs.backends.sdk_errors import translate, worth_another_attempt
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
 from objectfs.backends.session import Session
 from objectfs.config import Config
@@ -177,7 +177,7 @@ class Wire:
                 error = translate(caught, model, bucket, key, task.status)
                 if error is caught and not isinstance(error, errors.ObjectFSError):
                     raise
-                if not getattr(error, "retryable", False) or attempt >= self.config.max_attempts:
+                if not worth_another_attempt(error) or attempt >= self.config.max_attempts:
                     raise error from None
             self.counters["retries"] += 1
             log.debug("%s: attempt %d of %d failed: %s", model, attempt, self.config.max_attempts, error)
@@ -212,7 +212,7 @@ class Wire:
         except (ValueError, LookupError, TypeError, ET.ParseError) as error:
             if task is None or task.status is None or isinstance(error, errors.ObjectFSError):
                 raise
-            raise errors.ServerError(_UNREADABLE, status=task.status) from None
+            raise _unreadable(task) from None
         return response if use is None else use(response)
 
     @property
@@ -221,6 +221,15 @@ class Wire:
         if self.config.checksum not in ("auto", "off"):
             return self.config.checksum
         return "CRC32" if self._checksums else "none"
+
+    @property
+    def checksums_unknown(self) -> bool:
+        """Whether it is still to be found out what the endpoint takes."""
+        return not self._checksums_known
+
+    def default_algorithm(self) -> dict[str, str]:
+        """What botocore adds to uploads of its own accord, as a parameter of operations that have to name it."""
+        return {"ChecksumAlgorithm": "CRC32"} if self.config.checksum == "auto" and self._checksums else {}
 
     def client(self, checksums: bool) -> Any:
         """The botocore client that adds checksums to uploads where it can, or only where S3 insists."""
@@ -280,6 +289,7 @@ def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any)
         return
     # botocore reports a 200 with an error document, or with none that can be read, as a 500
     task.status = status = response_dict["status_code"]
+    task.answer = {name.lower(): str(value) for name, value in response_dict["headers"].items()}
     body = response_dict["body"]
     if not isinstance(body, bytes):  # a stream
         return
@@ -291,7 +301,11 @@ def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any)
         # they repeat the key, which may hold characters that XML cannot; nobody reads it from there
         response_dict["body"] = body = _NOT_XML.sub(b"?", body)
     if root is not None and status == 200 and root not in body[:1024] and b"<Error" not in body[:1024]:
-        raise errors.ServerError(_UNREADABLE, status=status)
+        raise _unreadable(task)
+
+
+def _unreadable(task: Task) -> errors.ObjectFSError:
+    return errors.from_response("", status=task.status or 0, message=_UNREADABLE, headers=task.answer)
 
 
 _NOT_XML = re.compile(

@@ -150,14 +150,11 @@ class Writer:
     ) -> Steps[PutResult]:
         """Create, send the parts with at most ``window`` in flight, complete; abort if anything goes
         wrong."""
-        create = {**self._params(bucket, key, options), **self._algorithm()}
         pending = _Upload(self._wire, bucket, key)
         flying = pending.parts
         try:
             created = yield self._wire.start(
-                lambda task: self._wire.call(task, "create_multipart_upload", create, headers=options.headers),
-                cancellable=False,
-                into=pending.creating,
+                lambda task: self._create(task, bucket, key, options), cancellable=False, into=pending.creating
             )
             upload = {"Bucket": bucket, "Key": key, "UploadId": created["UploadId"]}
             done: list[dict[str, Any]] = []
@@ -181,6 +178,19 @@ class Writer:
         except BaseException as error:
             yield from pending.give_up(error)
             raise
+
+    def _create(self, task: Task, bucket: str, key: str, options: PutOptions) -> Any:
+        """CreateMultipartUpload, which has to name the checksum that the parts will carry, or the object has none."""
+        params = self._params(bucket, key, options)
+        named = self._algorithm() or self._wire.default_algorithm()
+        if named.get("ChecksumAlgorithm", "").startswith("CRC"):  # as the crt backend does, and S3 itself by default
+            named["ChecksumType"] = "FULL_OBJECT"
+        try:
+            return self._wire.call(task, "create_multipart_upload", {**params, **named}, headers=options.headers)
+        except (errors.InvalidRequestError, errors.UnsupportedError):
+            if not named or not self._wire.checksums_unknown:
+                raise
+        return self._wire.call(task, "create_multipart_upload", params, headers=options.headers)
 
     def _upload_part(self, upload: Mapping[str, Any], number: int, body: MakeBody) -> Callable[[Task], dict[str, Any]]:
         params = {**upload, "PartNumber": number, **self._algorithm()}
