@@ -1,7 +1,7 @@
 # What the C library gives up at once and AWS's SDKs try again ("standard" retry mode, which the sdk backend follows
-# too): 429, and answers whose code says that there were too many requests. aws-c-s3 retries 500, 502, 503, 504 and three
-# codes, and cannot be told of others. So the whole meta request is made anew after a pause, while nobody but the op
-# knows that it had ended. A transfer of which a part has arrived already is not begun again.
+# too): 429, and answers whose code says that there were too many requests. aws-c-s3 retries 500, 502, 503, 504 and a
+# few codes, and cannot be told of others. So the whole meta request is made anew after a pause, while nobody but the
+# op knows that it had ended. A transfer of which a part has arrived already is not begun again.
 
 cdef uint64_t _FIRST_PAUSE = 100_000_000   # nanoseconds; doubled each time, half of it by chance
 cdef uint64_t _LONGEST_PAUSE = 20_000_000_000

@@ -1,50 +1,67 @@
 #!/bin/sh
-# Builds the engine's module with AddressSanitizer and runs tests/native under it.
+# Builds the engine's module with a sanitizer and runs tests/native under it.
 #
-#   tests/native/run_sanitized.sh PREFIX [pytest arguments]
+#   [SANITIZER=address|undefined|thread] tests/native/run_sanitized.sh PREFIX [pytest arguments]
+#   RUN=program.py tests/native/run_sanitized.sh PREFIX [arguments]      the program in the place of pytest
 #
-# PREFIX holds the C libraries (scripts/build-crt PREFIX). The Python in $PYTHON (default python3) needs cython,
+# PREFIX holds the C libraries (scripts/build-crt PREFIX [--sanitize NAME]; what is not built with the sanitizer is not
+# looked at, but for what it does through libc and pthread). The Python in $PYTHON (default python3) needs cython,
 # pytest, pytest-asyncio, hypothesis and what objectfs needs. Leaks are the memory tracer's business: Python itself
-# keeps memory to the end. First a canary: reading one byte beyond a malloc must end the process, or nothing is proved.
+# keeps memory to the end. First a canary: a mistake made on purpose must be reported, or nothing is proved.
 set -eu
 prefix=${1:?the prefix with the C libraries}
 shift
-python=${PYTHON:-python3}
+python=$(command -v "${PYTHON:-python3}")
+case $python in /*) ;; *) python=$PWD/$python ;; esac
+sanitizer=${SANITIZER:-address}
+cc=${CC:-gcc}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r "$root/src/objectfs" "$work/objectfs"
 rm -f "$work"/objectfs/_native*.so
 (cd "$root/native" && "$python" -m cython -3 -I . --module-name objectfs._native _native.pyx -o "$work/_native.c")
-# shellcheck disable=SC2046
-${CC:-gcc} -O1 -g -fno-omit-frame-pointer -fsanitize=address -fPIC -shared -fvisibility=hidden -w \
+wrap=
+if [ "$(uname -sm)" = "Linux x86_64" ] && [ -e "$prefix/lib/libaws-c-s3.a" ]; then
+    wrap="-DOBJECTFS_WRAP_APPEND=1 -Wl,--wrap=aws_byte_buf_append"  # as cmake/Crt.cmake has it
+fi
+# shellcheck disable=SC2046,SC2086
+$cc $wrap -O1 -g -fno-omit-frame-pointer "-fsanitize=$sanitizer" -DOBJECTFS_PLAIN_ALLOCATOR=1 -fPIC -shared \
+    -fvisibility=hidden -w \
     -I"$root/native" -I"$prefix/include" -I"$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
-    "$work/_native.c" -o "$work/objectfs/_native.so" -Wl,--exclude-libs,ALL -L"$prefix/lib" \
+    "$work/_native.c" "$root/native/alloc.c" "$root/native/stream_copy.c" -o "$work/objectfs/_native.so" \
+    -Wl,--exclude-libs,ALL -L"$prefix/lib" \
     -laws-c-s3 -laws-c-auth -laws-c-http -laws-c-compression -laws-c-sdkutils -laws-checksums -laws-c-io -laws-c-cal \
     -laws-c-common -ls2n $(test -e "$prefix/lib/libcrypto.a" && echo -lcrypto || echo -l:libcrypto.so) -lpthread -ldl -lrt -lm
-export LD_PRELOAD="$(${CC:-gcc} -print-file-name=libasan.so)"
+case $sanitizer in
+    address) runtime=libasan.so mistake='char *p = malloc(16); p[argc + 15] = 0; free(p);' words=heap-buffer-overflow ;;
+    thread) runtime=libtsan.so words='data race'
+        mistake='pthread_t t; pthread_create(&t, 0, race, 0); race(0); pthread_join(t, 0);' ;;
+    undefined) runtime=libubsan.so mistake='volatile int n = 2147483647; n += argc;' words='runtime error' ;;
+    *) echo "SANITIZER=$sanitizer: address, undefined or thread" >&2; exit 2 ;;
+esac
+cat >"$work/canary.c" <<END
+#include <pthread.h>
+#include <stdlib.h>
+int shared;
+void *race(void *p) { shared++; return p; }
+int main(int argc, char **argv) { $mistake return shared == 77; }
+END
+$cc -g "-fsanitize=$sanitizer" "$work/canary.c" -o "$work/canary" -lpthread
+"$work/canary" 2>"$work/canary.log" || true
+grep -q "$words" "$work/canary.log" || { cat "$work/canary.log" >&2; exit 1; }
+echo "canary: $words found, as it must be"
+LD_PRELOAD=$($cc -print-file-name="$runtime")
+export LD_PRELOAD
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=0:exitcode=99:detect_stack_use_after_return=0
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=exitcode=99:second_deadlock_stack=1
 # the finder of an editable installation of objectfs would come before $work, here and in the tests' child processes
 cat >"$work/sitecustomize.py" <<'END'
 import sys
 sys.meta_path[:] = [finder for finder in sys.meta_path if "Redirecting" not in type(finder).__name__]
 END
 export PYTHONMALLOC=malloc PYTHONPATH="$work"
-canary='
-import ctypes
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-libc.memcpy.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
-block = libc.malloc(16)
-target = ctypes.create_string_buffer(17)
-libc.memcpy(ctypes.addressof(target), block, 17)
-'
-if "$python" -c "$canary" 2>"$work/canary"; then
-    echo "the canary survived: AddressSanitizer is not on" >&2
-    exit 1
-fi
-grep -q 'heap-buffer-overflow' "$work/canary" || { cat "$work/canary" >&2; exit 1; }
-echo "canary: heap-buffer-overflow found, as it must be"
 module=$("$python" -c 'from objectfs import _native; print(_native.__file__)')
 case $module in
     "$work"/*) echo "module: $module" ;;
@@ -52,6 +69,14 @@ case $module in
 esac
 cd "$root"
 # a report must not vanish in the output that pytest captures and loses when the process dies
-ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$work/report "$python" -m pytest "${SANITIZED_TESTS:-tests/native}" -p no:cacheprovider -o asyncio_default_fixture_loop_scope=function "$@" || status=$?
-cat "$work"/report.* 2>/dev/null || test "${status:-0}" -ne 0 || echo "AddressSanitizer reported nothing"
+ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$work/report
+UBSAN_OPTIONS=$UBSAN_OPTIONS:log_path=$work/report
+TSAN_OPTIONS=$TSAN_OPTIONS:log_path=$work/report
+if [ -n "${RUN:-}" ]; then
+    "$python" "$RUN" "$@" || status=$?
+else
+    "$python" -m pytest "${SANITIZED_TESTS:-tests/native}" -p no:cacheprovider \
+        -o asyncio_default_fixture_loop_scope=function "$@" || status=$?
+fi
+cat "$work"/report.* 2>/dev/null || test "${status:-0}" -ne 0 || echo "the sanitizer reported nothing"
 exit "${status:-0}"

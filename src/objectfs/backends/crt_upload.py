@@ -90,9 +90,13 @@ class Upload(Pending):
             headers["x-amz-checksum-algorithm"] = self.algorithm
             if self.algorithm.startswith("CRC"):
                 headers["x-amz-checksum-type"] = "FULL_OBJECT"
-        op = self._start("CreateMultipartUpload", "POST", "uploads=", headers, None, self.creating, shielded=True)
-        yield op
-        self.id = self._created(op)
+        self.begin(
+            lambda: self._start(
+                "CreateMultipartUpload", "POST", "uploads=", headers, None, self.creating, shielded=True
+            )
+        )
+        yield self.creating[0]
+        self.id = self._created(self.creating[0])
 
     def _created(self, creating: Any) -> str:
         (response,) = creating.result()

@@ -135,7 +135,8 @@ class WriteVerbs(CrtBase):
         )
         upload = FileUpload(self, bucket, key)
         try:
-            response = yield from one(target.engine.start([request], into=upload.parts))
+            upload.begin(lambda: target.engine.start([request], into=upload.parts))
+            (response,) = yield upload.parts[0]
         except BaseException as cause:
             yield from upload.give_up(cause)
             raise

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from objectfs import errors
@@ -50,10 +51,11 @@ class Pending:
         self.parts: list[Op[Any]] = []
         """What is sent, and can be cancelled."""
         self._leftovers = leftovers
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may close the client
+        self._ended = False
         self._aborting: list[Op[Any]] = []
         self._warned = False
-        leftovers.begin(self)
+        leftovers.add(self)
 
     # -- what a backend knows ----------------------------------------------------------------------------------------
     def upload_id(self, creating: Op[Any]) -> str | None:
@@ -72,7 +74,18 @@ class Pending:
         """Raise what the server, or the network, said to an abort that has ended."""
         raise NotImplementedError
 
-    # -- its end -----------------------------------------------------------------------------------------------------
+    # -- its beginning and its end -----------------------------------------------------------------------------------
+    def begin(self, start: Callable[[], Any]) -> None:
+        """Call ``start``, which sends the first request.
+
+        Raises:
+            ClosedError: another thread has closed the client, and found nothing here that it would have to wait for.
+        """
+        with self._lock:
+            if self._ended:
+                raise errors.ClosedError("the client is closed")
+            start()
+
     def completed(self) -> None:
         """There is nothing to clean up any more."""
         self._leftovers.end(self)
@@ -105,6 +118,10 @@ class Pending:
         return True
 
     def _settle(self) -> bool:
+        with self._lock:
+            if not self.creating and not self.parts:
+                self._ended = True
+                return True
         parts = tuple(self.parts)
         for op in parts:
             op.cancel()
@@ -159,13 +176,16 @@ class Leftovers:
     """The multipart uploads of one backend."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._closed = False
         self._open: set[Pending] = set()
         self._given_up: dict[Pending, float] = {}  # and until when they have time
         self._thread: threading.Thread | None = None
 
-    def begin(self, upload: Pending) -> None:
+    def add(self, upload: Pending) -> None:
         with self._lock:
+            if self._closed:
+                raise errors.ClosedError("the client is closed")
             self._open.add(upload)
 
     def end(self, upload: Pending) -> None:
@@ -207,6 +227,7 @@ class Leftovers:
         pause = threading.Event()
         while True:
             with self._lock:
+                self._closed = True
                 uploads = tuple(self._open)
             left = [upload for upload in uploads if not upload.settle()]
             if not left:

@@ -153,9 +153,12 @@ class Writer:
         pending = _Upload(self._wire, bucket, key)
         flying = pending.parts
         try:
-            created = yield self._wire.start(
-                lambda task: self._create(task, bucket, key, options), cancellable=False, into=pending.creating
+            pending.begin(
+                lambda: self._wire.start(
+                    lambda task: self._create(task, bucket, key, options), cancellable=False, into=pending.creating
+                )
             )
+            created = yield pending.creating[0]
             upload = {"Bucket": bucket, "Key": key, "UploadId": created["UploadId"]}
             done: list[dict[str, Any]] = []
             for number, body in enumerate(parts, start=1):
