@@ -23,13 +23,15 @@ rm -f "$work"/objectfs/_native*.so
 (cd "$root/native" && "$python" -m cython -3 -I . --module-name objectfs._native _native.pyx -o "$work/_native.c")
 wrap=
 if [ "$(uname -sm)" = "Linux x86_64" ] && [ -e "$prefix/lib/libaws-c-s3.a" ]; then
-    wrap="-DOBJECTFS_WRAP_APPEND=1 -Wl,--wrap=aws_byte_buf_append"  # as cmake/Crt.cmake has it
+    # as cmake/Crt.cmake has it
+    wrap="-DOBJECTFS_WRAP=1 -Wl,--wrap=aws_event_loop_group_new_default -Wl,--wrap=aws_explicit_aligned_allocator_new"
+    wrap="$wrap -DOBJECTFS_WRAP_APPEND=1 -Wl,--wrap=aws_byte_buf_append"
 fi
 # shellcheck disable=SC2046,SC2086
 $cc $wrap -O1 -g -fno-omit-frame-pointer "-fsanitize=$sanitizer" -DOBJECTFS_PLAIN_ALLOCATOR=1 -fPIC -shared \
     -fvisibility=hidden -w \
     -I"$root/native" -I"$prefix/include" -I"$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
-    "$work/_native.c" "$root/native/alloc.c" "$root/native/stream_copy.c" -o "$work/objectfs/_native.so" \
+    "$work/_native.c" "$root"/native/*.c -o "$work/objectfs/_native.so" \
     -Wl,--exclude-libs,ALL -L"$prefix/lib" \
     -laws-c-s3 -laws-c-auth -laws-c-http -laws-c-compression -laws-c-sdkutils -laws-checksums -laws-c-io -laws-c-cal \
     -laws-c-common -ls2n $(test -e "$prefix/lib/libcrypto.a" && echo -lcrypto || echo -l:libcrypto.so) -lpthread -ldl -lrt -lm
