@@ -156,7 +156,8 @@ def statuses(service: Service, out: bytes) -> list[int]:
             continue
         fields = dict(line.split(b": ", 1) for line in lines[1:])
         assert not any(byte < 32 and byte != 9 for line in lines for byte in line)
-        method = methods[len(found)] if len(found) < len(methods) else "GET"
+        # A head that was refused has left no record: it may have been one of HEAD, and is the last.
+        method = methods[len(found)] if len(found) < len(methods) else "GET" if position < len(out) else "HEAD"
         found.append(status)
         if status in (204, 304):
             assert b"Content-Length" not in fields

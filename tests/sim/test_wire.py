@@ -150,6 +150,7 @@ def test_the_answer_names_the_small_chunk(wire: Opener) -> None:
     assert b"<Chunk>2</Chunk><BadChunkSize>6</BadChunkSize>" in answer[2]
 
 
+CHUNKED_BODY = STREAMING + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n"
 CHUNKED = PUT + STREAMING + b"Transfer-Encoding: chunked\r\n\r\n"
 OK = b"GET / HTTP/1.1\r\nHost: x\r\n"
 MALFORMED = [
@@ -234,6 +235,13 @@ def test_malformed_http_is_refused_and_closed(wire: Opener, data: bytes) -> None
     assert answer[:10] in (b"HTTP/1.1 4", b"HTTP/1.1 5")
     assert b"Connection: close" in answer
     assert wire().send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").response()[0] == 200
+
+
+@pytest.mark.parametrize("data", [b"Transfer-Encoding: gzip\r\n\r\n", b"Content-Length: x\r\n\r\n", CHUNKED_BODY])
+def test_no_answer_to_head_has_a_body(wire: Opener, data: bytes) -> None:
+    head, _, body = wire().send(b"HEAD /bucket/k HTTP/1.1\r\nHost: x\r\n" + data).read_all().partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.1 400", b"HTTP/1.1 501"))
+    assert body == b""
 
 
 def test_body_cut_short_leaves_nothing(wire: Opener, memory: S3Server) -> None:

@@ -180,6 +180,7 @@ class Connection:
             del pending[:2]
         if not pending or pending == b"\r":
             return False
+        head: Head | None = None
         try:
             end = pending.find(b"\r\n\r\n", 0, MAX_HEAD + 4)
             if end < 0:
@@ -195,7 +196,7 @@ class Connection:
             del pending[: end + 4]
             self._begin(head)
         except ProtocolError as error:
-            self._refuse(error)
+            self._refuse(error, head)
             return False
         return True
 
@@ -353,18 +354,19 @@ class Connection:
         self._record.ended = time.monotonic()
         self._record = None
 
-    def _refuse(self, error: ProtocolError) -> None:
-        """Answer what is no HTTP, and close."""
+    def _refuse(self, error: ProtocolError, head: Head | None = None) -> None:
+        """Answer what is no HTTP, and close. ``head`` is the request's, where that could be read."""
         if self._exchange is not None:
+            head = self._exchange.head
             self.service.abandon(self._exchange)
             self._exchange = None
-        self.out.append(refusal(error))
+        self.out.append(refusal(error, head_only=head is not None and head.method == "HEAD"))
         self.pending.clear()
         self.close = Close.FIN
 
 
-def refusal(error: ProtocolError | S3Error) -> bytes:
-    """The whole answer to what is no request, after which the connection ends."""
+def refusal(error: ProtocolError | S3Error, *, head_only: bool = False) -> bytes:
+    """The whole answer to what is no request, after which the connection ends. Without its body for HEAD."""
     body = error_document(error.code, error.message, error.extra, 0)
     headers = [
         ("Date", http_date()),
@@ -373,4 +375,4 @@ def refusal(error: ProtocolError | S3Error) -> bytes:
         ("Connection", "close"),
         ("Server", "AmazonS3"),
     ]
-    return render_head(error.status, headers) + body
+    return render_head(error.status, headers) + (b"" if head_only else body)
