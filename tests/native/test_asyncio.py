@@ -15,7 +15,7 @@ from objectfs.backends.base import GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import arun, run
 from objectfs.sim import S3Server
-from objectfs.sim.faults import Fault
+from objectfs.sim.network.faults import Fault
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:

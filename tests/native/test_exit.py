@@ -9,7 +9,7 @@ import time
 import pytest
 
 from objectfs.sim import S3Server
-from objectfs.sim.faults import Fault
+from objectfs.sim.network.faults import Fault
 
 from .conftest import run_script, start_script, until
 

@@ -14,7 +14,7 @@ from objectfs.backends.base import GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
 from objectfs.sim import S3Server
-from objectfs.sim.faults import Fault
+from objectfs.sim.network.faults import Fault
 
 from .conftest import RawServer
 

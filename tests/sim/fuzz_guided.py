@@ -15,7 +15,7 @@ def main() -> None:
     # Only what is imported in here is watched.
     with atheris.instrument_imports(include=["objectfs.sim"]):
         from . import fuzzing
-    from objectfs.sim.sigv4 import STREAMING
+    from objectfs.sim.auth.sigv4 import STREAMING
 
     # libFuzzer ends the process itself, with os._exit: the folder is the system's to clear away.
     folder = Path(tempfile.mkdtemp(prefix="objectfs-fuzz-"))

@@ -23,18 +23,18 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from objectfs.sim import S3Server
-from objectfs.sim.blobs import MemorySink
+from objectfs.sim.auth.sigv4 import STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED_TRAILER, Auth
+from objectfs.sim.auth.verifier import Verifier
 from objectfs.sim.body import make_receiver
-from objectfs.sim.connection import Close, Connection
-from objectfs.sim.directory import DirectoryStore
 from objectfs.sim.errors import ProtocolError, S3Error
-from objectfs.sim.faults import Faults
 from objectfs.sim.http import MAX_HEAD, FileSlice, Head, chunk_length, parse_head
+from objectfs.sim.network.faults import Faults
 from objectfs.sim.route import operation_name, parse_target
 from objectfs.sim.service import Service
-from objectfs.sim.sigv4 import STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED_TRAILER, Auth
-from objectfs.sim.store import Store
-from objectfs.sim.verifier import Verifier
+from objectfs.sim.sockets.connection import Close, Connection
+from objectfs.sim.store.blobs import MemorySink
+from objectfs.sim.store.directory import DirectoryStore
+from objectfs.sim.store.memory import Store
 from objectfs.sim.xml import parse_xml
 
 from .mutate import DOCUMENTS, REQUESTS, finish, mutate

@@ -87,7 +87,7 @@ def test_values_of_headers(strict: S3Server) -> None:
     target, headers = signed(strict, "PUT", "/bucket/k", b"x", x_amz_meta_a="one  two   three", x_amz_meta_b="c")
     headers["x-amz-meta-b"] = "  c \t"
     assert send(strict, "PUT", target, headers, b"x")[0] == 200
-    from objectfs.sim.sigv4 import canonical_headers
+    from objectfs.sim.auth.sigv4 import canonical_headers
 
     fields = {"a": "one \t two", "b": raw}
     assert canonical_headers(fields, ["a", "b"]) == f"a:one two\nb:{raw}\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from objectfs.sim import S3Server, cli
-from objectfs.sim.profile import shape_fields
+from objectfs.sim.network.profile import shape_fields
 
 from .conftest import Wire, connect
 

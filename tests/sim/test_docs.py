@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from objectfs.sim import PROFILES, Limits
-from objectfs.sim.blobs import FIRST_SEGMENT
 from objectfs.sim.body import MIN_AWS_CHUNK
 from objectfs.sim.http import MAX_FIELDS
-from objectfs.sim.operations import HANDLERS
-from objectfs.sim.plan import parse_plan
-from objectfs.sim.profile import parse, shape_fields
+from objectfs.sim.network.plan import parse_plan
+from objectfs.sim.network.profile import parse, shape_fields
+from objectfs.sim.network.rules import API_ONLY, RULES
+from objectfs.sim.operations.table import HANDLERS
 from objectfs.sim.record import LOG_BYTES
-from objectfs.sim.rules import API_ONLY, RULES
 from objectfs.sim.service import MAX_DOCUMENT
+from objectfs.sim.store.blobs import FIRST_SEGMENT
 from objectfs.sim.xml import MAX_DEPTH, MAX_ELEMENTS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "server.md").read_text(encoding="utf-8")

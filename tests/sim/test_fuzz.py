@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from objectfs.sim import connection, context, verifier
+from objectfs.sim.auth import verifier
 from objectfs.sim.body import Chunked
 from objectfs.sim.http import Head
+from objectfs.sim.operations import context
 from objectfs.sim.service import Service
+from objectfs.sim.sockets import connection
 
 from .fuzzing import CORPUS, ERRORS, Fuzzer, check_wire
 from .mutate import REQUESTS

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objectfs.sim.blobs import MemoryBlob
-from objectfs.sim.bucket import Bucket
-from objectfs.sim.listing import collect
-from objectfs.sim.records import Record
+from objectfs.sim.operations.listing import collect
+from objectfs.sim.store.blobs import MemoryBlob
+from objectfs.sim.store.bucket import Bucket
+from objectfs.sim.store.records import Record
 
 from .test_buckets import fails
 

@@ -15,12 +15,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from objectfs.sim.blobs import Blob
-from objectfs.sim.context import blob_bytes
-from objectfs.sim.directory import DirectoryStore
-from objectfs.sim.listing import collect
-from objectfs.sim.records import Record
-from objectfs.sim.store import Bucket, Store
+from objectfs.sim.operations.context import blob_bytes
+from objectfs.sim.operations.listing import collect
+from objectfs.sim.store.blobs import Blob
+from objectfs.sim.store.directory import DirectoryStore
+from objectfs.sim.store.memory import Bucket, Store
+from objectfs.sim.store.records import Record
 
 KEYS = st.text(alphabet="aB/é", min_size=1, max_size=3)
 BODIES = st.binary(max_size=3)

@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 
 from objectfs.sim import Fault, FaultError, Faults, S3Server, synthetic_bytes
 from objectfs.sim.bench import client as bench
-from objectfs.sim.plan import parse_plan
-from objectfs.sim.rules import API_ONLY, RULES
+from objectfs.sim.network.plan import parse_plan
+from objectfs.sim.network.rules import API_ONLY, RULES
 
 from .conftest import Wire, connect
 

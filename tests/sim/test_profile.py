@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 from objectfs.sim import PROFILES, Profile, ProfileError, S3Server, synthetic_bytes
-from objectfs.sim.pacing import Flow, SharedFlow, draw_latencies
-from objectfs.sim.profile import Z99
+from objectfs.sim.network.pacing import Flow, SharedFlow, draw_latencies
+from objectfs.sim.network.profile import Z99
 
 from .conftest import Wire, connect
 

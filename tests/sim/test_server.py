@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-import objectfs.sim.tls
+import objectfs.sim.sockets.tls
 from objectfs.sim import S3Server, synthetic_bytes
-from objectfs.sim.directory import safe_name
+from objectfs.sim.store.directory import safe_name
 
 from .conftest import Wire, connect
 from .test_buckets import POLICY, fails
@@ -55,10 +55,10 @@ def test_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, maker: str) -> Non
         raise ImportError
 
     if maker == "openssl":
-        monkeypatch.setattr(objectfs.sim.tls, "_with_cryptography", missing)
+        monkeypatch.setattr(objectfs.sim.sockets.tls, "_with_cryptography", missing)
     else:
         pytest.importorskip("cryptography")
-        monkeypatch.setattr(objectfs.sim.tls, "_with_openssl", missing)
+        monkeypatch.setattr(objectfs.sim.sockets.tls, "_with_openssl", missing)
     body = os.urandom(20 * MIB)
     for store in (None, tmp_path):
         with S3Server(store, tls=True) as server:
@@ -84,8 +84,8 @@ def test_no_way_to_make_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: Any) -> None:
         raise ImportError
 
-    monkeypatch.setattr(objectfs.sim.tls, "_with_cryptography", missing)
-    monkeypatch.setattr(objectfs.sim.tls.shutil, "which", lambda name: None)
+    monkeypatch.setattr(objectfs.sim.sockets.tls, "_with_cryptography", missing)
+    monkeypatch.setattr(objectfs.sim.sockets.tls.shutil, "which", lambda name: None)
     with pytest.raises(RuntimeError, match="cryptography"):
         S3Server(tls=True).start()
 
@@ -194,7 +194,7 @@ def test_synthetic_objects_and_discarded_bodies() -> None:
 
 def test_the_package_imports_nothing_else_of_objectfs() -> None:
     code = (
-        "import sys, objectfs.sim, objectfs.sim.cli, objectfs.sim.directory\n"
+        "import sys, objectfs.sim, objectfs.sim.cli, objectfs.sim.store.directory\n"
         "print([m for m in sys.modules if m.startswith('objectfs.') and not m.startswith('objectfs.sim')])\n"
         "print([m for m in ('boto3', 'awscrt', 'numpy', 'cryptography') if m in sys.modules])"
     )
@@ -210,7 +210,7 @@ def test_the_certificate_covers_buckets_below_a_domain(monkeypatch: pytest.Monke
         raise ImportError
 
     if maker == "openssl":
-        monkeypatch.setattr(objectfs.sim.tls, "_with_cryptography", missing)
+        monkeypatch.setattr(objectfs.sim.sockets.tls, "_with_cryptography", missing)
     else:
         pytest.importorskip("cryptography")
     with S3Server(tls=True, domains=["s3.localhost"]) as server:

@@ -11,13 +11,13 @@ import hashlib
 
 import pytest
 
-from objectfs.sim.blobs import MemorySink
+from objectfs.sim.auth.sigv4 import Auth
+from objectfs.sim.auth.verifier import Verifier
 from objectfs.sim.body import Receiver, make_receiver
 from objectfs.sim.errors import S3Error
 from objectfs.sim.http import parse_head
 from objectfs.sim.route import parse_target
-from objectfs.sim.sigv4 import Auth
-from objectfs.sim.verifier import Verifier
+from objectfs.sim.store.blobs import MemorySink
 
 ACCESS_KEY, SECRET_KEY = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 NOW = calendar.timegm((2013, 5, 24, 0, 0, 0))

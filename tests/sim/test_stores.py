@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from objectfs.sim import S3Server, synthetic_bytes
-from objectfs.sim.blobs import Blob, DiscardedBlob, JoinedBlob, MemoryBlob, PatternBlob, join_blobs
-from objectfs.sim.directory import DirectoryStore, safe_name
-from objectfs.sim.records import Record
+from objectfs.sim.store.blobs import Blob, DiscardedBlob, JoinedBlob, MemoryBlob, PatternBlob, join_blobs
+from objectfs.sim.store.directory import DirectoryStore, safe_name
+from objectfs.sim.store.records import Record
 
 from .conftest import connect
 

@@ -14,26 +14,26 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from objectfs.sim.blobs import synthetic_bytes
-    from objectfs.sim.faults import Fault, Faults, Injection
-    from objectfs.sim.limits import Limits
-    from objectfs.sim.profile import PROFILES, Profile, ProfileError
+    from objectfs.sim.network.faults import Fault, Faults, Injection
+    from objectfs.sim.network.profile import PROFILES, Profile, ProfileError
+    from objectfs.sim.network.rules import FaultError
     from objectfs.sim.record import Request
-    from objectfs.sim.rules import FaultError
     from objectfs.sim.server import S3Server
+    from objectfs.sim.sockets.limits import Limits
+    from objectfs.sim.store.blobs import synthetic_bytes
 
 _HOMES = {
-    "PROFILES": "profile",
-    "Fault": "faults",
-    "FaultError": "rules",
-    "Faults": "faults",
-    "Injection": "faults",
-    "Limits": "limits",
-    "Profile": "profile",
-    "ProfileError": "profile",
+    "PROFILES": "network.profile",
+    "Fault": "network.faults",
+    "FaultError": "network.rules",
+    "Faults": "network.faults",
+    "Injection": "network.faults",
+    "Limits": "sockets.limits",
+    "Profile": "network.profile",
+    "ProfileError": "network.profile",
     "Request": "record",
     "S3Server": "server",
-    "synthetic_bytes": "blobs",
+    "synthetic_bytes": "store.blobs",
 }
 
 

@@ -11,10 +11,10 @@ import hmac
 import re
 from typing import Protocol
 
-from objectfs.sim.blobs import Sink
+from objectfs.sim.auth.sigv4 import STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, Auth
 from objectfs.sim.checksums import Digest
 from objectfs.sim.errors import ProtocolError, S3Error
-from objectfs.sim.sigv4 import STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, Auth
+from objectfs.sim.store.blobs import Sink
 
 MAX_LINE = 4096
 MAX_TRAILERS = 16 * 1024

@@ -11,8 +11,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from objectfs.sim.profile import PROFILES, Profile, ProfileError, get_profile, shape_fields
-from objectfs.sim.rules import FaultError
+from objectfs.sim.network.profile import PROFILES, Profile, ProfileError, get_profile, shape_fields
+from objectfs.sim.network.rules import FaultError
 from objectfs.sim.server import ACCESS_KEY, SECRET_KEY, S3Server, is_loopback
 
 _METAVARS = {"bytes": "BYTES", "seconds": "TIME", "rate": "N", "share": "SHARE", "seed": "N"}

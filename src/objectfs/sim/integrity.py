@@ -6,8 +6,8 @@ import base64
 from typing import TYPE_CHECKING
 
 from objectfs.sim.checksums import decode, encode
-from objectfs.sim.context import Context
 from objectfs.sim.errors import S3Error
+from objectfs.sim.operations.context import Context
 
 if TYPE_CHECKING:
     from objectfs.sim.service import Exchange

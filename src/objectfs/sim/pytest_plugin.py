@@ -38,7 +38,7 @@ def _setting(config: pytest.Config, name: str) -> str:
 def s3_server_options(pytestconfig: pytest.Config) -> dict[str, Any]:
     """What ``s3_server`` is made with: the keyword arguments of ``objectfs.sim.S3Server``. To be overridden."""
     from objectfs.sim import ProfileError
-    from objectfs.sim.profile import get_profile
+    from objectfs.sim.network.profile import get_profile
 
     try:
         profile = get_profile(_setting(pytestconfig, "profile"))

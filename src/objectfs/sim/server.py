@@ -13,18 +13,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from objectfs.sim.auth.verifier import TemporaryKey, Verifier
 from objectfs.sim.errors import S3Error
-from objectfs.sim.faults import Faults
-from objectfs.sim.limits import Limits
-from objectfs.sim.loop import Loop
-from objectfs.sim.objects import MD5_LIMIT
-from objectfs.sim.pacing import Network
-from objectfs.sim.profile import Profile, get_profile
+from objectfs.sim.network.faults import Faults
+from objectfs.sim.network.pacing import Network
+from objectfs.sim.network.profile import Profile, get_profile
+from objectfs.sim.operations.objects import MD5_LIMIT
 from objectfs.sim.record import LOG_BYTES, Request
 from objectfs.sim.route import check_bucket_name
 from objectfs.sim.service import Service
-from objectfs.sim.store import Store
-from objectfs.sim.verifier import TemporaryKey, Verifier
+from objectfs.sim.sockets.limits import Limits
+from objectfs.sim.sockets.loop import Loop
+from objectfs.sim.store.memory import Store
 
 ACCESS_KEY = "test"
 SECRET_KEY = "testtest"
@@ -200,7 +200,7 @@ class S3Server:
             self._directory = None
 
     def _tls_context(self) -> ssl.SSLContext:
-        from objectfs.sim.tls import make_certificate
+        from objectfs.sim.sockets.tls import make_certificate
 
         self._directory = tempfile.TemporaryDirectory(prefix="objectfs-sim-")
         try:
@@ -241,6 +241,6 @@ def _make_store(store: str | Path | Store | None, discard: bool) -> Store:
         return store
     if store is None or store == "memory":
         return Store(discard=discard)
-    from objectfs.sim.directory import DirectoryStore
+    from objectfs.sim.store.directory import DirectoryStore
 
     return DirectoryStore(Path(store), discard=discard)

@@ -8,24 +8,24 @@ import re
 import time
 from dataclasses import dataclass, field
 
-from objectfs.sim import objects
-from objectfs.sim.blobs import DiscardSink, DocumentSink, Sink
+from objectfs.sim.auth.sigv4 import STREAMING, Auth
+from objectfs.sim.auth.verifier import Verifier
 from objectfs.sim.body import Receiver, make_receiver
 from objectfs.sim.checksums import HEADERS, UNASKED_LIMIT, Digest, is_fast, new_digest
-from objectfs.sim.context import Context, etag_of, new_etag, text_element
 from objectfs.sim.errors import ProtocolError, S3Error
-from objectfs.sim.faults import Fault, Faults, Injection
 from objectfs.sim.http import Head, Response, http_date, render_head
 from objectfs.sim.integrity import verify_body
-from objectfs.sim.operations import HANDLERS, OBJECT_BODIES
-from objectfs.sim.pacing import Network
+from objectfs.sim.network.faults import Fault, Faults, Injection
+from objectfs.sim.network.pacing import Network
+from objectfs.sim.network.spoil import refusal, replace_object, spoil_headers
+from objectfs.sim.operations import objects
+from objectfs.sim.operations.context import Context, etag_of, new_etag, text_element
+from objectfs.sim.operations.table import HANDLERS, OBJECT_BODIES
 from objectfs.sim.record import LOG_BYTES, Log, Request
-from objectfs.sim.records import Watch
 from objectfs.sim.route import Target, check_key, operation_name, parse_target
-from objectfs.sim.sigv4 import STREAMING, Auth
-from objectfs.sim.spoil import refusal, replace_object, spoil_headers
-from objectfs.sim.store import Bucket, Store
-from objectfs.sim.verifier import Verifier
+from objectfs.sim.store.blobs import DiscardSink, DocumentSink, Sink
+from objectfs.sim.store.memory import Bucket, Store
+from objectfs.sim.store.records import Watch
 
 logger = logging.getLogger("objectfs.sim")
 

@@ -1,0 +1,1 @@
+"""The handlers of S3's operations."""

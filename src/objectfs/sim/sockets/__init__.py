@@ -1,0 +1,1 @@
+"""The sockets, and the HTTP connections on them."""

@@ -1,0 +1,1 @@
+"""Where buckets and objects are kept: in memory, or in a directory."""
