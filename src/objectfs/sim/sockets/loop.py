@@ -12,6 +12,7 @@ import errno
 import functools
 import heapq
 import itertools
+import select
 import selectors
 import socket
 import ssl
@@ -30,6 +31,8 @@ from objectfs.sim.sockets.peer import READ, WRITE, Peer
 SCRATCH = 256 * 1024
 ACCEPT_PAUSE = 0.2
 TIMERS_TIME = 0.02
+SHORT = 0.02
+FD_SETSIZE = 1024
 MAX_LAG = 1.0
 """What late timers lost is caught up, but no more than this many seconds' worth."""
 
@@ -52,6 +55,9 @@ class Loop:
         self._listener = listener
         self._context = context
         self._selector = selectors.DefaultSelector()
+        # select takes no larger descriptors
+        fd = self._selector.fileno() if hasattr(select, "epoll") else FD_SETSIZE
+        self._epoll = fd if fd < FD_SETSIZE else None
         self._wake_read, self._wake_write = socket.socketpair()
         self._calls: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -72,7 +78,7 @@ class Loop:
                     timeout = max(0.0, self._timers[0][0] - time.monotonic())
                 if self._calls:
                     timeout = 0.0
-                events = self._selector.select(timeout)
+                events = self._wait(timeout)
                 self._run_timers()
                 for key, mask in events:
                     data = key.data
@@ -89,6 +95,14 @@ class Loop:
             self._selector.close()
             for sock in (self._listener, self._wake_read, self._wake_write):
                 sock.close()
+
+    def _wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+        """The sockets that are ready within so many seconds. Epoll counts in milliseconds, rounded up; what it waits
+        for can itself be waited for by select, which counts in microseconds."""
+        if timeout and timeout < SHORT and self._epoll is not None:
+            select.select((self._epoll,), (), (), timeout)
+            timeout = 0.0
+        return self._selector.select(timeout)
 
     def _run_timers(self) -> None:
         """Call what is due, in the order it was due in, also when it is late: see ``time``."""
