@@ -45,6 +45,7 @@ _NOT_SETTINGS = (
     "BENCH",
     "BUILD",
     "CACHE",
+    "CLIENTS",
     "CONFIG",
     "CRT",
     "DEBUG",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,15 @@ def test_unknown(file: Path) -> None:
 def test_variables_that_are_no_settings(file: Path) -> None:
     environ = {"OBJECTFS_NATIVE": "ON", "OBJECTFS_REQUIRE": "crt", "OBJECTFS_TEST_RGW": "x", "OBJECTFS_REGION": ""}
     assert resolve(file, environ=environ) == Config()
+
+
+def test_variables_of_the_scripts_are_no_settings(file: Path) -> None:
+    """A script that exports one must not make every client under it fail."""
+    root = Path(__file__).resolve().parents[2]
+    texts = [path.read_text() for path in (*(root / "scripts").iterdir(), root / ".ci/run") if path.is_file()]
+    names = {name for text in texts for name in re.findall(r"export .*?\b(OBJECTFS_[A-Z_]+)=", text)}
+    assert {"OBJECTFS_CLIENTS", "OBJECTFS_NATIVE"} <= names
+    assert resolve(file, environ=dict.fromkeys(names, "x")) == Config()
 
 
 def test_file(file: Path, tmp_path: Path) -> None:
