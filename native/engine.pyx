@@ -120,14 +120,17 @@ cdef class Engine:
                 raise ValueError(_error_text("cannot set up TLS (is the CA bundle valid PEM?)", code))
             aws_tls_connection_options_init_from_ctx(&connection_options, e.tls)
             config.tls_connection_options = &connection_options
+        code = aws_last_error()  # why there is no strategy, if there is none
         if config.retry_strategy != NULL:
             # rule 9: one loop, and the library's own callbacks run there too
             objectfs_lend_loops(_loops if aws_event_loop_group_get_loop_count(_loops) == 1 else NULL)
             e.client = aws_s3_client_new(e.alloc, &config)
-            if e.client != NULL:
-                e.lent = objectfs_lent_loops(&e.loops_ended, &e.loops_ended_data)
+            code = aws_last_error()
+            e.lent = objectfs_lent_loops(&e.loops_ended, &e.loops_ended_data)
             objectfs_lend_loops(NULL)
-        code = aws_last_error()
+            if e.lent and e.client == NULL:  # the library forgets its group when what comes after it fails
+                e.lent = False
+                aws_event_loop_group_release(_loops)
         aws_retry_strategy_release(config.retry_strategy)  # the client holds its own reference
         if tls:
             aws_tls_connection_options_clean_up(&connection_options)
