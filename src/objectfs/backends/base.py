@@ -53,7 +53,18 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, PutResult
 
-__all__ = ["Attempt", "Backend", "BackendInfo", "GetOptions", "Op", "PutOptions", "ReadableBuffer", "Steps"]
+__all__ = [
+    "Attempt",
+    "Backend",
+    "BackendInfo",
+    "GetOptions",
+    "Op",
+    "PutOptions",
+    "RangeRead",
+    "ReadableBuffer",
+    "Steps",
+    "StreamUpload",
+]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -143,6 +154,50 @@ class BackendInfo:
     memory without an intermediate Python object)."""
 
 
+@dataclass(frozen=True, slots=True)
+class RangeRead:
+    """The answer to one range."""
+
+    length: int
+    """Bytes that were written to the start of the buffer."""
+    size: int
+    """Of the whole object, in bytes."""
+    etag: str | None
+    describe: Callable[[], ObjectInfo]
+    """What the answer says of the object; costs more than the rest, so only for who asks."""
+
+
+class StreamUpload(Protocol):
+    """An object that is written piece by piece: nothing is sent, and nothing visible, before the calls below. One call
+    at a time; after one that raised, only :meth:`give_up`."""
+
+    @property
+    def part_size(self) -> int:
+        """Bytes of the next part: what :meth:`send` wants, the last part excepted."""
+
+    def send(self, part: memoryview, memory: bytearray | None) -> Steps[bytearray | None]:
+        """Send one part (UploadPart; CreateMultipartUpload before the first), and wait where as many bytes as memory
+        allows are on their way. ``part`` is borrowed until :meth:`settle` or :meth:`complete` has ended.
+
+        Args:
+            memory: what ``part`` lies in, where it may be given away.
+
+        Returns:
+            Memory of a part that has been sent, for the next one; None where there is none to give.
+        """
+
+    def settle(self) -> Steps[None]:
+        """Wait until all parts so far have been sent."""
+
+    def complete(self, last: memoryview) -> Steps[PutResult]:
+        """Send the last part, which may be empty, and make the object visible (PutObject where it is the only one,
+        CompleteMultipartUpload where not)."""
+
+    def give_up(self, error: BaseException) -> Steps[None]:
+        """After an error: abort what has begun (AbortMultipartUpload), as far as anybody waits for it; the rest in the
+        background. Does not raise. With a GeneratorExit it waits for nothing."""
+
+
 class Backend(Protocol):
     """What a backend does. All verbs below return :data:`Steps`; see the module's docstring."""
 
@@ -176,6 +231,13 @@ class Backend(Protocol):
         """Many half-open ranges of one object, in the order given. All are of the same object: if it is replaced
         meanwhile, ObjectChangedError."""
 
+    def read_range(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[RangeRead]:
+        """One GetObject of ``options.start`` to ``options.end``, half-open and not empty, into ``buffer``, which is as
+        long; for who reads a large object in pieces. Never split into several requests; an empty object costs a HEAD.
+
+        UnsupportedError where the endpoint answers no ranges.
+        """
+
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
         """HeadObject."""
 
@@ -208,6 +270,9 @@ class Backend(Protocol):
         empty only at the end. Memory in use is bounded by a few parts. A stream shorter than a part is one PUT.
         Whatever ``read`` raises aborts the upload and comes out unchanged.
         """
+
+    def upload(self, bucket: str, key: str, options: PutOptions) -> StreamUpload:
+        """An object to be written piece by piece. Starts nothing yet."""
 
     def put_many(
         self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions

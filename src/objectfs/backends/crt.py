@@ -12,10 +12,11 @@ from objectfs.backends.crt_call import CallVerbs
 from objectfs.backends.crt_delete import DeleteVerbs
 from objectfs.backends.crt_get_file import FileVerbs
 from objectfs.backends.crt_list import ListVerbs
+from objectfs.backends.crt_range import RangeVerbs
 from objectfs.backends.crt_write import WriteVerbs
 
 __all__ = ["CrtBackend"]
 
 
-class CrtBackend(BatchVerbs, FileVerbs, ListVerbs, WriteVerbs, DeleteVerbs, CallVerbs):
+class CrtBackend(BatchVerbs, FileVerbs, RangeVerbs, ListVerbs, WriteVerbs, DeleteVerbs, CallVerbs):
     """See :class:`objectfs.backends.base.Backend`."""

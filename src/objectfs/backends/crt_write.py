@@ -11,25 +11,23 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from objectfs import _native, errors
 from objectfs.backends.answers import put_result
-from objectfs.backends.base import PutOptions, ReadableBuffer, Steps
+from objectfs.backends.base import PutOptions, ReadableBuffer, Steps, StreamUpload
 from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase, all_of, one
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_stream import CrtStream
 from objectfs.backends.crt_upload import FileUpload, Upload, cause_first, object_headers, write_conditions
 from objectfs.backends.memory import readable_view
-from objectfs.backends.parts import MAX_PARTS, stream_part_size, whole_part_size
+from objectfs.backends.parts import whole_part_size
+from objectfs.backends.streaming import put_stream
 from objectfs.types import PutResult
 
 __all__ = ["WriteVerbs"]
-
-STREAM_PARTS = 4
-"""Parts of a stream that are on their way at once; each holds a buffer of one part."""
 
 
 class WriteVerbs(CrtBase):
@@ -169,59 +167,10 @@ class WriteVerbs(CrtBase):
     def put_stream(
         self, bucket: str, key: str, read: Callable[[int], ReadableBuffer], options: PutOptions
     ) -> Steps[PutResult]:
-        first, ended = _read_part(read, bytearray(self.part_size))
-        if ended:
-            return (yield from self.put(bucket, key, first, options))
-        return (
-            yield from self.checksums.upload(lambda a: self._put_stream_parts(bucket, key, first, read, options, a))
-        )
+        return put_stream(self.upload(bucket, key, options), read)
 
-    def _put_stream_parts(
-        self,
-        bucket: str,
-        key: str,
-        first: memoryview,
-        read: Callable[[int], ReadableBuffer],
-        options: PutOptions,
-        algorithm: str | None,
-    ) -> Steps[PutResult]:
-        upload = Upload(self, bucket, key, options, algorithm)
-        running: deque[tuple[Any, memoryview]] = deque()
-        number, part, ended = 1, first, False
-        try:
-            yield from upload.create()
-            while len(part):
-                if number > MAX_PARTS:
-                    raise errors.InvalidRequestError(
-                        f"the stream is longer than {MAX_PARTS} parts",
-                        operation="UploadPart",
-                        bucket=bucket,
-                        key=key,
-                        hint="Set a larger part_size=",
-                    )
-                running.append((upload.start_parts([upload.part_request(number, part)]), part))
-                number += 1
-                if ended:
-                    break
-                size = stream_part_size(number, self.part_size)
-                spare: bytearray | None = None
-                # What has been read cannot be read again, should the checksum be refused: until an endpoint has
-                # taken one, nothing is read beyond the first part, which is kept.
-                if len(running) >= (STREAM_PARTS if self.checksums.settled else 1):
-                    op, done = running.popleft()
-                    upload.collect((yield op))
-                    upload.parts.remove(op)
-                    self.checksums.settled = True
-                    if len(done) == size and done.obj is not first.obj:
-                        spare = done.obj  # type: ignore[assignment]
-                part, ended = _read_part(read, bytearray(size) if spare is None else spare)
-            while running:
-                op, _ = running.popleft()
-                upload.collect((yield op))
-            return (yield from upload.complete())
-        except BaseException as error:
-            yield from upload.give_up(error)
-            raise
+    def upload(self, bucket: str, key: str, options: PutOptions) -> StreamUpload:
+        return CrtStream(self, self, bucket, key, options)
 
     def put_many(
         self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions
@@ -260,21 +209,3 @@ def _read_exactly(file: Any, size: int) -> bytes:
             break
         data += chunk
     return bytes(data)
-
-
-def _read_part(read: Callable[[int], ReadableBuffer], buffer: bytearray) -> tuple[memoryview, bool]:
-    """Fill the buffer from the stream: what was read, and whether the stream has ended."""
-    view = memoryview(buffer)
-    filled = 0
-    while filled < len(buffer):
-        chunk = read(len(buffer) - filled)
-        if chunk is None:
-            raise errors.InvalidRequestError("the stream is in non-blocking mode: it gave None instead of bytes")
-        data = memoryview(chunk).cast("B") if len(chunk) else b""
-        if not len(data):
-            return view[:filled], True
-        if len(data) > len(buffer) - filled:
-            raise errors.InvalidRequestError("the stream gave more bytes than it was asked for")
-        view[filled : filled + len(data)] = data
-        filled += len(data)
-    return view, False

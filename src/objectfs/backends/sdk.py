@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from objectfs import errors
-from objectfs.backends.base import GetOptions, PutOptions, ReadableBuffer, Steps
+from objectfs.backends.base import GetOptions, PutOptions, RangeRead, ReadableBuffer, Steps, StreamUpload
 from objectfs.backends.presign import Presigner
 from objectfs.backends.sdk_listing import delete_many, list_page
 from objectfs.backends.sdk_ops import Task
@@ -62,6 +62,9 @@ class SdkBackend:
     ) -> Steps[list[Buffer]]:
         return self._reader.get_ranges(bucket, key, ranges, options)
 
+    def read_range(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[RangeRead]:
+        return self._reader.read_range(bucket, key, buffer, options)
+
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
         return self._reader.head(bucket, key, options)
 
@@ -98,6 +101,9 @@ class SdkBackend:
         self, bucket: str, key: str, read: Callable[[int], ReadableBuffer], options: PutOptions
     ) -> Steps[PutResult]:
         return self._writer.put_stream(bucket, key, read, options)
+
+    def upload(self, bucket: str, key: str, options: PutOptions) -> StreamUpload:
+        return self._writer.upload(bucket, key, options)
 
     def put_many(
         self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions

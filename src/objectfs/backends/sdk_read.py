@@ -9,7 +9,7 @@ from typing import Any
 
 from objectfs import errors, types
 from objectfs.backends import answers
-from objectfs.backends.base import GetOptions, Steps
+from objectfs.backends.base import GetOptions, RangeRead, Steps
 from objectfs.backends.sdk_body import fill, finish
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_sinks import Buffer, FileSink, MemorySink, Sink, ViewSink
@@ -92,6 +92,15 @@ class Reader:
         buffers: list[types.Buffer] = yield self._wire.start_many([fetch(start, end) for start, end in ranges])
         answers.require_one({buffer.info.etag for buffer in buffers if buffer.info is not None}, bucket, key)
         return buffers
+
+    def read_range(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[RangeRead]:
+        def run(task: Task) -> RangeRead:
+            with ViewSink(buffer) as sink:
+                info = self._first(task, bucket, key, options, sink, whole=True).info
+                return RangeRead(sink.length, info.size, info.etag, lambda: info)
+
+        read: RangeRead = yield self._wire.start(run)
+        return read
 
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
         info: ObjectInfo = yield self._wire.start(lambda task: self._head(task, bucket, key, options))

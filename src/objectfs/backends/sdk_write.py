@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -17,19 +16,17 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends import answers
-from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps
+from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps, StreamUpload
 from objectfs.backends.leftovers import Pending
 from objectfs.backends.memory import readable_view
-from objectfs.backends.parts import MAX_PARTS, stream_part_size, whole_part_size
+from objectfs.backends.parts import whole_part_size
 from objectfs.backends.sdk_body import FileBody, MemoryBody, SharedFile
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_wire import Wire, answer_headers
+from objectfs.backends.streaming import StreamBase, put_stream, stream_memory
 from objectfs.types import PutResult
 
 __all__ = ["Writer"]
-
-STREAM_MEMORY = 128 * 1024 * 1024
-"""Bytes of a stream's parts in flight where memory_limit is not set."""
 
 _SUMS = frozenset(("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256"))
 
@@ -101,23 +98,10 @@ class Writer:
     def put_stream(
         self, bucket: str, key: str, read: Callable[[int], ReadableBuffer], options: PutOptions
     ) -> Steps[PutResult]:
-        first = _collect(read, self._part)
-        following = _collect(read, self._part) if len(first) == self._part else bytearray()
-        if not following:
-            return (yield from self._single(bucket, key, options, _memory(memoryview(first))))
+        return put_stream(self.upload(bucket, key, options), read)
 
-        def parts() -> Iterable[MakeBody]:
-            yield _memory(memoryview(first))
-            yield _memory(memoryview(following))
-            for number in itertools.count(3):
-                data = _collect(read, stream_part_size(number, self._part))
-                if not data:
-                    return
-                yield _memory(memoryview(data))
-
-        budget = self._wire.config.memory_limit or STREAM_MEMORY
-        window = max(1, min(self._wire.connections, budget // self._part - 2))
-        return (yield from self._multipart(bucket, key, options, parts(), window=window))
+    def upload(self, bucket: str, key: str, options: PutOptions) -> StreamUpload:
+        return _Stream(self, self._wire, bucket, key, options)
 
     # -- requests --------------------------------------------------------------------------------------------
     def _put(self, bucket: str, key: str, options: PutOptions, body: MakeBody) -> Callable[[Task], PutResult]:
@@ -145,42 +129,45 @@ class Writer:
         options: PutOptions,
         parts: Iterable[MakeBody],
         *,
-        window: int | None = None,
         before_complete: Callable[[], None] | None = None,
     ) -> Steps[PutResult]:
-        """Create, send the parts with at most ``window`` in flight, complete; abort if anything goes
-        wrong."""
+        """Create, send the parts, complete; abort if anything goes wrong."""
         pending = _Upload(self._wire, bucket, key)
         flying = pending.parts
         try:
-            pending.begin(
-                lambda: self._wire.start(
-                    lambda task: self._create(task, bucket, key, options), cancellable=False, into=pending.creating
-                )
-            )
-            created = yield pending.creating[0]
-            upload = {"Bucket": bucket, "Key": key, "UploadId": created["UploadId"]}
-            done: list[dict[str, Any]] = []
+            upload = yield from self._begin(pending, options)
             for number, body in enumerate(parts, start=1):
-                if number > MAX_PARTS:
-                    raise errors.InvalidRequestError(f"the content needs more than S3's {MAX_PARTS} parts")
                 self._wire.start(self._upload_part(upload, number, body), into=flying)
-                if window is not None and len(flying) >= window:
-                    done.append((yield flying[0]))
-                    del flying[0]
+            done: list[dict[str, Any]] = []
             while flying:
                 done.append((yield flying[0]))
                 del flying[0]
             if before_complete is not None:
                 before_complete()
-            response = yield self._wire.start(lambda task: self._complete(task, upload, done, options), into=flying)
-            pending.completed()
-            # its checksums stand in the document, not in the headers
-            found = {f"x-amz-checksum-{name[8:].lower()}": value for name, value in response.items() if name in _SUMS}
-            return answers.put_result({**answer_headers(response), **found}, response.get("ETag"))
+            return (yield from self._finish(pending, upload, done, options))
         except BaseException as error:
             yield from pending.give_up(error)
             raise
+
+    def _begin(self, pending: _Upload, options: PutOptions) -> Steps[dict[str, str]]:
+        """CreateMultipartUpload; what all further requests name."""
+        bucket, key = pending.bucket, pending.key
+        pending.begin(
+            lambda: self._wire.start(
+                lambda task: self._create(task, bucket, key, options), cancellable=False, into=pending.creating
+            )
+        )
+        created = yield pending.creating[0]
+        return {"Bucket": bucket, "Key": key, "UploadId": created["UploadId"]}
+
+    def _finish(
+        self, pending: _Upload, upload: Mapping[str, Any], done: list[dict[str, Any]], options: PutOptions
+    ) -> Steps[PutResult]:
+        response = yield self._wire.start(lambda task: self._complete(task, upload, done, options), into=pending.parts)
+        pending.completed()
+        # its checksums stand in the document, not in the headers
+        found = {f"x-amz-checksum-{name[8:].lower()}": value for name, value in response.items() if name in _SUMS}
+        return answers.put_result({**answer_headers(response), **found}, response.get("ETag"))
 
     def _create(self, task: Task, bucket: str, key: str, options: PutOptions) -> Any:
         """CreateMultipartUpload, which has to name the checksum that the parts will carry, or the object has none."""
@@ -262,6 +249,39 @@ class _Upload(Pending):
         aborting.result()
 
 
+class _Stream(StreamBase):
+    """:class:`~objectfs.backends.base.StreamUpload` of the sdk backend."""
+
+    def __init__(self, writer: Writer, wire: Wire, bucket: str, key: str, options: PutOptions) -> None:
+        memory = stream_memory(wire.config.memory_limit, wire.part_size, wire.connections)
+        super().__init__(bucket, key, options, wire.part_size, memory)
+        self._writer, self._wire = writer, wire
+        self._upload: Mapping[str, Any] = {}
+        self._done: list[dict[str, Any]] = []
+
+    def single(self, data: memoryview) -> Steps[PutResult]:
+        return self._writer._single(self.bucket, self.key, self.options, _memory(data))
+
+    def begin(self, first: memoryview) -> Steps[Op[Any] | None]:
+        pending = _Upload(self._wire, self.bucket, self.key)
+        self.pending = pending
+        self._upload = yield from self._writer._begin(pending, self.options)
+        return self.start(1, first)
+
+    def start(self, number: int, part: memoryview) -> Op[Any]:
+        assert self.pending is not None
+        part_of = self._writer._upload_part(self._upload, number, _memory(part))
+        op: Op[Any] = self._wire.start(part_of, into=self.pending.parts)
+        return op
+
+    def sent(self, answer: Any) -> None:
+        self._done.append(answer)
+
+    def finish(self) -> Steps[PutResult]:
+        assert isinstance(self.pending, _Upload)
+        return self._writer._finish(self.pending, self._upload, self._done, self.options)
+
+
 def _conditions(options: PutOptions) -> dict[str, str]:
     params = {"IfMatch": options.if_match, "IfNoneMatch": options.if_none_match}
     return {name: value for name, value in params.items() if value is not None}
@@ -269,20 +289,6 @@ def _conditions(options: PutOptions) -> dict[str, str]:
 
 def _memory(view: memoryview) -> MakeBody:
     return lambda task: MemoryBody(view, task)
-
-
-def _collect(read: Callable[[int], ReadableBuffer], size: int) -> bytearray:
-    """``size`` bytes of a stream, fewer only at its end."""
-    collected = bytearray()
-    while len(collected) < size:
-        wanted = size - len(collected)
-        with readable_view(read(wanted)) as piece:
-            if len(piece) > wanted:
-                raise errors.InvalidRequestError("the stream gave more bytes than it was asked for")
-            if not piece:
-                break
-            collected += piece
-    return collected
 
 
 def _is_folder(path: str, where: Mapping[str, Any]) -> errors.LocalFileError:
