@@ -1,36 +1,20 @@
-# ListObjectsV2 answers, read without a DOM. The grammar is S3's own and fixed:
+# Answers of ListObjectsV2 and ListObjectVersions, read without a DOM in one pass. The grammar is S3's own and fixed:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 
-from xml.sax.saxutils import unescape as _unescape
+import_datetime()
 
-_ENTITIES = {"&quot;": '"', "&apos;": "'"}
-
-
-cdef bytes _text(const char* start, const char* end):
-    return start[:end - start]
-
-
-cdef str _plain(bytes raw):
-    """Character data with its entities resolved."""
-    text = raw.decode("utf-8")
-    if "&" in text:
-        if "&#" in text:
-            text = _numeric(text)
-        text = _unescape(text, _ENTITIES)
-    return text
+cdef struct span_t:
+    const char* at
+    const char* end
 
 
-def _numeric(text):
-    import re
-    return re.sub(
-        r"&#(?:x([0-9a-fA-F]+)|([0-9]+));",
-        lambda m: _character(int(m[1], 16) if m[1] else int(m[2])).replace("&", "&amp;"), text)
+cdef enum:
+    MOST_DIGITS = 18
 
 
-def _character(code):
-    if code > 0x10FFFF:
-        raise ValueError(f"no character has the number {code}")
-    return chr(code)
+cdef bint _is(span_t name, const char* what, size_t size) noexcept nogil:
+    return <size_t>(name.end - name.at) == size and memcmp(name.at, what, size) == 0
 
 
 cdef const char* _find(const char* at, const char* end, const char* what, size_t size) noexcept nogil:
@@ -45,24 +29,365 @@ cdef const char* _find(const char* at, const char* end, const char* what, size_t
     return NULL
 
 
-cdef bytes _element(const char* at, const char* end, bytes name):
-    """The character data of the first element of that name in the range, or None."""
-    open_tag = b"<" + name + b">"
-    cdef const char* start = _find(at, end, PyBytes_AS_STRING(open_tag), len(open_tag))
-    cdef const char* stop
-    if start == NULL:
+cdef const char* _next_tag(const char* at, const char* end, span_t* name) noexcept nogil:
+    """The place behind the next tag, or NULL; ``name`` is what stands in it, with its slash."""
+    if at < end and at[0] != c"<":
+        at = <const char*>memchr(at, c"<", end - at)
+    if at == NULL or at >= end:
+        return NULL
+    name.at = at + 1
+    name.end = <const char*>memchr(name.at, c">", end - name.at)
+    if name.end == NULL:
+        return NULL
+    return name.end + 1
+
+
+cdef const char* _data(const char* at, const char* end, span_t* value) noexcept nogil:
+    """The character data up to the next tag, and where that begins; NULL if there is none."""
+    value.at = at
+    value.end = <const char*>memchr(at, c"<", end - at)
+    return value.end
+
+
+# -- character data --------------------------------------------------------------------------------------------------
+cdef str _text(span_t raw, bint encoded=False):
+    """Character data as text: its entities resolved, then, if it is URL-encoded, its escapes."""
+    cdef size_t n = raw.end - raw.at
+    cdef bint entities = memchr(raw.at, c"&", n) != NULL
+    cdef bint escapes = encoded and (memchr(raw.at, c"%", n) != NULL or memchr(raw.at, c"+", n) != NULL)
+    cdef char small[1024]
+    cdef char* to
+    cdef bytes large
+    if not entities and not escapes:
+        return PyUnicode_DecodeUTF8(raw.at, n, NULL)
+    if n <= sizeof(small):
+        to = small
+    else:
+        large = PyBytes_FromStringAndSize(NULL, n)
+        to = PyBytes_AS_STRING(large)
+    if entities:
+        n = _resolve(raw, to)
+        raw.at, raw.end = to, to + n
+        # among what was an entity there may be escapes
+        escapes = encoded
+    if escapes:
+        n = _unquote(raw, to)
+    if encoded:  # an URL can name bytes that are no UTF-8; botocore replaces them too
+        return PyUnicode_DecodeUTF8(to, n, b"replace")
+    return PyUnicode_DecodeUTF8(to, n, NULL)
+
+
+cdef size_t _resolve(span_t raw, char* to) except? 0:
+    """Write the data with its entities resolved, which is never longer; the size. What is no entity stays."""
+    cdef const char* at = raw.at
+    cdef const char* semicolon
+    cdef char* start = to
+    cdef uint32_t code
+    while at < raw.end:
+        if at[0] != c"&":
+            to[0] = at[0]
+            to += 1
+            at += 1
+            continue
+        semicolon = <const char*>memchr(at, c";", raw.end - at)
+        code = 0xFFFFFFFF if semicolon == NULL else _entity(at + 1, semicolon)
+        if code == 0xFFFFFFFF:
+            to[0] = at[0]
+            to += 1
+            at += 1
+            continue
+        if code > 0x10FFFF:
+            raise ValueError(f"no character has the number {code}")
+        to = _encode_character(code, to)
+        at = semicolon + 1
+    return to - start
+
+
+cdef uint32_t _entity(const char* at, const char* end) noexcept nogil:
+    """The code point of an entity, without ampersand and semicolon; 0xFFFFFFFF if it is none."""
+    cdef size_t n = end - at
+    cdef uint32_t code = 0
+    cdef int digit
+    cdef bint hexadecimal
+    if n == 4 and memcmp(at, b"quot", 4) == 0:
+        return c'"'
+    if n == 4 and memcmp(at, b"apos", 4) == 0:
+        return c"'"
+    if n == 3 and memcmp(at, b"amp", 3) == 0:
+        return c"&"
+    if n == 2 and memcmp(at, b"lt", 2) == 0:
+        return c"<"
+    if n == 2 and memcmp(at, b"gt", 2) == 0:
+        return c">"
+    if n < 2 or at[0] != c"#":
+        return 0xFFFFFFFF
+    hexadecimal = at[1] == c"x"
+    at += 2 if hexadecimal else 1
+    if at == end:
+        return 0xFFFFFFFF
+    while at < end:
+        digit = _digit(at[0])
+        if digit < 0 or (not hexadecimal and digit > 9):
+            return 0xFFFFFFFF
+        code = min(code * (16 if hexadecimal else 10) + <uint32_t>digit, <uint32_t>0x110000)
+        at += 1
+    return code
+
+
+cdef int _digit(char c) noexcept nogil:
+    if c"0" <= c <= c"9":
+        return c - c"0"
+    if c"a" <= c <= c"f":
+        return c - c"a" + 10
+    if c"A" <= c <= c"F":
+        return c - c"A" + 10
+    return -1
+
+
+cdef char* _encode_character(uint32_t code, char* to) noexcept nogil:
+    """UTF-8, also of surrogates: the decoder will refuse them."""
+    if code < 0x80:
+        to[0] = <char>code
+        return to + 1
+    if code < 0x800:
+        to[0] = <char>(0xC0 | code >> 6)
+        to[1] = <char>(0x80 | code & 0x3F)
+        return to + 2
+    if code < 0x10000:
+        to[0] = <char>(0xE0 | code >> 12)
+        to[1] = <char>(0x80 | code >> 6 & 0x3F)
+        to[2] = <char>(0x80 | code & 0x3F)
+        return to + 3
+    to[0] = <char>(0xF0 | code >> 18)
+    to[1] = <char>(0x80 | code >> 12 & 0x3F)
+    to[2] = <char>(0x80 | code >> 6 & 0x3F)
+    to[3] = <char>(0x80 | code & 0x3F)
+    return to + 4
+
+
+cdef size_t _unquote(span_t raw, char* to) noexcept nogil:
+    """Write the data with its escapes resolved, and '+' as a space; the size. ``to`` may be where the data is."""
+    cdef const char* at = raw.at
+    cdef char* start = to
+    while at < raw.end:
+        if at[0] == c"%" and raw.end - at > 2 and _digit(at[1]) >= 0 and _digit(at[2]) >= 0:
+            to[0] = <char>(_digit(at[1]) << 4 | _digit(at[2]))
+            at += 3
+        else:
+            to[0] = c" " if at[0] == c"+" else at[0]
+            at += 1
+        to += 1
+    return to - start
+
+
+cdef int _decimal(const char* at, size_t n) noexcept nogil:
+    """A number of so many digits; -1 if they are none."""
+    cdef int value = 0
+    cdef size_t i
+    for i in range(n):
+        if not c"0" <= at[i] <= c"9":
+            return -1
+        value = value * 10 + (at[i] - c"0")
+    return value
+
+
+cdef object _moment(span_t raw):
+    """``2026-11-25T10:00:00.000Z`` as a datetime in UTC, None if it is none. With or without fraction."""
+    cdef const char* at = raw.at
+    cdef size_t n = raw.end - raw.at
+    cdef size_t digits
+    cdef int year, month, day, hour, minute, second, micros = 0
+    if n < 20 or at[4] != c"-" or at[7] != c"-" or at[10] != c"T" or at[13] != c":" or at[16] != c":":
+        return _odd_moment(raw)
+    if at[n - 1] != c"Z":
+        return _odd_moment(raw)
+    if n > 20:
+        digits = n - 21
+        if at[19] != c"." or digits == 0 or digits > 6:
+            return _odd_moment(raw)
+        micros = _decimal(at + 20, digits)
+        while digits < 6:
+            micros = micros * 10 if micros >= 0 else -1
+            digits += 1
+    year, month, day = _decimal(at, 4), _decimal(at + 5, 2), _decimal(at + 8, 2)
+    hour, minute, second = _decimal(at + 11, 2), _decimal(at + 14, 2), _decimal(at + 17, 2)
+    if year < 0 or month < 0 or day < 0 or hour < 0 or minute < 0 or second < 0 or micros < 0:
+        return _odd_moment(raw)
+    try:
+        return datetime_new(year, month, day, hour, minute, second, micros, get_utc())
+    except ValueError:
         return None
-    start += len(open_tag)
-    stop = <const char*>memchr(start, c"<", end - start)
-    return None if stop == NULL else _text(start, stop)
 
 
-def parse_list(data):
-    """Read a ListObjectsV2 answer.
+cdef object _odd_moment(span_t raw):
+    """What else ISO 8601 allows."""
+    from datetime import UTC, datetime
+    try:
+        when = datetime.fromisoformat(_text(raw))
+    except ValueError:
+        return None
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+cdef object _size(span_t raw):
+    cdef const char* at = raw.at
+    cdef int64_t value = 0
+    while at < raw.end and c"0" <= at[0] <= c"9" and at - raw.at < MOST_DIGITS:
+        value = value * 10 + (at[0] - c"0")
+        at += 1
+    if at == raw.end and at > raw.at:
+        return value
+    number = int(_text(raw))  # spaces, or digits as entities
+    if number < 0:
+        raise ValueError("an entry's size is negative")
+    return number
+
+
+# -- documents -------------------------------------------------------------------------------------------------------
+@cython.final
+cdef class _Entries:
+    """Reads elements that describe an object, or a version of one, into copies of a template."""
+
+    cdef _Maker _maker
+    cdef Py_ssize_t _key, _size, _etag, _modified, _class, _version, _latest, _owner, _restore
+    cdef span_t _class_text, _modified_text
+    cdef object _class_value, _modified_value
+    cdef bint _sized
+
+    def __cinit__(self, template not None, bint sized):
+        self._sized = sized
+        self._maker = _Maker(template)
+        self._key = self._maker.offset("key")
+        self._size = self._maker.offset("size")
+        self._etag = self._maker.offset("etag")
+        self._modified = self._maker.offset("last_modified")
+        self._class = self._maker.offset("storage_class")
+        self._version = self._maker.offset("version_id")
+        self._latest = self._slot("is_latest")
+        self._owner = self._slot("owner")
+        self._restore = self._slot("restore")
+
+    cdef Py_ssize_t _slot(self, str name) except -2:
+        """The place of a slot; -1 if the class does not have it."""
+        return self._maker.offset(name) if name in self._maker._class.__slots__ else -1
+
+    cdef const char* read(self, const char* at, const char* end, span_t outer, bint encoded, list into) except NULL:
+        """Read one element, whose name is ``outer``, from behind its tag; the place behind it."""
+        cdef object made = self._maker.make()
+        cdef span_t name
+        cdef span_t value
+        cdef bint has_key = False
+        cdef bint has_size = not self._sized
+        cdef str owner_id = None
+        cdef str owner_name = None
+        cdef str restore = None
+        while True:
+            at = _next_tag(at, end, &name)
+            if at == NULL:
+                raise ValueError("an unfinished entry")
+            if name.at[0] == c"/":
+                name.at += 1
+                if _is(name, outer.at, outer.end - outer.at):
+                    break
+                continue
+            at = _data(at, end, &value)
+            if at == NULL:
+                raise ValueError("an unfinished entry")
+            if _is(name, b"Key", 3):
+                _put(made, self._key, _text(value, encoded))
+                has_key = True
+            elif _is(name, b"Size", 4):
+                _put(made, self._size, _size(value))
+                has_size = True
+            elif _is(name, b"ETag", 4):
+                _put(made, self._etag, _text(value))
+            elif _is(name, b"LastModified", 12):
+                if not _same(value, self._modified_text):
+                    self._modified_value, self._modified_text = _moment(value), value
+                _put(made, self._modified, self._modified_value)
+            elif _is(name, b"StorageClass", 12):
+                if not _same(value, self._class_text):
+                    self._class_value, self._class_text = _text(value), value
+                _put(made, self._class, self._class_value)
+            elif _is(name, b"VersionId", 9):
+                _put(made, self._version, _text(value))
+            elif _is(name, b"IsLatest", 8):
+                if self._latest >= 0:
+                    _put(made, self._latest, _is(value, b"true", 4))
+            elif self._owner >= 0 and _is(name, b"ID", 2):
+                owner_id = _text(value)
+            elif self._owner >= 0 and _is(name, b"DisplayName", 11):
+                owner_name = _text(value)
+            elif self._restore >= 0 and _is(name, b"IsRestoreInProgress", 19):
+                restore = f'ongoing-request="{_text(value)}"'
+            elif self._restore >= 0 and _is(name, b"RestoreExpiryDate", 17):
+                restore = f'{restore}, expiry-date="{_text(value)}"'
+        if not has_key or not has_size:
+            raise ValueError("an entry without key or size")
+        if owner_id is not None or owner_name is not None:
+            _put(made, self._owner, owner_id or owner_name)
+        if restore is not None:
+            _put(made, self._restore, restore)
+        into.append(made)
+        return at
+
+
+cdef bint _same(span_t one, span_t other) noexcept nogil:
+    return other.at != NULL and _is(one, other.at, other.end - other.at)
+
+
+cdef const char* _read_prefix(
+    const char* at, const char* end, _Maker maker, Py_ssize_t offset, bint encoded, list into
+) except NULL:
+    """Read a CommonPrefixes from behind its tag; the place behind it."""
+    cdef span_t name
+    cdef span_t value
+    cdef str text = None
+    cdef object made
+    while True:
+        at = _next_tag(at, end, &name)
+        if at == NULL:
+            raise ValueError("an unfinished <CommonPrefixes>")
+        if _is(name, b"/CommonPrefixes", 15):
+            break
+        if _is(name, b"Prefix", 6) and _data(at, end, &value) != NULL:
+            text = _text(value, encoded)
+    if text is None:
+        raise ValueError("a common prefix without its name")
+    made = maker.make()
+    _put(made, offset, text)
+    into.append(made)
+    return at
+
+
+cdef bint _says_encoded(const char* at, const char* end) noexcept nogil:
+    """Whether there is <EncodingType>url behind the last entry, where some servers have it. From the end on."""
+    cdef const char* tag = end
+    while tag > at:
+        tag -= 1
+        if tag[0] == c"<" and end - tag > 16:
+            if memcmp(tag, b"<EncodingType>", 14) == 0:
+                return memcmp(tag + 14, b"url", 3) == 0
+            if memcmp(tag, b"</Contents>", 11) == 0 or memcmp(tag, b"</CommonPrefixes>", 16) == 0:
+                return False
+            if memcmp(tag, b"</Version>", 10) == 0 or memcmp(tag, b"</DeleteMarker>", 15) == 0:
+                return False
+    return False
+
+
+def parse_list(data, object template not None, object prefix not None, marker=None):
+    """Read an answer of ListObjectsV2, or of ListObjectVersions where there is a ``marker``.
+
+    Args:
+        template: an object of a class with slots; each entry is a copy of it with those slots set that the answer has:
+            key, size, etag, last_modified, storage_class, version_id, and if the class has them is_latest, owner and
+            restore.
+        prefix: the same for common prefixes, with the slot ``prefix``.
+        marker: the same for delete markers.
 
     Returns:
-        (objects, prefixes, next_token): objects are tuples (key, size, etag, last_modified, storage_class) of str,
-        int, str, str, str; missing ones None. Names are as the answer has them (url-encoded if that was asked for).
+        (entries, prefixes, following): ``following`` is None on the last page, else (continuation token, key marker,
+        version marker), of which the answer has one or two.
 
     Raises:
         ValueError: this is not such an answer.
@@ -70,70 +395,71 @@ def parse_list(data):
     cdef Py_buffer view
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
-        return _parse_list(<const char*>view.buf, <const char*>view.buf + view.len)
+        return _parse_list(<const char*>view.buf, <const char*>view.buf + view.len, template, prefix, marker)
     finally:
         PyBuffer_Release(&view)
 
 
-cdef tuple _parse_list(const char* at, const char* end):
-    cdef const char* tag
-    cdef const char* close
-    cdef const char* name_end
-    cdef const char* value
-    cdef const char* stop
-    cdef size_t n
-    cdef list objects = []
+cdef tuple _parse_list(const char* at, const char* end, object template, object prefix, object marker):
+    cdef _Entries read = _Entries(template, True)
+    cdef _Entries read_marker = None if marker is None else _Entries(marker, False)
+    cdef _Maker prefix_maker = _Maker(prefix)
+    cdef Py_ssize_t prefix_slot = prefix_maker.offset("prefix")
+    cdef span_t name
+    cdef span_t value
+    cdef span_t token
+    cdef span_t key_marker
+    cdef span_t version_marker
+    cdef bint truncated = False
+    cdef bint encoded = False
+    cdef bint encoding_known = False
+    cdef list entries = []
     cdef list prefixes = []
-    if _find(at, end, b"<ListBucketResult", 17) == NULL or _find(at, end, b"</ListBucketResult>", 19) == NULL:
-        raise ValueError("the answer is not a complete ListBucketResult")
-    truncated = _element(at, end, b"IsTruncated")
-    token = _element(at, end, b"NextContinuationToken")
+    token.at = key_marker.at = version_marker.at = NULL
+    at = _find(at, end, b"<ListVersionsResult" if marker is not None else b"<ListBucketResult",
+               19 if marker is not None else 17)
+    if at != NULL:
+        at = _next_tag(at, end, &name)
     while True:
-        tag = _find(at, end, b"<Co", 3)  # <Contents> or <CommonPrefixes>; <ContinuationToken> is passed over
-        if tag == NULL:
-            break
-        if <size_t>(end - tag) > 10 and memcmp(tag, b"<Contents>", 10) == 0:
-            close = _find(tag, end, b"</Contents>", 11)
-            if close == NULL:
-                raise ValueError("an unfinished <Contents>")
-            key = size = etag = modified = storage = None
-            value = tag + 10
-            while value < close:
-                value = <const char*>memchr(value, c"<", close - value)
-                if value == NULL:
-                    break
-                name_end = <const char*>memchr(value, c">", close - value)
-                if name_end == NULL:
-                    break
-                n = name_end - value - 1
-                stop = <const char*>memchr(name_end, c"<", close - name_end + 1)
-                if stop == NULL:
-                    break
-                if n == 3 and memcmp(value + 1, b"Key", 3) == 0:
-                    key = _plain(_text(name_end + 1, stop))
-                elif n == 4 and memcmp(value + 1, b"Size", 4) == 0:
-                    size = int(_plain(_text(name_end + 1, stop)))
-                elif n == 4 and memcmp(value + 1, b"ETag", 4) == 0:
-                    etag = _plain(_text(name_end + 1, stop))
-                elif n == 12 and memcmp(value + 1, b"LastModified", 12) == 0:
-                    modified = _text(name_end + 1, stop).decode("ascii")
-                elif n == 12 and memcmp(value + 1, b"StorageClass", 12) == 0:
-                    storage = _plain(_text(name_end + 1, stop))
-                value = stop
-            if key is None or size is None:
-                raise ValueError("an entry without key or size")
-            objects.append((key, size, etag, modified, storage))
-            at = close + 11
-        elif <size_t>(end - tag) > 16 and memcmp(tag, b"<CommonPrefixes>", 16) == 0:
-            close = _find(tag, end, b"</CommonPrefixes>", 17)
-            if close == NULL:
-                raise ValueError("an unfinished <CommonPrefixes>")
-            prefix = _element(tag, close, b"Prefix")
-            if prefix is None:
-                raise ValueError("a common prefix without its name")
-            prefixes.append(_plain(prefix))
-            at = close + 17
-        else:
-            at = tag + 3
-    next_token = _plain(token) if token is not None and truncated == b"true" else None
-    return objects, prefixes, next_token
+        if at != NULL:
+            at = _next_tag(at, end, &name)
+        if at == NULL:
+            raise ValueError("the answer is not a complete listing")
+        if name.at[0] == c"/":
+            if _is(name, b"/ListVersionsResult", 19) or _is(name, b"/ListBucketResult", 17):
+                break
+            continue
+        if _is(name, b"Contents", 8) or _is(name, b"CommonPrefixes", 14) or (
+            marker is not None and (_is(name, b"Version", 7) or _is(name, b"DeleteMarker", 12))
+        ):
+            if not encoding_known:
+                encoding_known = True
+                encoded = _says_encoded(at, end)
+            if name.at[0] == c"C" and name.end - name.at == 14:
+                at = _read_prefix(at, end, prefix_maker, prefix_slot, encoded, prefixes)
+            elif name.at[0] == c"D":
+                at = read_marker.read(at, end, name, encoded, entries)
+            else:
+                at = read.read(at, end, name, encoded, entries)
+            continue
+        at = _data(at, end, &value)
+        if at == NULL:
+            continue
+        if _is(name, b"IsTruncated", 11):
+            truncated = _is(value, b"true", 4)
+        elif _is(name, b"EncodingType", 12):
+            encoding_known, encoded = True, _is(value, b"url", 3)
+        elif _is(name, b"NextContinuationToken", 21):
+            token = value
+        elif _is(name, b"NextKeyMarker", 13):
+            key_marker = value
+        elif _is(name, b"NextVersionIdMarker", 19):
+            version_marker = value
+    if not truncated:
+        return entries, prefixes, None
+    if (token if marker is None else key_marker).at == NULL:
+        raise ValueError("there is more, but the answer does not say where to go on")
+    return entries, prefixes, (
+        None if token.at == NULL else _text(token),
+        None if key_marker.at == NULL else _text(key_marker, encoded or _says_encoded(key_marker.at, end)),
+        None if version_marker.at == NULL else _text(version_marker))

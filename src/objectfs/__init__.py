@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from objectfs.backends.base import Attempt, BackendInfo
     from objectfs.client import Client
     from objectfs.errors import ObjectFSError
-    from objectfs.types import Buffer, ObjectInfo, Prefix, PutResult
+    from objectfs.types import BucketInfo, Buffer, ObjectInfo, ObjectVersion, Prefix, PutResult
 
     __version__: str
 
@@ -27,10 +27,12 @@ __all__ = [
     "AsyncClient",
     "Attempt",
     "BackendInfo",
+    "BucketInfo",
     "Buffer",
     "Client",
     "ObjectFSError",
     "ObjectInfo",
+    "ObjectVersion",
     "Prefix",
     "PutResult",
     "__version__",
@@ -41,10 +43,12 @@ _HOMES = {
     "AsyncClient": "objectfs.aio",
     "Attempt": "objectfs.backends.base",
     "BackendInfo": "objectfs.backends.base",
+    "BucketInfo": "objectfs.types",
     "Buffer": "objectfs.types",
     "Client": "objectfs.client",
     "ObjectFSError": "objectfs.errors",
     "ObjectInfo": "objectfs.types",
+    "ObjectVersion": "objectfs.types",
     "Prefix": "objectfs.types",
     "PutResult": "objectfs.types",
 }

@@ -7,24 +7,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from objectfs import arguments as check
-from objectfs.backends.base import GetOptions, ReadableBuffer
-from objectfs.backends.drive import Progress, arun, run
-from objectfs.clientbase import ClientBase, Path
-from objectfs.core import Verb
+from objectfs.averbs import AsyncVerbs
+from objectfs.backends.base import GetOptions, ReadableBuffer, Steps
+from objectfs.backends.drive import Progress, run
+from objectfs.clientbase import Path
 from objectfs.errors import NotFoundError, ObjectFSError
 from objectfs.listing import Listing
 from objectfs.streams import PutData, async_reader, has_buffer, in_thread, reader
-from objectfs.types import Buffer, ObjectInfo, OnError, Prefix, PutResult
+from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
 
 __all__ = ["AsyncClient"]
 
-T = TypeVar("T")
 
-
-class AsyncClient(ClientBase):
+class AsyncClient(AsyncVerbs):
     """:class:`objectfs.Client` with awaitable verbs: the same settings, arguments, results and errors.
 
     It belongs to no loop and starts no thread for what the engine does; cancelling a task cancels its
@@ -171,20 +169,18 @@ class AsyncClient(ClientBase):
     ) -> AsyncIterator[ObjectInfo | Prefix]:
         """See :meth:`objectfs.Client.list`."""
         check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
-        listing = Listing(self._core, bucket, prefix, delimiter, start_after, limit)
-        return self._pages(listing, bucket, timeout)
 
-    async def _pages(self, listing: Listing, bucket: str, timeout: float | None) -> AsyncIterator[ObjectInfo | Prefix]:
-        ahead = listing.first()
-        while ahead is not None:
-            entries, ahead = listing.take(await self._drive("ListObjectsV2", bucket, None, ahead, timeout))
-            try:
-                for entry in entries:
-                    yield entry
-            except GeneratorExit:
-                if ahead is not None:
-                    ahead.close()
-                raise
+        def ask(token: Any, size: int | None) -> Steps[ListPage[ObjectInfo | Prefix]]:
+            return self._core.backend().list_page(
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter or None,
+                start_after=start_after or None,
+                token=token,
+                max_keys=size,
+            )
+
+        return self._pages(Listing("ListObjectsV2", bucket, ask, limit), timeout)
 
     # -- writing ---------------------------------------------------------------------------------------------
     async def put(
@@ -324,32 +320,3 @@ class AsyncClient(ClientBase):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    async def _run(
-        self,
-        operation: str,
-        bucket: str,
-        key: str,
-        verb: Verb[T],
-        timeout: float | None = None,
-        progress: Progress | None = None,
-    ) -> T:
-        check.check_call(bucket, key, timeout, progress)
-        result: T = await self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
-        return result
-
-    @staticmethod
-    async def _drive(
-        operation: str,
-        bucket: str | None,
-        key: str | None,
-        steps: Any,
-        timeout: float | None,
-        progress: Any = None,
-    ) -> Any:
-        key = None if key is check.MANY else key
-        try:
-            return await arun(steps, timeout, progress)
-        except ObjectFSError as error:
-            error.about(operation, bucket, key)
-            raise

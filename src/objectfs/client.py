@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from objectfs import arguments as check
-from objectfs.backends.base import GetOptions, ReadableBuffer
-from objectfs.backends.drive import Progress, run
-from objectfs.clientbase import ClientBase, Path
-from objectfs.core import Verb
-from objectfs.errors import NotFoundError, ObjectFSError
+from objectfs.backends.base import GetOptions, ReadableBuffer, Steps
+from objectfs.backends.drive import Progress
+from objectfs.clientbase import Path
+from objectfs.errors import NotFoundError
 from objectfs.listing import Listing
 from objectfs.streams import PutData, has_buffer, reader
-from objectfs.types import Buffer, ObjectInfo, OnError, Prefix, PutResult
+from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
+from objectfs.verbs import Verbs
 
 __all__ = ["Client"]
 
-T = TypeVar("T")
 
-
-class Client(ClientBase):
+class Client(Verbs):
     """Moves objects between an S3 service and this program. May be used from any number of threads.
 
     Every keyword may also be set as ``OBJECTFS_<NAME>`` in the environment or in the config file
@@ -236,19 +234,18 @@ class Client(ClientBase):
             timeout: seconds for each page.
         """
         check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
-        listing = Listing(self._core, bucket, prefix, delimiter, start_after, limit)
-        return self._pages(listing, bucket, timeout)
 
-    def _pages(self, listing: Listing, bucket: str, timeout: float | None) -> Iterator[ObjectInfo | Prefix]:
-        ahead = listing.first()
-        while ahead is not None:
-            entries, ahead = listing.take(self._drive("ListObjectsV2", bucket, None, ahead, timeout))
-            try:
-                yield from entries
-            except GeneratorExit:
-                if ahead is not None:
-                    ahead.close()
-                raise
+        def ask(token: Any, size: int | None) -> Steps[ListPage[ObjectInfo | Prefix]]:
+            return self._core.backend().list_page(
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter or None,
+                start_after=start_after or None,
+                token=token,
+                max_keys=size,
+            )
+
+        return self._pages(Listing("ListObjectsV2", bucket, ask, limit), timeout)
 
     # -- writing ---------------------------------------------------------------------------------------------
     def put(
@@ -396,32 +393,3 @@ class Client(ClientBase):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def _run(
-        self,
-        operation: str,
-        bucket: str,
-        key: str,
-        verb: Verb[T],
-        timeout: float | None = None,
-        progress: Progress | None = None,
-    ) -> T:
-        check.check_call(bucket, key, timeout, progress)
-        result: T = self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
-        return result
-
-    @staticmethod
-    def _drive(
-        operation: str,
-        bucket: str | None,
-        key: str | None,
-        steps: Any,
-        timeout: float | None,
-        progress: Any = None,
-    ) -> Any:
-        key = None if key is check.MANY else key
-        try:
-            return run(steps, timeout, progress)
-        except ObjectFSError as error:
-            error.about(operation, bucket, key)
-            raise

@@ -5,9 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, SupportsBytes, SupportsIndex, overload, runtime_checkable
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    NoReturn,
+    Protocol,
+    SupportsBytes,
+    SupportsIndex,
+    TypeVar,
+    overload,
+    runtime_checkable,
+)
 
-__all__ = ["Buffer", "ListPage", "ObjectInfo", "Prefix", "PutResult"]
+__all__ = ["NOTHING", "BucketInfo", "Buffer", "ListPage", "ObjectInfo", "ObjectVersion", "Prefix", "PutResult"]
+
+E = TypeVar("E")
+
+
+class _Nothing(dict[str, str]):
+    """An empty dict that stays empty, so that a million listed objects can have the same one."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("what an answer said cannot be changed")
+
+    __setitem__ = __ior__ = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, ()
+
+
+NOTHING: Mapping[str, str] = _Nothing()
+"""The metadata and headers of what was listed."""
 
 
 @runtime_checkable
@@ -71,14 +102,45 @@ class PutResult:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ListPage:
-    """One answer of ListObjectsV2."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectVersion:
+    """A version of an object, or a delete marker, as ListObjectVersions describes it."""
 
-    entries: list[ObjectInfo | Prefix]
+    bucket: str
+    key: str
+    version_id: str | None
+    """``null`` for what was stored while the bucket kept no versions."""
+    is_latest: bool = False
+    """Whether it is what a request without a version finds. Of a delete marker: the object is deleted."""
+    is_delete_marker: bool = False
+    size: int = 0
+    """In bytes; 0 of a delete marker."""
+    etag: str | None = None
+    """With its quotes; None of a delete marker."""
+    last_modified: datetime | None = None
+    storage_class: str | None = None
+    owner: str | None = None
+    """The owner's canonical id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketInfo:
+    """A bucket as ListBuckets describes it."""
+
+    name: str
+    created: datetime | None = None
+    region: str | None = None
+    """Where the answer says it (AWS does, if it was asked for pages)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage(Generic[E]):
+    """One answer of a listing."""
+
+    entries: list[E]
     """Objects and prefixes, merged in the order of their UTF-8 bytes."""
-    next_token: str | None
-    """The continuation token, or None on the last page."""
+    next_token: Any
+    """What to ask the next page with, or None on the last page."""
 
 
 ChecksumMode = Literal["auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"]

@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objectfs._native import parse_list
+from objectfs import _native
+from objectfs.types import NOTHING, ObjectInfo, Prefix
+
+
+def parse_list(data: bytes):  # type: ignore[no-untyped-def]
+    """What the reader makes of a listing, as plain values."""
+    template = ObjectInfo(bucket="b", key="", size=0, metadata=NOTHING, headers=NOTHING)
+    found, prefixes, following = _native.parse_list(data, template, Prefix(""))
+    return (
+        [(e.key, e.size, e.etag, e.last_modified, e.storage_class) for e in found],
+        [e.prefix for e in prefixes],
+        None if following is None else following[0],
+    )
+
 
 # what XML 1.0 can hold; \r would be read as \n
 text = st.text(

@@ -15,7 +15,16 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "objectfs"
 LEAVES = {"errors", "types", "uri", "units"}
 SETTINGS = LEAVES | {"settings", "config"}
 BACKENDS = SETTINGS | {"_native", "_build_info"}
-CLIENT = BACKENDS | {"backends", "arguments", "streams", "core", "listing", "clientbase", "client", "aio"}
+CLIENT = (
+    BACKENDS
+    | {"backends", "arguments", "streams", "core", "listing", "clientbase"}
+    | {
+        "verbs",
+        "averbs",
+        "client",
+        "aio",
+    }
+)
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "types": set(),
@@ -28,11 +37,13 @@ LAYERS: dict[str, set[str]] = {
     "backends": BACKENDS,
     "arguments": LEAVES | {"backends"},
     "streams": LEAVES | {"backends"},
-    "core": CLIENT - {"listing", "clientbase", "client", "aio"},
-    "listing": CLIENT - {"clientbase", "client", "aio"},
-    "clientbase": CLIENT - {"listing", "client", "aio"},
-    "client": CLIENT - {"aio"},
-    "aio": CLIENT - {"client"},
+    "core": CLIENT - {"listing", "clientbase", "verbs", "averbs", "client", "aio"},
+    "listing": CLIENT - {"clientbase", "verbs", "averbs", "client", "aio"},
+    "clientbase": CLIENT - {"listing", "verbs", "averbs", "client", "aio"},
+    "verbs": CLIENT - {"averbs", "client", "aio"},
+    "averbs": CLIENT - {"verbs", "client", "aio"},
+    "client": CLIENT - {"averbs", "aio"},
+    "aio": CLIENT - {"verbs", "client"},
     "transfer": CLIENT,
     "fsspec": CLIENT | {"transfer"},
     "mount": CLIENT | {"transfer", "fsspec"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.header
 import re
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Mapping, Sized
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -130,18 +130,17 @@ def require_one(etags: Sized, bucket: str, key: str) -> None:
         )
 
 
-def in_order(objects: Iterable[ObjectInfo], prefixes: Iterable[Prefix]) -> list[ObjectInfo | Prefix]:
-    """The entries of a page in the order of their UTF-8 bytes. Servers list the two apart, each in that order."""
-    entries: list[ObjectInfo | Prefix] = [*objects]
-    before = len(entries)
-    entries.extend(prefixes)
-    if len(entries) > before:
-        entries.sort(key=_bytes)
+def in_order(entries: list[Any], prefixes: list[Prefix]) -> list[Any]:
+    """The entries of a page and its prefixes in the order of their UTF-8 bytes. Servers list the two apart, each in
+    that order. The entries' list is used up."""
+    if prefixes:
+        entries += prefixes
+        entries.sort(key=_bytes)  # stable: versions of a key stay from the newest to the oldest
     return entries
 
 
-def _bytes(entry: ObjectInfo | Prefix) -> bytes:
-    name = entry.prefix if isinstance(entry, Prefix) else entry.key
+def _bytes(entry: Any) -> bytes:
+    name: str = entry.prefix if isinstance(entry, Prefix) else entry.key
     return name.encode("utf-8", "surrogatepass")
 
 

@@ -51,7 +51,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
-from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, PutResult
+from objectfs.types import Buffer, ListPage, ObjectInfo, ObjectVersion, OnError, Prefix, PutResult
 
 __all__ = [
     "Attempt",
@@ -250,8 +250,19 @@ class Backend(Protocol):
         start_after: str | None = None,
         token: str | None = None,
         max_keys: int | None = None,
-    ) -> Steps[ListPage]:
+    ) -> Steps[ListPage[ObjectInfo | Prefix]]:
         """One request of ListObjectsV2."""
+
+    def list_versions_page(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        token: tuple[str, str | None] | None = None,
+        max_keys: int | None = None,
+    ) -> Steps[ListPage[ObjectVersion | Prefix]]:
+        """One request of ListObjectVersions; ``token`` is a key marker and a version marker."""
 
     # -- writing ---------------------------------------------------------------------------------------------------
     def put(self, bucket: str, key: str, data: ReadableBuffer, options: PutOptions) -> Steps[PutResult]:

@@ -1,18 +1,21 @@
-"""Listing with the crt backend: ListObjectsV2, read natively."""
+"""Listing with the crt backend: ListObjectsV2 and ListObjectVersions, read natively."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from urllib.parse import quote, unquote_plus, urlencode
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from objectfs import _native, errors
 from objectfs.backends.answers import in_order
 from objectfs.backends.base import Steps
 from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
-from objectfs.types import ListPage, ObjectInfo, Prefix
+from objectfs.types import NOTHING, ListPage, ObjectInfo, ObjectVersion, Prefix
 
 __all__ = ["ListVerbs"]
+
+_PREFIX = Prefix("")
 
 
 class ListVerbs(CrtBase):
@@ -27,61 +30,69 @@ class ListVerbs(CrtBase):
         start_after: str | None = None,
         token: str | None = None,
         max_keys: int | None = None,
-    ) -> Steps[ListPage]:
+    ) -> Steps[ListPage[ObjectInfo | Prefix]]:
+        answer = yield from self._list(
+            "ListObjectsV2",
+            bucket,
+            {
+                "continuation-token": token,
+                "delimiter": delimiter,
+                "encoding-type": "url",
+                "list-type": "2",
+                "max-keys": max_keys,
+                "prefix": prefix,
+                "start-after": start_after,
+            },
+            ObjectInfo(bucket=bucket, key="", size=0, metadata=NOTHING, headers=NOTHING),
+        )
+        objects, prefixes, following = answer
+        return ListPage(in_order(objects, prefixes), None if following is None else following[0])
+
+    def list_versions_page(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        token: tuple[str, str | None] | None = None,
+        max_keys: int | None = None,
+    ) -> Steps[ListPage[ObjectVersion | Prefix]]:
+        key_marker, version_marker = token or (None, None)
+        answer = yield from self._list(
+            "ListObjectVersions",
+            bucket,
+            {
+                "delimiter": delimiter,
+                "encoding-type": "url",
+                "key-marker": key_marker,
+                "max-keys": max_keys,
+                "prefix": prefix,
+                "version-id-marker": version_marker,
+                "versions": "",
+            },
+            ObjectVersion(bucket=bucket, key="", version_id=None),
+            ObjectVersion(bucket=bucket, key="", version_id=None, is_delete_marker=True),
+        )
+        versions, prefixes, following = answer
+        return ListPage(in_order(versions, prefixes), None if following is None else following[1:])
+
+    def _list(
+        self, operation: str, bucket: str, query: Mapping[str, Any], template: Any, marker: Any = None
+    ) -> Steps[tuple[list[Any], list[Prefix], tuple[str | None, str | None, str | None] | None]]:
         target = self.target(bucket)
-        query = {
-            "continuation-token": token,
-            "delimiter": delimiter,
-            "encoding-type": "url",
-            "list-type": "2",
-            "max-keys": max_keys,
-            "prefix": prefix,
-            "start-after": start_after,
-        }
-        given = [(name, value) for name, value in query.items() if value]
+        given = [(name, value) for name, value in query.items() if value or name == "versions"]
         path = target.path(None, urlencode(given, quote_via=quote, safe="-_.~"))
-        op = target.engine.start([_native.Request(b"ListObjectsV2", b"GET", path, target.native, target.headers())])
-        response = yield from one(op)
+        request = _native.Request(operation.encode(), b"GET", path, target.native, target.headers())
+        response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
-            raise failure(response, "ListObjectsV2", bucket, None)
+            raise failure(response, operation, bucket, None)
         try:
-            objects, prefixes, following = _native.parse_list(response.body or b"")
+            return _native.parse_list(response.body or b"", template, _PREFIX, marker)
         except ValueError as error:
             raise errors.from_response(
-                "ListObjectsV2",
+                operation,
                 status=response.status,
                 message=f"the server's answer cannot be read: {error}",
                 bucket=bucket,
                 headers=response.headers,
             ) from None
-        return ListPage(
-            in_order(
-                (
-                    ObjectInfo(
-                        bucket=bucket,
-                        key=_decoded(key),
-                        size=size,
-                        etag=etag,
-                        last_modified=_iso(modified),
-                        storage_class=storage_class,
-                    )
-                    for key, size, etag, modified, storage_class in objects
-                ),
-                (Prefix(_decoded(prefix)) for prefix in prefixes),
-            ),
-            following,
-        )
-
-
-def _decoded(name: str) -> str:
-    return unquote_plus(name) if "%" in name or "+" in name else name
-
-
-def _iso(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)

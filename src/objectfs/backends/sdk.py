@@ -14,14 +14,14 @@ from typing import Any
 from objectfs import errors
 from objectfs.backends.base import GetOptions, PutOptions, RangeRead, ReadableBuffer, Steps, StreamUpload
 from objectfs.backends.presign import Presigner
-from objectfs.backends.sdk_listing import delete_many, list_page
+from objectfs.backends.sdk_listing import delete_many, list_page, list_versions_page
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_read import Reader
 from objectfs.backends.sdk_wire import Wire
 from objectfs.backends.sdk_write import Writer
 from objectfs.backends.session import Session
 from objectfs.config import Config
-from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, PutResult
+from objectfs.types import Buffer, ListPage, ObjectInfo, ObjectVersion, OnError, Prefix, PutResult
 
 __all__ = ["SdkBackend"]
 
@@ -77,7 +77,7 @@ class SdkBackend:
         start_after: str | None = None,
         token: str | None = None,
         max_keys: int | None = None,
-    ) -> Steps[ListPage]:
+    ) -> Steps[ListPage[ObjectInfo | Prefix]]:
         return list_page(
             self._wire,
             bucket,
@@ -86,6 +86,28 @@ class SdkBackend:
                 "Delimiter": delimiter,
                 "StartAfter": start_after,
                 "ContinuationToken": token,
+                "MaxKeys": max_keys,
+            },
+        )
+
+    def list_versions_page(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        token: tuple[str, str | None] | None = None,
+        max_keys: int | None = None,
+    ) -> Steps[ListPage[ObjectVersion | Prefix]]:
+        key_marker, version_marker = token or (None, None)
+        return list_versions_page(
+            self._wire,
+            bucket,
+            {
+                "Prefix": prefix or None,
+                "Delimiter": delimiter,
+                "KeyMarker": key_marker,
+                "VersionIdMarker": version_marker,
                 "MaxKeys": max_keys,
             },
         )

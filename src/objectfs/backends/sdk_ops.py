@@ -107,7 +107,7 @@ def _work(jobs: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Se
 class Task:
     """One function of an operation, running on one thread, on at most one connection at a time."""
 
-    __slots__ = ("__weakref__", "_connection", "answer", "headers", "moved", "operation", "status")
+    __slots__ = ("__weakref__", "_connection", "answer", "headers", "moved", "operation", "order", "status")
 
     def __init__(self, operation: Operation[Any]) -> None:
         self.operation = operation
@@ -118,6 +118,8 @@ class Task:
         """Of the last answer, as it came."""
         self.answer: Mapping[str, str] = {}
         """The headers of that answer, names in lower case."""
+        self.order: list[bytes] = []
+        """Of a listing of versions: which entries are versions and which delete markers, one after the other."""
         self._connection: Any = None
 
     def at(self, position: int) -> None:

@@ -264,6 +264,7 @@ _MODEL_NAMES = {
     "delete_objects": "DeleteObjects",
     "get_object": "GetObject",
     "head_object": "HeadObject",
+    "list_object_versions": "ListObjectVersions",
     "list_objects_v2": "ListObjectsV2",
     "put_object": "PutObject",
     "upload_part": "UploadPart",
@@ -297,11 +298,13 @@ def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any)
     if length and operation_model.http["method"] != "HEAD" and status not in (204, 304) and len(body) != int(length):
         raise errors.TruncatedError(f"{len(body)} of {length} bytes of the answer arrived")
     root = _ROOTS.get(operation_model.name)
-    if status >= 300 or (root is not None and operation_model.name != "ListObjectsV2"):
+    if status >= 300 or (root is not None and operation_model.name not in _LISTINGS):
         # they repeat the key, which may hold characters that XML cannot; nobody reads it from there
         response_dict["body"] = body = _NOT_XML.sub(b"?", body)
     if root is not None and status == 200 and root not in body[:1024] and b"<Error" not in body[:1024]:
         raise _unreadable(task)
+    if operation_model.name == "ListObjectVersions":
+        task.order = _VERSIONS.findall(body)
 
 
 def _unreadable(task: Task) -> errors.ObjectFSError:
@@ -313,12 +316,15 @@ _NOT_XML = re.compile(
     rb"|&#(?:x0*(?:[0-8bcef]|1[0-9a-f]|fff[ef])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|6553[45]));",
     re.IGNORECASE,
 )
+_VERSIONS = re.compile(rb"<(Version|DeleteMarker)>")
 _UNREADABLE = "the server's answer cannot be read"
 _ROOTS = {
     "CompleteMultipartUpload": b"<CompleteMultipartUploadResult",
     "CreateMultipartUpload": b"<InitiateMultipartUploadResult",
+    "ListObjectVersions": b"<ListVersionsResult",
     "ListObjectsV2": b"<ListBucketResult",
 }
+_LISTINGS = ("ListObjectVersions", "ListObjectsV2")
 """What botocore would take for an empty answer, if anything else came."""
 
 

@@ -1,0 +1,90 @@
+"""How the blocking client runs a verb, and verbs of its own file: versions and buckets listed, objects copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from objectfs import arguments as check
+from objectfs.backends.base import Steps
+from objectfs.backends.drive import Progress, run
+from objectfs.clientbase import ClientBase
+from objectfs.core import Verb
+from objectfs.errors import ObjectFSError
+from objectfs.listing import Listing
+from objectfs.types import ListPage, ObjectVersion, Prefix
+
+__all__ = ["Verbs"]
+
+T = TypeVar("T")
+E = TypeVar("E")
+
+
+class Verbs(ClientBase):
+    """Part of :class:`objectfs.Client`."""
+
+    def list_versions(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Iterator[ObjectVersion | Prefix]:
+        """All versions and delete markers, by key in the order of the UTF-8 bytes, the newest of a key first
+        (ListObjectVersions). Reads ahead as :meth:`list` does.
+
+        Args:
+            limit: at most so many entries.
+            timeout: seconds for each page.
+        """
+        check.check_listing(bucket, prefix, delimiter, None, limit, timeout)
+
+        def ask(token: Any, size: int | None) -> Steps[ListPage[ObjectVersion | Prefix]]:
+            return self._core.backend().list_versions_page(
+                bucket, prefix=prefix, delimiter=delimiter or None, token=token, max_keys=size
+            )
+
+        return self._pages(Listing("ListObjectVersions", bucket, ask, limit), timeout)
+
+    # -- how ------------------------------------------------------------------------------------------------------
+    def _pages(self, listing: Listing[E], timeout: float | None) -> Iterator[E]:
+        ahead = listing.first()
+        try:
+            while ahead is not None:
+                page, ahead = ahead, None
+                entries, ahead = listing.take(self._drive(listing.operation, listing.bucket, None, page, timeout))
+                yield from entries
+        finally:
+            if ahead is not None:  # nobody wants it any more
+                ahead.close()
+
+    def _run(
+        self,
+        operation: str,
+        bucket: str,
+        key: str,
+        verb: Verb[T],
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> T:
+        check.check_call(bucket, key, timeout, progress)
+        result: T = self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
+        return result
+
+    @staticmethod
+    def _drive(
+        operation: str,
+        bucket: str | None,
+        key: str | None,
+        steps: Any,
+        timeout: float | None,
+        progress: Any = None,
+    ) -> Any:
+        key = None if key is check.MANY else key
+        try:
+            return run(steps, timeout, progress)
+        except ObjectFSError as error:
+            error.about(operation, bucket, key)
+            raise
