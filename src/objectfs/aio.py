@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from objectfs import arguments as check
-from objectfs.averbs import AsyncVerbs
 from objectfs.backends.base import GetOptions, ReadableBuffer, Steps
 from objectfs.backends.drive import Progress, run
 from objectfs.clientbase import Path
@@ -18,11 +17,12 @@ from objectfs.errors import NotFoundError, ObjectFSError
 from objectfs.listing import Listing
 from objectfs.streams import PutData, async_reader, has_buffer, in_thread, reader
 from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
+from objectfs.verbs.aversions import AsyncVersionVerbs
 
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncVerbs):
+class AsyncClient(AsyncVersionVerbs):
     """:class:`objectfs.Client` with awaitable verbs: the same settings, arguments, results and errors.
 
     It belongs to no loop and starts no thread for what the engine does; cancelling a task cancels its

@@ -15,16 +15,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "objectfs"
 LEAVES = {"errors", "types", "uri", "units"}
 SETTINGS = LEAVES | {"settings", "config"}
 BACKENDS = SETTINGS | {"_native", "_build_info"}
-CLIENT = (
-    BACKENDS
-    | {"backends", "arguments", "streams", "core", "listing", "clientbase"}
-    | {
-        "verbs",
-        "averbs",
-        "client",
-        "aio",
-    }
-)
+CLIENT = BACKENDS | {"backends", "arguments", "streams", "core", "listing", "clientbase", "verbs", "client", "aio"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "types": set(),
@@ -37,13 +28,12 @@ LAYERS: dict[str, set[str]] = {
     "backends": BACKENDS,
     "arguments": LEAVES | {"backends"},
     "streams": LEAVES | {"backends"},
-    "core": CLIENT - {"listing", "clientbase", "verbs", "averbs", "client", "aio"},
-    "listing": CLIENT - {"clientbase", "verbs", "averbs", "client", "aio"},
-    "clientbase": CLIENT - {"listing", "verbs", "averbs", "client", "aio"},
-    "verbs": CLIENT - {"averbs", "client", "aio"},
-    "averbs": CLIENT - {"verbs", "client", "aio"},
-    "client": CLIENT - {"averbs", "aio"},
-    "aio": CLIENT - {"verbs", "client"},
+    "core": CLIENT - {"listing", "clientbase", "verbs", "client", "aio"},
+    "listing": CLIENT - {"clientbase", "verbs", "client", "aio"},
+    "clientbase": CLIENT - {"listing", "verbs", "client", "aio"},
+    "verbs": CLIENT - {"client", "aio"},
+    "client": CLIENT - {"aio"},
+    "aio": CLIENT - {"client"},
     "transfer": CLIENT,
     "fsspec": CLIENT | {"transfer"},
     "mount": CLIENT | {"transfer", "fsspec"},

@@ -1,4 +1,4 @@
-"""The twin of ``verbs.py`` for asyncio."""
+"""The twin of ``versions.py`` for asyncio."""
 
 # ruff: noqa: ASYNC109 - ``timeout=`` is the blocking client's too, and ends the transfer before it raises
 
@@ -9,20 +9,16 @@ from typing import Any, TypeVar
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
-from objectfs.backends.drive import Progress, arun
-from objectfs.clientbase import ClientBase
-from objectfs.core import Verb
-from objectfs.errors import ObjectFSError
 from objectfs.listing import Listing
 from objectfs.types import ListPage, ObjectVersion, Prefix
+from objectfs.verbs.driving import AsyncDriver
 
-__all__ = ["AsyncVerbs"]
+__all__ = ["AsyncVersionVerbs"]
 
-T = TypeVar("T")
 E = TypeVar("E")
 
 
-class AsyncVerbs(ClientBase):
+class AsyncVersionVerbs(AsyncDriver):
     """Part of :class:`objectfs.AsyncClient`."""
 
     def list_versions(
@@ -56,32 +52,3 @@ class AsyncVerbs(ClientBase):
         finally:
             if ahead is not None:  # nobody wants it any more
                 ahead.close()
-
-    async def _run(
-        self,
-        operation: str,
-        bucket: str,
-        key: str,
-        verb: Verb[T],
-        timeout: float | None = None,
-        progress: Progress | None = None,
-    ) -> T:
-        check.check_call(bucket, key, timeout, progress)
-        result: T = await self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
-        return result
-
-    @staticmethod
-    async def _drive(
-        operation: str,
-        bucket: str | None,
-        key: str | None,
-        steps: Any,
-        timeout: float | None,
-        progress: Any = None,
-    ) -> Any:
-        key = None if key is check.MANY else key
-        try:
-            return await arun(steps, timeout, progress)
-        except ObjectFSError as error:
-            error.about(operation, bucket, key)
-            raise

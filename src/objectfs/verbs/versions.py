@@ -1,4 +1,4 @@
-"""How the blocking client runs a verb, and verbs of its own file: versions and buckets listed, objects copied."""
+"""Versions listed, and how the pages of any listing are gone through."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from typing import Any, TypeVar
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
-from objectfs.backends.drive import Progress, run
-from objectfs.clientbase import ClientBase
-from objectfs.core import Verb
-from objectfs.errors import ObjectFSError
 from objectfs.listing import Listing
 from objectfs.types import ListPage, ObjectVersion, Prefix
+from objectfs.verbs.driving import Driver
 
-__all__ = ["Verbs"]
+__all__ = ["VersionVerbs"]
 
-T = TypeVar("T")
 E = TypeVar("E")
 
 
-class Verbs(ClientBase):
+class VersionVerbs(Driver):
     """Part of :class:`objectfs.Client`."""
 
     def list_versions(
@@ -59,32 +55,3 @@ class Verbs(ClientBase):
         finally:
             if ahead is not None:  # nobody wants it any more
                 ahead.close()
-
-    def _run(
-        self,
-        operation: str,
-        bucket: str,
-        key: str,
-        verb: Verb[T],
-        timeout: float | None = None,
-        progress: Progress | None = None,
-    ) -> T:
-        check.check_call(bucket, key, timeout, progress)
-        result: T = self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
-        return result
-
-    @staticmethod
-    def _drive(
-        operation: str,
-        bucket: str | None,
-        key: str | None,
-        steps: Any,
-        timeout: float | None,
-        progress: Any = None,
-    ) -> Any:
-        key = None if key is check.MANY else key
-        try:
-            return run(steps, timeout, progress)
-        except ObjectFSError as error:
-            error.about(operation, bucket, key)
-            raise
