@@ -16,13 +16,14 @@ from objectfs.clientbase import Path
 from objectfs.errors import NotFoundError, ObjectFSError
 from objectfs.listing import Listing
 from objectfs.streams import PutData, async_reader, has_buffer, in_thread, reader
+from objectfs.transfer.opening import AsyncOpenVerbs
 from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
 from objectfs.verbs.aversions import AsyncVersionVerbs
 
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncVersionVerbs):
+class AsyncClient(AsyncOpenVerbs, AsyncVersionVerbs):
     """:class:`objectfs.Client` with awaitable verbs: the same settings, arguments, results and errors.
 
     It belongs to no loop and starts no thread for what the engine does; cancelling a task cancels its

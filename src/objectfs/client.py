@@ -13,13 +13,14 @@ from objectfs.clientbase import Path
 from objectfs.errors import NotFoundError
 from objectfs.listing import Listing
 from objectfs.streams import PutData, has_buffer, reader
+from objectfs.transfer.opening import OpenVerbs
 from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix, PutResult
 from objectfs.verbs.versions import VersionVerbs
 
 __all__ = ["Client"]
 
 
-class Client(VersionVerbs):
+class Client(OpenVerbs, VersionVerbs):
     """Moves objects between an S3 service and this program. May be used from any number of threads.
 
     Every keyword may also be set as ``OBJECTFS_<NAME>`` in the environment or in the config file

@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from typing import Any
 
 from objectfs import errors
@@ -23,6 +25,14 @@ def python(code: str, *arguments: Any, **how: Any) -> subprocess.CompletedProces
     """Run a program in a fresh interpreter; warnings are errors there too."""
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", timeout=60, **how)
+
+
+def until(condition: Callable[[], Any], seconds: float = 10) -> None:
+    """Wait for what another thread or the server is about to do."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.005)
 
 
 def check(error: errors.ObjectFSError, operation: str, bucket: str, key: str | None, status: int | None) -> None:

@@ -1,0 +1,360 @@
+"""The state of an object that is being read: what is in memory, what is on its way, what to ask for next.
+
+One read at a time; the blocking and the async file see to that. All numbers are explained in docs/design/0009-open.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+from typing import Any
+
+from objectfs import errors
+from objectfs.backends.base import GetOptions, RangeRead, Steps
+from objectfs.core import Core
+from objectfs.transfer.segments import Budget, Flight, Segment, Segments
+from objectfs.types import ObjectInfo
+
+__all__ = ["PREFETCH", "Reading"]
+
+KiB = 1024
+MiB = 1024 * 1024
+
+FIRST = 256 * KiB
+"""Bytes of the first request: 3 ms at 90 MB/s beside 30 ms to the first byte."""
+
+BLOCK = 64 * KiB
+"""Bytes that are fetched at least: after a seek the next small reads are most likely near."""
+
+FIRST_WINDOW = 1 * MiB
+"""Bytes that are read ahead when reading turns out to be sequential."""
+
+GROWTH = 4
+"""By which the window grows each time a read has to wait for it."""
+
+IN_WINDOW = 4
+"""Ranges that a window is cut into, where that makes them no larger than a part."""
+
+PREFETCH = 128 * MiB
+"""Bytes that are read ahead at most, unless ``prefetch=`` says otherwise: 16 connections with 8 MiB each."""
+
+KEEP = 8 * MiB
+"""Bytes behind the position that are kept, the longest unused going first."""
+
+START = 32 * KiB
+"""At the beginning of an object reading is taken for sequential after so many bytes; after a seek, see ``_jump``."""
+
+_inherited: list[Any] = []
+"""Segments of a parent process, kept for ever: freeing them would act on what is the parent's."""
+
+
+class Reading:
+    """An object open for reading.
+
+    Args:
+        options: of every request; ``start`` and ``end`` are not used.
+        prefetch: bytes that may be read ahead.
+        slack: bytes that whoever reads is likely to ask for beyond what it asks for first (its buffer's size).
+    """
+
+    def __init__(self, core: Core, bucket: str, key: str, options: GetOptions, prefetch: int, slack: int) -> None:
+        self._core, self.bucket, self.key = core, bucket, key
+        self._options = options
+        self._part: int = core.backend().stats()["part_size"]
+        self._limit = prefetch
+        self._slack = slack
+        self._pid = os.getpid()
+        self._closed = False
+        self._budget = Budget.of(core)
+        self.segments = Segments(self._budget, self._part)
+        self.info: ObjectInfo | None = None
+        self.size = 0
+        self.position = 0
+        self._current: Segment | None = None
+        self._next = 0  # where a sequential read would begin
+        self._run = 0  # bytes that have been read without a jump
+        self._sequential = START  # when that many have been, the object is read ahead
+        self._window = 0
+        self._ahead = 0  # up to here all is in memory or on its way
+        self._trigger = 0  # from this position on there is more to ask for
+
+    # -- the beginning and the end -----------------------------------------------------------------------------------
+    def open(self) -> Steps[ObjectInfo]:
+        """The first range, which tells what there is."""
+        memory = bytearray(min(FIRST, self._part))
+        options = dataclasses.replace(self._options, start=0, end=len(memory))
+        read = yield from self._core.backend().read_range(self.bucket, self.key, memory, options)
+        self.info = read.describe()
+        self.size = read.size
+        self._options = dataclasses.replace(
+            self._options,
+            if_match=read.etag or self._options.if_match,
+            if_none_match=None,  # it has been answered
+            version_id=self.info.version_id or self._options.version_id,
+        )
+        self._ahead = read.length
+        if read.length:
+            segment = Segment(0, read.length, memory, None, 0)
+            self.segments.add(segment)
+            self._current = segment
+        return self.info
+
+    def close(self) -> None:
+        """Cancel what is on its way, wait for nothing."""
+        self._closed = True
+        self._current = None
+        if self._pid != os.getpid():
+            _inherited.append(self.segments.abandon())
+            return
+        self.segments.clear()
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it belongs to the process that this one was forked from."""
+        return self._pid != os.getpid()
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+    def take(self, view: memoryview) -> int:
+        """What is in memory from the position on, at most what fits; 0 where the next byte is not."""
+        position, size, filled = self.position, len(view), 0
+        segment = self._current
+        while filled < size:
+            if segment is None or not segment.start <= position < segment.end:
+                segment = self.segments.find(position)
+                if segment is None or (segment.flight is not None):
+                    break
+                self._current = segment
+                self.segments.touch(segment)
+            offset = position - segment.start
+            count = min(size - filled, segment.end - position)
+            view[filled : filled + count] = memoryview(segment.memory)[offset : offset + count]
+            filled += count
+            position += count
+        if filled:
+            self._advance(filled, size - filled)
+        return filled
+
+    def take_line(self, limit: int) -> bytes:
+        """What is in memory from the position on, in one piece, up to and with the next newline; empty where the next
+        byte is not. At most ``limit`` bytes where that is not negative."""
+        position, segment = self.position, self._current
+        if segment is None or not segment.start <= position < segment.end:
+            segment = self.segments.find(position)
+            if segment is None or segment.flight is not None:
+                return b""
+            self._current = segment
+            self.segments.touch(segment)
+        offset, stop = position - segment.start, len(segment)
+        if limit >= 0:
+            stop = min(stop, offset + limit)
+        end = segment.memory.find(b"\n", offset, stop) + 1 or stop
+        self._advance(end - offset, 0)
+        return bytes(memoryview(segment.memory)[offset:end])
+
+    def _advance(self, count: int, left: int) -> None:
+        """So many bytes have been read, and ``left`` more are wanted now."""
+        if self.position != self._next:
+            self._jump(self.position)
+        self._run += count
+        self.position += count
+        self._next = self.position
+        if self.position >= self._trigger and self._run + left >= self._sequential and left <= self._part:
+            self._read_ahead(self.position, left)
+
+    def read(self, view: memoryview) -> Steps[int]:
+        """Some bytes from the position on; 0 at the end of the object, or where ``view`` is empty."""
+        wanted = min(len(view), self.size - self.position)
+        if wanted <= 0:
+            return 0
+        self.check()
+        count = self.take(view)
+        if count:
+            return count
+        if wanted > self._part and self.segments.find(self.position) is None:
+            return (yield from self._direct(view[:wanted]))
+        yield from self._bring(wanted)
+        return self.take(view)
+
+    def bring(self) -> Steps[bool]:
+        """Have the next byte in memory; False at the end of the object."""
+        if self.position >= self.size:
+            return False
+        self.check()
+        yield from self._bring(1)
+        return True
+
+    def _bring(self, wanted: int) -> Steps[None]:
+        position = self.position
+        if position != self._next:
+            self._jump(position)
+        segment = self.segments.find(position)
+        if segment is None:
+            segment = self._fetch(position, wanted)
+        flight = segment.flight
+        if flight is None:
+            return
+        if self._run + wanted >= self._sequential:
+            if not flight.done():
+                self._window = min(self._limit, max(FIRST_WINDOW, self._window * GROWTH))
+            if wanted <= self._part:  # what is behind a larger read's first range, that read fetches itself
+                self._read_ahead(position, wanted)
+        yield from self._land(segment, flight)
+
+    def read_all(self) -> Steps[bytes]:
+        """The rest of the object."""
+        size = max(0, self.size - self.position)
+        # bytes cannot be written to, and what a BytesIO holds becomes bytes without a copy
+        memory = io.BytesIO()
+        if size:
+            memory.seek(size - 1)
+            memory.write(b"\0")
+            view = memory.getbuffer()
+            filled = 0
+            while filled < size:
+                with view[filled:] as rest:
+                    filled += yield from self.read(rest)
+            view.release()
+        value = memory.getvalue()
+        return value if len(value) == size else value[:size]
+
+    # -- what to ask for ---------------------------------------------------------------------------------------------
+    def _jump(self, position: int) -> None:
+        """A read does not begin where the last one ended."""
+        self._next = position
+        segment = self.segments.find(position)
+        if segment is not None:  # there, or coming: reading goes on, but for what was leapt over
+            self.segments.drop_flights(before=position)
+            if not self._window:  # nothing has been read ahead so far, and this is no reason to begin
+                self._run = 0
+            return
+        self.segments.drop_flights()
+        self._run = self._window = 0
+        self._ahead = position
+        self._trigger = position
+        self._sequential = 0  # set with the first read from here
+
+    def _fetch(self, position: int, wanted: int) -> Segment:
+        """Ask for what a read needs that nobody has asked for yet."""
+        if not self._sequential:  # the first read after a jump: three alike are sequential
+            self._sequential = 2 * wanted + BLOCK
+        size = max(wanted + self._slack, BLOCK)
+        if self._run + wanted >= self._sequential:
+            size = max(size, self._step())
+        end = self.segments.gap(position, min(position + min(size, self._part), self.size))
+        segment = self._start(position, end, 0)
+        self._ahead = end
+        return segment
+
+    def _read_ahead(self, position: int, wanted: int) -> None:
+        """Fill the window that begins at ``position``, from where at least ``wanted`` bytes are needed now."""
+        # long ranges cost less, so they grow with what has been read; more than a few at a time only where they are
+        # waited for
+        least = max(FIRST_WINDOW, min(1 << self._run.bit_length() - 1 if self._run else 0, IN_WINDOW * self._part))
+        self._window = max(self._window, min(self._limit, least))
+        window = max(self._window, min(wanted, self._limit))
+        step = self._step()
+        self._ahead = max(self._ahead, position)
+        while self._ahead < self.size and self._ahead + step <= position + window:
+            there = self.segments.find(self._ahead)
+            if there is not None:
+                self._ahead = there.end
+                continue
+            end = self.segments.gap(self._ahead, min(self._ahead + step, self.size))
+            size = end - self._ahead
+            if not self._budget.take(size):
+                break
+            try:
+                self._start(self._ahead, end, size)
+            except errors.ObjectFSError:  # the read that needs these bytes asks again, and says it
+                self._budget.give(size)
+                break
+            self._ahead = end
+        self._trigger = self.size if self._ahead >= self.size else self._ahead + step - window
+
+    def _step(self) -> int:
+        return min(self._part, max(FIRST, self._window // IN_WINDOW))
+
+    def _start(self, start: int, end: int, ahead: int) -> Segment:
+        self.segments.trim(self.position, KEEP)
+        size = end - start
+        memory = self.segments.memory(self._part if size > self._part // 2 else size)
+        options = dataclasses.replace(self._options, start=start, end=end)
+        with memoryview(memory) as view:
+            flight = Flight(self._core.backend().read_range(self.bucket, self.key, view[:size], options))
+        segment = Segment(start, end, memory, flight, ahead)
+        self.segments.add(segment)
+        self.segments.touch(segment)
+        return segment
+
+    def _land(self, segment: Segment, flight: Flight) -> Steps[None]:
+        """Wait for a segment."""
+        try:
+            read: RangeRead = yield from flight.wait()
+            self._require_same(read.size, read.etag)
+        except BaseException as error:
+            self.segments.drop(segment)
+            self.segments.drop_flights()  # what failed with it must not fail the next read too, which asks again
+            self._ahead = segment.start
+            self._trigger = 0
+            raise self._explained(error) from None
+        segment.flight = None
+        self.segments.touch(segment)
+
+    def _direct(self, view: memoryview) -> Steps[int]:
+        """A read that is larger than what is read ahead: in parallel, straight to where it is wanted."""
+        start = self.position
+        if start != self._next:
+            self._jump(start)
+        end = start + len(view)
+        end = self.segments.gap(start, end)
+        view = view[: end - start]
+        options = dataclasses.replace(self._options, start=start, end=end)
+        self._ahead = end
+        if self._sequential and self._run + len(view) >= self._sequential:  # the next one shall not find nothing
+            self._window = max(self._window, min(self._limit, IN_WINDOW * self._part))
+            self._read_ahead(end, 0)
+        try:
+            count = yield from self._core.backend().get_into(self.bucket, self.key, view, options)
+            if count != len(view):
+                raise errors.ObjectChangedError("the object became shorter while it was read")
+        except BaseException as error:
+            raise self._explained(error) from None
+        self._run += count
+        self.position = self._next = end
+        if not self._sequential:
+            self._sequential = start + count
+        return count
+
+    # -- what can go wrong -------------------------------------------------------------------------------------------
+    def check(self) -> None:
+        """Raise what stands against a further request: closed, or another process."""
+        if self._closed:
+            raise ValueError("I/O operation on closed file.")
+        if self._pid != os.getpid():
+            raise errors.ClosedError(
+                "the object was opened in the process that this one was forked from",
+                operation="GetObject",
+                bucket=self.bucket,
+                key=self.key,
+                hint="Open it again in this process",
+            )
+        if self._core.closed:
+            raise errors.ClosedError("the client is closed", operation="GetObject", bucket=self.bucket, key=self.key)
+
+    def _require_same(self, size: int, etag: str | None) -> None:
+        if size != self.size or etag != (self.info.etag if self.info is not None else None):
+            raise errors.ObjectChangedError("the object was replaced while it was read")
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """The error as the reader's user should see it."""
+        if not isinstance(error, errors.ObjectFSError):
+            return error
+        if self._core.closed and isinstance(error, errors.CancelledError):
+            return errors.ClosedError("the client is closed", operation="GetObject", bucket=self.bucket, key=self.key)
+        changed = isinstance(error, (errors.PreconditionFailedError, errors.InvalidRangeError))
+        if changed and not isinstance(error, errors.ObjectChangedError):
+            fields = error.fields()
+            fields.pop("message")
+            error = errors.ObjectChangedError("the object was replaced while it was read", **fields)
+        return error.about("GetObject", self.bucket, self.key)

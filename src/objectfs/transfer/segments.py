@@ -1,0 +1,214 @@
+"""Ranges of an object in memory, or on their way into it."""
+
+from __future__ import annotations
+
+import bisect
+import operator
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from objectfs.backends import machine
+from objectfs.backends.base import Op, RangeRead, Steps
+from objectfs.core import Core
+
+__all__ = ["Budget", "Flight", "Segment", "Segments"]
+
+
+class Flight:
+    """A verb whose first operation has been started. Who needs its result waits with :meth:`wait`."""
+
+    __slots__ = ("_op", "_steps", "_value")
+
+    def __init__(self, steps: Steps[RangeRead]) -> None:
+        self._steps = steps
+        self._op: Op[Any] | None = None
+        self._value: RangeRead | None = None
+        try:
+            self._op = next(steps)
+        except StopIteration as stop:
+            self._value = stop.value
+
+    def done(self) -> bool:
+        """Whether the wait would be a short one."""
+        return self._op is None or self._op.done()
+
+    def wait(self) -> Steps[RangeRead]:
+        """To the end of the verb. Once only."""
+        op = self._op
+        if op is None:
+            assert self._value is not None
+            return self._value
+        try:
+            while True:
+                try:
+                    value = yield op
+                except GeneratorExit:
+                    self.cancel()
+                    raise
+                except BaseException as error:
+                    op = self._op = self._steps.throw(error)
+                else:
+                    op = self._op = self._steps.send(value)
+        except StopIteration as stop:
+            read: RangeRead = stop.value
+            return read
+
+    def cancel(self) -> None:
+        """Stop it; its memory stays in use until the backend has let go."""
+        if self._op is not None:
+            self._op.cancel()
+        self._steps.close()
+
+
+class Segment:
+    """``memory[: end - start]`` is, or will be when ``flight`` has landed, the object from ``start`` to ``end``."""
+
+    __slots__ = ("ahead", "end", "flight", "memory", "start", "used")
+
+    def __init__(self, start: int, end: int, memory: bytearray, flight: Flight | None, ahead: int) -> None:
+        self.start = start
+        self.end = end
+        self.memory = memory
+        self.flight = flight
+        self.ahead = ahead
+        """Bytes that the budget was asked for."""
+        self.used = 0
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+_start = operator.attrgetter("start")
+
+
+class Segments:
+    """The segments of one object: in order, none overlapping another.
+
+    Args:
+        spare_size: memory of this size is kept for the next segment, two pieces at most.
+    """
+
+    def __init__(self, budget: Budget, spare_size: int) -> None:
+        self._budget = budget
+        self._spare_size = spare_size
+        self._all: list[Segment] = []
+        self._spare: list[bytearray] = []
+        self._clock = 0
+        self.most_bytes = 0
+        """The most memory that all have had at a time."""
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._all)
+
+    def memory(self, size: int) -> bytearray:
+        """Memory for a segment."""
+        if size == self._spare_size and self._spare:
+            return self._spare.pop()
+        return bytearray(size)
+
+    def find(self, position: int) -> Segment | None:
+        """The segment that has this byte."""
+        index = bisect.bisect_right(self._all, position, key=_start) - 1
+        if index >= 0 and position < self._all[index].end:
+            return self._all[index]
+        return None
+
+    def gap(self, position: int, end: int) -> int:
+        """Where the gap that begins at ``position`` ends: at the next segment, or at ``end``."""
+        index = bisect.bisect_right(self._all, position, key=_start)
+        return min(end, self._all[index].start) if index < len(self._all) else end
+
+    def add(self, segment: Segment) -> None:
+        bisect.insort(self._all, segment, key=_start)
+        self.most_bytes = max(self.most_bytes, sum(len(each.memory) for each in self._all))
+
+    def touch(self, segment: Segment) -> None:
+        self._clock += 1
+        segment.used = self._clock
+
+    def drop(self, segment: Segment) -> None:
+        """Forget a segment, and cancel it if it is on its way."""
+        self._all.remove(segment)
+        self._budget.give(segment.ahead)
+        if segment.flight is not None:
+            segment.flight.cancel()  # the memory is not used again: the backend may still write to it
+            return
+        if len(segment.memory) == self._spare_size and len(self._spare) < 2:
+            self._spare.append(segment.memory)
+
+    def drop_flights(self, before: int | None = None) -> None:
+        """Cancel what is on its way, or what of it ends at or before a position."""
+        for segment in tuple(self._all):
+            if segment.flight is not None and (before is None or segment.end <= before):
+                self.drop(segment)
+
+    def trim(self, position: int, keep: int) -> None:
+        """Forget what was used longest ago, but for what is still to be read from ``position`` on, until no more than
+        ``keep`` bytes are behind."""
+        behind = [each for each in self._all if each.flight is None and not each.start <= position < each.end]
+        ahead_end = position
+        for each in self._all:  # what is read next without a gap is ahead, not behind
+            if each.start <= ahead_end < each.end:
+                ahead_end = each.end
+        behind = [each for each in behind if not position <= each.start < ahead_end]
+        total = sum(len(each.memory) for each in behind)
+        for each in sorted(behind, key=operator.attrgetter("used")):
+            if total <= keep:
+                return
+            total -= len(each.memory)
+            self.drop(each)
+
+    def clear(self) -> None:
+        for segment in tuple(self._all):
+            self.drop(segment)
+        self._spare.clear()
+
+    def abandon(self) -> list[Segment]:
+        """In a forked child: all segments, to be kept and never touched. They are the parent's."""
+        segments, self._all = self._all, []
+        return segments
+
+
+class Budget:
+    """Bytes that all open objects of one client may read ahead together."""
+
+    _of: ClassVar[weakref.WeakKeyDictionary[Core, Budget]] = weakref.WeakKeyDictionary()
+    _making = threading.Lock()
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._left = limit
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, core: Core) -> Budget:
+        with cls._making:
+            found = cls._of.get(core)
+            if found is None:
+                limit = core.config.memory_limit or machine.default_memory_limit()
+                found = cls._of[core] = cls(limit // 2)
+            return found
+
+    def take(self, size: int) -> bool:
+        with self._lock:
+            if self._left < size:
+                return False
+            self._left -= size
+            return True
+
+    def give(self, size: int) -> None:
+        if size:
+            with self._lock:
+                self._left += size
+
+
+def _after_fork_in_child() -> None:
+    Budget._of = weakref.WeakKeyDictionary()  # what was taken, the parent has
+    Budget._making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
