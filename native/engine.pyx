@@ -16,7 +16,7 @@ cdef class Engine:
     """One S3 client of the C library: one endpoint's scheme, one set of connections, one memory limit.
 
     Args:
-        region: for the signature.
+        region, service: for the signature.
         tls: whether its requests go over TLS; ``verify`` and ``ca`` (PEM) then say what is trusted.
         threads: event loops, shared by the process: the first engine decides, and its ``tls`` on the messages' size.
         Others: as ``aws_s3_client_config`` has them; bytes, milliseconds, seconds.
@@ -38,8 +38,8 @@ cdef class Engine:
         self._lock = _threading.RLock()
 
     def __init__(
-        self, *, str region not None, bint tls, bint verify=True, bytes ca=None, int threads=1,
-        uint64_t part_size, uint32_t max_connections, uint64_t memory_limit, double throughput_gbps,
+        self, *, str region not None, str service not None="s3", bint tls, bint verify=True, bytes ca=None,
+        int threads=1, uint64_t part_size, uint32_t max_connections, uint64_t memory_limit, double throughput_gbps,
         uint32_t connect_timeout_ms, uint32_t read_timeout_s, uint32_t max_retries, uint16_t file_threads=0,
         bint env_proxy=True,
     ):
@@ -74,6 +74,7 @@ cdef class Engine:
         delegate.delegate_user_data = e
         e.provider = aws_credentials_provider_new_delegate(e.alloc, &delegate)
         region_bytes = region.encode("ascii")
+        service_bytes = service.encode("ascii")
         memset(&config, 0, sizeof(config))
         memset(&signing, 0, sizeof(signing))
         memset(&monitoring, 0, sizeof(monitoring))
@@ -81,6 +82,7 @@ cdef class Engine:
         memset(&connection_options, 0, sizeof(connection_options))
         config.region = aws_byte_cursor_from_array(PyBytes_AS_STRING(region_bytes), PyBytes_GET_SIZE(region_bytes))
         aws_s3_init_default_signing_config(&signing, config.region, e.provider)
+        signing.service = aws_byte_cursor_from_array(PyBytes_AS_STRING(service_bytes), PyBytes_GET_SIZE(service_bytes))
         config.signing_config = &signing
         config.client_bootstrap = _bootstrap
         config.part_size = part_size

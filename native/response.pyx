@@ -73,6 +73,12 @@ cdef class Response:
                 parts[i].decode("latin-1").lower(): _decode(parts[i + 1]) for i in range(0, len(parts) - 1, 2)}
         return self._headers
 
+    @property
+    def fields(self):
+        """The response's headers as they came, (name, value) of str; bytes that are not ASCII as Latin-1."""
+        parts = self._packed.decode("latin-1").split("\n") if self._packed else []
+        return [(parts[i], parts[i + 1]) for i in range(0, len(parts) - 1, 2)]
+
     def header(self, bytes name not None):
         """One header's value as bytes, or None. ``name`` in any case."""
         cdef const char* at

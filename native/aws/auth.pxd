@@ -27,4 +27,4 @@ cdef extern from "aws/auth/credentials.h" nogil:
 
 cdef extern from "aws/auth/signing_config.h" nogil:
     ctypedef struct aws_signing_config_aws "struct aws_signing_config_aws":
-        pass
+        aws_byte_cursor service

@@ -65,6 +65,8 @@ class Response:
     def error_message(self) -> str | None: ...
     @property
     def headers(self) -> dict[str, str]: ...
+    @property
+    def fields(self) -> list[tuple[str, str]]: ...
     def header(self, name: bytes) -> bytes | None: ...
 
 @final
@@ -107,6 +109,7 @@ class Engine:
         self,
         *,
         region: str,
+        service: str = "s3",
         tls: bool,
         verify: bool = True,
         ca: bytes | None = None,

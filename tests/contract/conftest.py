@@ -186,6 +186,11 @@ def connect(sim: S3Server, backend: str) -> Iterator[Make]:
 def nothing_leaks() -> Iterator[None]:
     """Once a test's clients are closed, the engine holds no memory."""
     yield
+    check_memory()
+
+
+def check_memory() -> None:
+    """Fail if the engine holds memory that goes with the last client."""
     if "crt" not in BACKENDS or os.environ.get("OBJECTFS_MEMTRACE") != "1":
         return
     from objectfs import _native

@@ -76,8 +76,9 @@ class CrtBase:
         self.leftovers = Leftovers()
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._engines: dict[tuple[str, int, str], Any] = {}
+        self._engines: dict[tuple[str, int, str, str], Any] = {}
         self._targets: dict[str | None, Target] = {}
+        self._others: dict[Endpoint, Target] = {}
         self._credentials: Any = None
         self._renewal: Renewal | None = None  # for credentials that expire
         self._closed = False
@@ -86,14 +87,29 @@ class CrtBase:
     # -- where to, and by which engine -------------------------------------------------------------------------------
     def target(self, bucket: str | None) -> Target:
         """Engine and address for a bucket, with credentials in force."""
-        if self._closed:
-            raise errors.ClosedError("the client is closed")
-        if self._pid != os.getpid():
-            raise errors.ClosedError("the client belongs to the process that this one was forked from")
+        self.check_usable()
         found = self._targets.get(bucket)
         if found is None:
             endpoint = self.session.endpoint(bucket)
             found = self._targets[bucket] = Target(self.engine(endpoint), endpoint)
+        return self._signed(found)
+
+    def target_at(self, endpoint: Endpoint) -> Target:
+        """The same for an endpoint that is no bucket's own."""
+        self.check_usable()
+        found = self._others.get(endpoint)
+        if found is None:
+            found = self._others[endpoint] = Target(self.engine(endpoint), endpoint)
+        return self._signed(found)
+
+    def check_usable(self) -> None:
+        """Raise ClosedError for a client that is closed, or the parent process's."""
+        if self._closed:
+            raise errors.ClosedError("the client is closed")
+        if self._pid != os.getpid():
+            raise errors.ClosedError("the client belongs to the process that this one was forked from")
+
+    def _signed(self, found: Target) -> Target:
         if self._credentials is None or self.session.credentials_refresh_due():
             self.renew()
         if self._renewal is not None:
@@ -104,9 +120,9 @@ class CrtBase:
         """The engine for an endpoint.
 
         One for each scheme and port: the C library's table of endpoints is keyed by host name alone, so two ports of
-        one host would share a pool. One for each region: it is part of the signature.
+        one host would share a pool. One for each region and service: they are part of the signature.
         """
-        key = (endpoint.scheme, endpoint.port, endpoint.signing_region)
+        key = (endpoint.scheme, endpoint.port, endpoint.signing_region, endpoint.signing_name)
         with self._lock:
             if self._closed:  # meanwhile, in another thread
                 raise errors.ClosedError("the client is closed")
@@ -124,6 +140,7 @@ class CrtBase:
         try:
             engine = _native.Engine(
                 region=endpoint.signing_region,
+                service=endpoint.signing_name,
                 tls=tls,
                 verify=verify is not False,
                 ca=machine.ca_bundle(verify) if tls else None,
@@ -199,6 +216,7 @@ class CrtBase:
             engines = list(self._engines.values())
             self._engines.clear()
             self._targets.clear()
+            self._others.clear()
         for engine in engines:
             engine.close()
             if engine.watchers is not None:

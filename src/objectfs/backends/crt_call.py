@@ -1,14 +1,25 @@
-"""Any S3 operation, and presigned URLs: written and read by botocore, sent by the engine."""
+"""Any S3 operation, and presigned URLs: written and read by botocore, sent by the engine.
+
+docs/design/0008-call.md says what is decided here, and why.
+"""
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from typing import Any
 
 from objectfs import _native, errors
+from objectfs.backends.answer_check import unreadable
 from objectfs.backends.base import Steps
+from objectfs.backends.call_answer import received
+from objectfs.backends.call_params import ENGINE_ALGORITHMS, Body, check_names, choose_algorithm, content_member
 from objectfs.backends.crt_base import CrtBase, one
+from objectfs.backends.crt_checksum import is_refusal
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.pipeline import SerializedRequest
+from objectfs.backends.sdk_errors import translate, worth_another_attempt
+from objectfs.backends.session import Endpoint
 
 __all__ = ["CallVerbs"]
 
@@ -16,10 +27,75 @@ __all__ = ["CallVerbs"]
 class CallVerbs(CrtBase):
     """Verbs of CrtBackend."""
 
+    _refuses_checksums = False
+    """Whether the endpoint was found to take no checksum of botocore's."""
+
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        bucket = params.get("Bucket")
-        target = self.target(bucket if isinstance(bucket, str) and bucket else None)
-        request = self.session.serialize(operation, params)
+        self.check_usable()
+        model = check_names(self.session.pipeline().service_model, operation, params)
+        algorithm = choose_algorithm(model, params, self.config.checksum)
+        params = dict(params)
+        content = content_member(model)
+        if content in params:
+            body = Body(params[content])
+            if body.sendable:
+                params[content] = body.data()
+        native = algorithm if algorithm in ENGINE_ALGORITHMS else None
+        if native is not None and content is None:
+            raise errors.UnsupportedError(
+                f"{algorithm} of a document cannot be computed",
+                operation=operation,
+                bucket=params.get("Bucket"),
+                hint="Use ChecksumAlgorithm='CRC32'",
+            )
+        if native is not None:
+            params.pop("ChecksumAlgorithm", None)
+        elif algorithm is not None:
+            params["ChecksumAlgorithm"] = algorithm
+        attempt = 0
+        checksums = native is None and self.checksums.algorithm is not None and not self._refuses_checksums
+        while True:
+            attempt += 1
+            request = self.session.serialize(operation, params, checksums)
+            response = yield from self._send(request, native)
+            try:
+                answer = self._read(request, response)
+            except errors.ObjectFSError as error:
+                error.about(operation, params.get("Bucket"), params.get("Key"))
+                if (
+                    checksums
+                    and content in params
+                    and self.config.checksum == "auto"
+                    and not self.checksums.settled
+                    and is_refusal(error)
+                ):
+                    checksums, attempt = False, attempt - 1
+                elif response.error_code or not worth_another_attempt(error) or attempt >= self.config.max_attempts:
+                    raise
+            else:
+                if content in params and self.config.checksum == "auto":
+                    self._refuses_checksums = not checksums and native is None
+                return answer
+
+    def _send(self, request: SerializedRequest, algorithm: str | None) -> Steps[_native.Response]:
+        if "s3express" in request.signing_type:
+            raise errors.UnsupportedError(
+                "the crt backend has no sessions for directory buckets",
+                operation=request.operation,
+                bucket=request.params.get("Bucket"),
+                hint="Use backend='sdk'",
+            )
+        target = self.target_at(
+            Endpoint(
+                scheme=request.scheme,
+                host=request.host,
+                port=request.port,
+                path_prefix="",
+                virtual_host=False,
+                signing_region=request.signing_region,
+                signing_name=request.signing_name,
+            )
+        )
         body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()
         headers = dict(request.headers)
         if body or request.method in ("PUT", "POST"):
@@ -28,43 +104,40 @@ class CallVerbs(CrtBase):
         op = target.engine.start(
             [
                 _native.Request(
-                    operation.encode(),
+                    request.operation.encode(),
                     request.method.encode(),
                     path.encode("ascii"),
                     target.native,
                     target.headers(headers),
                     body=bytes(body) or None,
+                    checksum=algorithm,
                 )
             ]
         )
         response = yield from one(op)
-        key = params.get("Key")
-        if response.status == 0:
+        return response
+
+    def _read(self, request: SerializedRequest, response: _native.Response) -> dict[str, Any]:
+        operation, params, status = request.operation, request.params, response.status
+        bucket, key = params.get("Bucket"), params.get("Key")
+        content = bytes(response.body or b"")
+        if status == 0 or (response.error_code and status < 300 and b"<Error" not in content[:1024]):
             raise failure(response, operation, bucket, key)
-        content = bytes(response.body) if response.body is not None else b""
+        response.take_body()
+        headers = response.headers
         try:
-            return request.parse(response.status, response.headers, content)
+            return received(request.parse(status, response.fields, content), operation, params)
+        except errors.ObjectFSError:
+            raise
+        except (ValueError, LookupError, TypeError, ET.ParseError):
+            raise unreadable(status, headers) from None
         except Exception as error:
-            if isinstance(error, errors.ObjectFSError):
+            found = translate(error, operation, bucket, key, status)
+            if found is error:
                 raise
-            answer = getattr(error, "response", None)
-            details = answer.get("Error", {}) if isinstance(answer, dict) else {}
-            code, message = details.get("Code"), details.get("Message")
-            # botocore's own words, where the answer had none
-            if not code or str(code).isdigit():
-                code = message = None
-            if response.status < 300 and message is None:
-                message = "the server's answer cannot be read"
-            raise errors.from_response(
-                operation,
-                status=response.status,
-                code=code,
-                message=message,
-                bucket=bucket,
-                key=key,
-                headers=response.headers,
-                crt_error=response.error,
-            ) from None
+            if isinstance(found, errors.ObjectFSError):
+                found.crt_error = response.error
+            raise found from None
 
     def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
         return self.presigner.presign(method, bucket, key, expires, params)

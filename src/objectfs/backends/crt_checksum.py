@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from objectfs import errors
 from objectfs.backends.base import Steps
 
-__all__ = ["ChecksumPolicy"]
+__all__ = ["ChecksumPolicy", "is_refusal"]
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class ChecksumPolicy:
             try:
                 result = yield from attempt(algorithm)
             except _REFUSALS as error:
-                if self.settled or algorithm is None or not _about_checksums(error):
+                if self.settled or algorithm is None or not is_refusal(error):
                     raise
                 if self.algorithm == algorithm:  # another upload may have moved on meanwhile
                     self._candidates.pop(0)
@@ -61,7 +61,10 @@ class ChecksumPolicy:
             return result
 
 
-def _about_checksums(error: Any) -> bool:
+def is_refusal(error: Any) -> bool:
+    """Whether the endpoint seems not to know the checksum that an upload had."""
+    if not isinstance(error, _REFUSALS):
+        return False
     text = f"{error.code or ''} {error.message or ''}".lower()
     if error.status == 501:
         return True

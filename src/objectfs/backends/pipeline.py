@@ -11,17 +11,22 @@ for hot verbs that is too much, and the crt backend writes those itself.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import io
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from objectfs.backends.answer_check import check_answer
+from objectfs.backends.botocore_hooks import first_look
+from objectfs.backends.call_params import check_names, content_member
 from objectfs.backends.refusals import parameter_error
 from objectfs.errors import InvalidRequestError
 
 __all__ = ["Pipeline", "SerializedRequest"]
+
+Fields = Sequence[tuple[str, str]]
+"""An answer's headers as they came: (name, value)."""
 
 _ENGINE_HEADERS = frozenset(
     (
@@ -61,10 +66,12 @@ class SerializedRequest:
     """bytes, or a binary file object."""
     signing_region: str
     signing_name: str
+    signing_type: str
+    """botocore's name for how it is signed: ``v4`` and its kind, ``v4-s3express``, ``none``."""
     _pipeline: Pipeline = dataclasses.field(repr=False)
 
-    def parse(self, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """The answer as botocore shapes it; errors are raised as botocore's ClientError."""
+    def parse(self, status: int, headers: Fields, body: bytes) -> dict[str, Any]:
+        """The answer as botocore shapes it; errors are raised as botocore raises them."""
         return self._pipeline.parse(self, status, headers, body)
 
 
@@ -80,7 +87,7 @@ class _Exchange(threading.local):
     """What the events of the call on this thread are to do."""
 
     active = False
-    answer: tuple[int, Mapping[str, str], bytes] | None = None
+    answer: tuple[int, Fields, bytes] | None = None
     signing: Mapping[str, Any] = {}
     request: Any = None
 
@@ -91,85 +98,84 @@ class Pipeline:
     Args:
         create_client: makes a botocore S3 client with the given settings of botocore's Config.
         region: what requests are signed for where botocore names no region.
+        checksums: uploads carry a checksum where S3 takes one, answers are validated; else only where S3 insists.
     """
 
-    def __init__(self, create_client: Callable[..., Any], region: str) -> None:
-        import botocore
-
+    def __init__(self, create_client: Callable[..., Any], region: str, checksums: bool = True) -> None:
+        self._create_client = create_client
         self._region = region
+        self._checksums = checksums
         self._exchange = _Exchange()
-        self._client = create_client(
-            signature_version=botocore.UNSIGNED,
+        self._lock = threading.Lock()
+        self._clients: dict[bool, Any] = {}
+
+    def _client(self, checksums: bool) -> Any:
+        with self._lock:
+            found = self._clients.get(checksums)
+            if found is None:
+                found = self._clients[checksums] = self._make_client(checksums)
+            return found
+
+    def _make_client(self, checksums: bool) -> Any:
+        client = self._create_client(
             retries={"total_max_attempts": 1},
-            # the engine adds checksums of bodies; what S3 requires of small documents, botocore adds
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
+            request_checksum_calculation="when_supported" if checksums else "when_required",
+            response_checksum_validation="when_supported" if self._checksums else "when_required",
         )
-        events = self._client.meta.events
+        events = client.meta.events
+        # the engine signs. Of a client that is told not to sign, the endpoint's rules would not say for whom
+        events.unregister("request-created.s3", client._request_signer.handler)
         events.register_first("before-call.s3", self._on_call)
         events.register_last("request-created.s3", self._on_created)
         events.register_first("before-send.s3", self._on_send)
+        first_look(client, self._on_answer)
+        return client
 
     @property
     def service_model(self) -> Any:
         """botocore's model of S3."""
-        return self._client.meta.service_model
+        return self._client(self._checksums).meta.service_model
 
-    def method_name(self, operation: str) -> str:
-        """The method of a botocore client for an operation: ``get_object`` for ``GetObject``.
-
-        Raises:
-            InvalidRequestError: S3 has no such operation.
-        """
-        from botocore import xform_name
-
-        known = self.service_model.operation_names
-        if operation not in known:
-            near = difflib.get_close_matches(str(operation), known, 1)
-            raise InvalidRequestError(
-                f"{operation!r} is no operation of S3", hint=f"Did you mean {near[0]!r}?" if near else None
-            )
-        name: str = xform_name(operation)
-        return name
-
-    def serialize(self, operation: str, params: Mapping[str, Any]) -> SerializedRequest:
+    def serialize(self, operation: str, params: Mapping[str, Any], checksums: bool | None = None) -> SerializedRequest:
         """The unsigned request for any operation of the S3 model, with botocore's parameter names.
 
+        Args:
+            checksums: False for an endpoint that takes none where S3 does not insist; as configured if not given.
+
         Raises:
-            InvalidRequestError: there is no such operation, or a parameter is unknown, missing or of a wrong
-                type.
+            InvalidRequestError: there is no such operation, or a parameter is unknown, missing or of a wrong type.
         """
-        try:
-            self._call(operation, params, None)
-        except _Captured:
-            request = self._exchange.request
-            signing = self._exchange.signing
-            self._exchange.request = None
-            return self._serialized(operation, params, request, signing)
-        raise AssertionError("botocore answered without sending")  # pragma: no cover
-
-    def parse(self, request: SerializedRequest, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """What botocore makes of an answer. Errors come out as botocore's ClientError."""
-        rewind = getattr(request.body, "seek", None)
-        if rewind is not None:
-            rewind(0)
-        result: dict[str, Any] = self._call(request.operation, request.params, (status, headers, body))
-        return result
-
-    def _call(self, operation: str, params: Mapping[str, Any], answer: Any) -> Any:
-        method = self.method_name(operation)
+        client = self._client(self._checksums if checksums is None else checksums)
+        check_names(client.meta.service_model, operation, params)
         exchange = self._exchange
-        exchange.active, exchange.answer = True, answer
+        exchange.active, exchange.answer = True, None
         try:
-            return getattr(self._client, method)(**params)
+            getattr(client, _method(operation))(**params)
+        except _Captured:
+            request, exchange.request = exchange.request, None
+            return self._serialized(operation, params, request)
         except TypeError as error:
             raise InvalidRequestError(str(error), operation=operation) from None
         except Exception as error:
-            if answer is not None and isinstance(getattr(error, "response", None), dict):
-                raise
             raise parameter_error(error, operation, params.get("Bucket"), params.get("Key")) from None
         finally:
+            exchange.active = False
+        raise AssertionError("botocore answered without sending")  # pragma: no cover
+
+    def parse(self, request: SerializedRequest, status: int, headers: Fields, body: bytes) -> dict[str, Any]:
+        """What botocore makes of an answer. Errors come out as botocore has them."""
+        client = self._client(self._checksums)
+        params = dict(request.params)
+        content = content_member(client.meta.service_model.operation_model(request.operation))
+        if content in params:  # it has been sent, and nothing of an answer depends on it
+            params[content] = b""
+        exchange = self._exchange
+        exchange.active, exchange.answer = True, (status, headers, body)
+        try:
+            result: dict[str, Any] = getattr(client, _method(request.operation))(**params)
+        finally:
             exchange.active, exchange.answer = False, None
+        return result
 
     def _on_call(self, params: dict[str, Any], **_: Any) -> None:
         # trailing checksums make the body chunked, which is the signer's business and not ours: use the
@@ -179,7 +185,11 @@ class Pipeline:
             algorithm["in"] = "header"
 
     def _on_created(self, request: Any, **_: Any) -> None:
-        self._exchange.signing = dict(request.context.get("signing") or {})
+        context = request.context
+        self._exchange.signing = {"type": context.get("auth_type"), **(context.get("signing") or {})}
+
+    def _on_answer(self, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+        check_answer(operation_model, response_dict)
 
     def _on_send(self, request: Any, **_: Any) -> Any:
         if self._exchange.answer is None:
@@ -188,12 +198,13 @@ class Pipeline:
         from botocore.awsrequest import AWSResponse, HeadersDict
 
         status, headers, body = self._exchange.answer
-        received: Any = HeadersDict(dict(headers))
+        received: Any = HeadersDict()
+        for name, value in headers:
+            received[name] = f"{received[name]}, {value}" if name in received else value
         return AWSResponse(request.url, status, received, _Raw(body))
 
-    def _serialized(
-        self, operation: str, params: Mapping[str, Any], request: Any, signing: Mapping[str, Any]
-    ) -> SerializedRequest:
+    def _serialized(self, operation: str, params: Mapping[str, Any], request: Any) -> SerializedRequest:
+        signing = self._exchange.signing
         url = urlsplit(request.url)
         headers = {}
         for name, value in request.headers.items():
@@ -217,5 +228,13 @@ class Pipeline:
             body=body,
             signing_region=signing.get("region") or self._region,
             signing_name=signing.get("signing_name") or "s3",
+            signing_type=signing.get("type") or "v4",
             _pipeline=self,
         )
+
+
+def _method(operation: str) -> str:
+    from botocore import xform_name
+
+    name: str = xform_name(operation)
+    return name

@@ -7,12 +7,13 @@ reference that it must agree with. boto3's transfer manager (s3transfer) is not 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from objectfs import errors
 from objectfs.backends.base import GetOptions, PutOptions, RangeRead, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.call_answer import received
+from objectfs.backends.call_params import ENGINE_ALGORITHMS, Body, check_names, choose_algorithm, content_member
 from objectfs.backends.presign import Presigner
 from objectfs.backends.sdk_listing import delete_many, list_page, list_versions_page
 from objectfs.backends.sdk_ops import Task
@@ -34,7 +35,7 @@ class SdkBackend:
     capabilities: frozenset[str] = frozenset()
 
     def __init__(self, session: Session, config: Config) -> None:
-        _require_algorithm(config.checksum)
+        _require_algorithm(config.checksum, "checksum")
         self._session = session
         self._presigner = Presigner(session)
         self._wire = Wire(session, config)
@@ -143,26 +144,36 @@ class SdkBackend:
 
     # -- everything else -------------------------------------------------------------------------------------
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        method = self._session.pipeline().method_name(operation)
-        # a body is sent as it is given, and checksums as the endpoint takes them
-        body = params.get("Body")
-        others = {name: value for name, value in params.items() if name != "Body"}
-        if body is None or not hasattr(body, "seek"):
-            again: Callable[[], Any] | None = None if body is None else lambda: body
-        else:
-            start = body.tell()
+        from botocore import xform_name
 
-            def again() -> Any:
-                body.seek(start)
-                return body
+        self._wire.check_usable()
+        model = check_names(self._wire.client(True).meta.service_model, operation, params)
+        algorithm = choose_algorithm(model, params, self._wire.config.checksum)
+        _require_algorithm(algorithm, "ChecksumAlgorithm")
+        others = dict(params)
+        if algorithm is not None:
+            others["ChecksumAlgorithm"] = algorithm
+        body = None
+        content = content_member(model)
+        if content is not None and content in params:
+            body = Body(others.pop(content))
 
         def run(task: Task) -> dict[str, Any]:
             try:
                 result: dict[str, Any] = self._wire.call(
-                    task, method, others, use=_received, body=again, model=operation
+                    task,
+                    xform_name(operation),
+                    others,
+                    use=lambda response: received(response, operation, params),
+                    body=body.again if body is not None else None,
+                    content=content or "Body",
+                    model=operation,
                 )
             except TypeError as error:  # botocore's: a bucket that is no text
                 raise errors.InvalidRequestError(str(error), operation=operation) from None
+            finally:
+                if body is not None:
+                    body.check()
             return result
 
         answer: dict[str, Any] = yield self._wire.start(run)
@@ -194,27 +205,13 @@ class SdkBackend:
         self._wire.close()
 
 
-def _received(response: dict[str, Any]) -> dict[str, Any]:
-    """The answer with its body in memory: reading it is part of the request, and fails as one."""
-    from botocore.response import StreamingBody
-
-    for name, value in response.items():
-        if isinstance(value, StreamingBody):
-            try:
-                data = value.read()
-            finally:
-                value.close()
-            response[name] = StreamingBody(io.BytesIO(data), len(data))
-    return response
-
-
-def _require_algorithm(name: str) -> None:
-    if name not in ("CRC64NVME", "CRC32C"):
+def _require_algorithm(name: str | None, option: str) -> None:
+    if name not in ENGINE_ALGORITHMS:
         return
     from botocore.compat import HAS_CRT
 
     if not HAS_CRT:
         raise errors.UnsupportedError(
-            f"checksum={name!r}: botocore has no {name} of its own",
-            hint="Use checksum='CRC32' or 'SHA256', or backend='crt'",
+            f"{option}={name!r}: botocore has no {name} of its own",
+            hint=f"Use {option}='CRC32' or 'SHA256', or backend='crt'",
         )

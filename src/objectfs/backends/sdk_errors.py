@@ -144,7 +144,10 @@ def _classify(error: Exception) -> errors.ObjectFSError | None:
         return errors.TimeoutError("no connection within the connect timeout")
     if among(exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError, TimeoutError):
         return errors.TimeoutError("nothing was received within the read timeout")
-    if among(exceptions.IncompleteReadError, http.client.IncompleteRead):
+    ended = among(urllib3.exceptions.ProtocolError)  # between two chunks, where nobody knows how much is to come
+    if among(exceptions.IncompleteReadError, http.client.IncompleteRead) or (
+        ended is not None and ended.args[:1] == ("Response ended prematurely",)
+    ):
         return errors.TruncatedError("the connection ended before the whole body had arrived")
     if isinstance(error, (exceptions.ResponseStreamingError, http.client.IncompleteRead)):
         return errors.TruncatedError(f"the connection ended before the whole body had arrived: {_plain(chain[-1])}")

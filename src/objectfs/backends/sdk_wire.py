@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from objectfs import errors
 from objectfs.backends import ending
+from objectfs.backends.answer_check import check_answer, unreadable
 from objectfs.backends.botocore_hooks import first_look
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.sdk_errors import translate, worth_another_attempt
@@ -148,6 +149,7 @@ class Wire:
         *,
         use: Callable[[Any], Any] | None = None,
         body: Callable[[], Any] | None = None,
+        content: str = "Body",
         headers: Mapping[str, str] | None = None,
         model: str | None = None,
     ) -> Any:
@@ -157,6 +159,7 @@ class Wire:
             operation: a method name of botocore's client.
             use: takes the response and returns the result; what it raises counts as a failure of the attempt.
             body: makes the body, anew for each attempt.
+            content: the parameter that it is.
             headers: further request headers.
             model: the operation's name in S3's model, for errors.
         """
@@ -171,7 +174,7 @@ class Wire:
             task.check()
             task.status = None
             try:
-                return self._attempt(operation, params, use, body)
+                return self._attempt(operation, params, use, body, content)
             except BaseException as caught:
                 task.check()
                 error = translate(caught, model, bucket, key, task.status)
@@ -183,14 +186,14 @@ class Wire:
             log.debug("%s: attempt %d of %d failed: %s", model, attempt, self.config.max_attempts, error)
             task.sleep(random.random() * min(2.0 ** (attempt - 1), BACKOFF_CAP))
 
-    def _attempt(self, operation: str, params: dict[str, Any], use: Any, body: Any) -> Any:
+    def _attempt(self, operation: str, params: dict[str, Any], use: Any, body: Any, content: str) -> Any:
         checksums = self._checksums
         try:
-            result = self._send(operation, params, use, body, checksums)
+            result = self._send(operation, params, use, body, content, checksums)
         except Exception as caught:
             if body is None or not checksums or self._checksums_known or not _is_refusal(caught):
                 raise
-            result = self._send(operation, params, use, body, False)
+            result = self._send(operation, params, use, body, content, False)
             self._checksums, self._checksums_known = False, True
             code = caught.response.get("Error", {}).get("Code")  # type: ignore[attr-defined]
             self.checksum_reason = f"the endpoint refused botocore's default checksum ({code})"
@@ -201,18 +204,18 @@ class Wire:
             self.checksum_reason = "the endpoint took botocore's default checksum"
         return result
 
-    def _send(self, operation: str, params: dict[str, Any], use: Any, body: Any, checksums: bool) -> Any:
+    def _send(self, operation: str, params: dict[str, Any], use: Any, body: Any, content: str, checksums: bool) -> Any:
         client = self.client(checksums)
         self.counters["requests"] += 1
         if body is not None:
-            params = {**params, "Body": body()}
+            params = {**params, content: body()}
         task = current_task()
         try:
             response = getattr(client, operation)(**params)
         except (ValueError, LookupError, TypeError, ET.ParseError) as error:
             if task is None or task.status is None or isinstance(error, errors.ObjectFSError):
                 raise
-            raise _unreadable(task) from None
+            raise unreadable(task.status, task.answer) from None
         return response if use is None else use(response)
 
     @property
@@ -284,48 +287,18 @@ def _add_headers(params: dict[str, Any], **_: Any) -> None:
 
 
 def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Before botocore reads an answer: is it all there, and is it the document that was asked for?"""
+    """Before botocore reads an answer."""
     task = current_task()
-    if task is None:
-        return
-    # botocore reports a 200 with an error document, or with none that can be read, as a 500
-    task.status = status = response_dict["status_code"]
-    task.answer = {name.lower(): str(value) for name, value in response_dict["headers"].items()}
-    body = response_dict["body"]
-    if not isinstance(body, bytes):  # a stream
-        return
-    length = response_dict["headers"].get("content-length")
-    if length and operation_model.http["method"] != "HEAD" and status not in (204, 304) and len(body) != int(length):
-        raise errors.TruncatedError(f"{len(body)} of {length} bytes of the answer arrived")
-    root = _ROOTS.get(operation_model.name)
-    if status >= 300 or (root is not None and operation_model.name not in _LISTINGS):
-        # they repeat the key, which may hold characters that XML cannot; nobody reads it from there
-        response_dict["body"] = body = _NOT_XML.sub(b"?", body)
-    if root is not None and status == 200 and root not in body[:1024] and b"<Error" not in body[:1024]:
-        raise _unreadable(task)
-    if operation_model.name == "ListObjectVersions":
-        task.order = _VERSIONS.findall(body)
+    if task is not None:
+        # botocore reports a 200 with an error document, or with none that can be read, as a 500
+        task.status = response_dict["status_code"]
+        task.answer = {name.lower(): str(value) for name, value in response_dict["headers"].items()}
+        check_answer(operation_model, response_dict)
+        if operation_model.name == "ListObjectVersions":
+            task.order = _VERSIONS.findall(response_dict["body"])
 
 
-def _unreadable(task: Task) -> errors.ObjectFSError:
-    return errors.from_response("", status=task.status or 0, message=_UNREADABLE, headers=task.answer)
-
-
-_NOT_XML = re.compile(
-    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]"
-    rb"|&#(?:x0*(?:[0-8bcef]|1[0-9a-f]|fff[ef])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|6553[45]));",
-    re.IGNORECASE,
-)
 _VERSIONS = re.compile(rb"<(Version|DeleteMarker)>")
-_UNREADABLE = "the server's answer cannot be read"
-_ROOTS = {
-    "CompleteMultipartUpload": b"<CompleteMultipartUploadResult",
-    "CreateMultipartUpload": b"<InitiateMultipartUploadResult",
-    "ListObjectVersions": b"<ListVersionsResult",
-    "ListObjectsV2": b"<ListBucketResult",
-}
-_LISTINGS = ("ListObjectVersions", "ListObjectsV2")
-"""What botocore would take for an empty answer, if anything else came."""
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -9,11 +9,12 @@ botocore is imported with the first use of a :class:`Session`, never with ``impo
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from objectfs.backends.botocore_hooks import install, tolerant_session
 from objectfs.backends.pipeline import Pipeline, SerializedRequest
@@ -237,12 +238,16 @@ class Session:
         """botocore's way of writing requests and reading answers, made on first use."""
         with self._lock:
             if self._pipeline is None:
-                self._pipeline = Pipeline(self.create_client, self.region)
+                self._pipeline = Pipeline(self._client_for_writing, self.region, self._config.checksum != "off")
             return self._pipeline
 
-    def serialize(self, operation: str, params: Mapping[str, Any]) -> SerializedRequest:
+    def _client_for_writing(self, **more: Any) -> Any:
+        """A botocore client that writes requests which others sign: nobody's credentials are looked for."""
+        return self.create_client(keys=("unused", "unused"), **more)
+
+    def serialize(self, operation: str, params: Mapping[str, Any], checksums: bool | None = None) -> SerializedRequest:
         """See :meth:`~objectfs.backends.pipeline.Pipeline.serialize`."""
-        return self.pipeline().serialize(operation, params)
+        return self.pipeline().serialize(operation, params, checksums)
 
     def client_settings(self, **more: Any) -> dict[str, Any]:
         """The arguments for botocore's ``create_client("s3", …)`` that follow from the settings.
@@ -253,6 +258,8 @@ class Session:
 
         config = self._config
         more.setdefault("s3", {"addressing_style": config.addressing_style})
+        if _is_address(config.endpoint_url):  # WriteGetObjectResponse: no name can stand before an address
+            more.setdefault("inject_host_prefix", False)
         return {
             "region_name": self.region,
             "endpoint_url": config.endpoint_url,
@@ -260,14 +267,26 @@ class Session:
             "config": botocore.config.Config(**more),
         }
 
-    def create_client(self, **more: Any) -> Any:
-        """A botocore S3 client; ``more`` as for :meth:`client_settings`."""
+    def create_client(self, keys: tuple[str, str] | None = None, **more: Any) -> Any:
+        """A botocore S3 client; ``more`` as for :meth:`client_settings`, ``keys`` in the place of the credentials."""
         import botocore.exceptions
 
+        settings = self.client_settings(**more)
+        if keys is not None:
+            settings["aws_access_key_id"], settings["aws_secret_access_key"] = keys
         try:
             with self._lock:  # botocore: "creating clients is not thread-safe"
-                client = self.botocore.create_client("s3", **self.client_settings(**more))
+                client = self.botocore.create_client("s3", **settings)
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise ConfigError(f"botocore refuses the settings: {error}") from None
         install(client)
         return client
+
+
+def _is_address(url: str | None) -> bool:
+    """Whether an endpoint is named by its IP address."""
+    try:
+        ipaddress.ip_address(urlsplit(url or "").hostname or "")
+    except ValueError:
+        return False
+    return True

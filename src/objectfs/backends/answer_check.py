@@ -1,0 +1,52 @@
+"""Whether an answer is all there, and the document that was asked for: looked at before botocore reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from objectfs import errors
+
+__all__ = ["check_answer", "unreadable"]
+
+_NOT_XML = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]"
+    rb"|&#(?:x0*(?:[0-8bcef]|1[0-9a-f]|fff[ef])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|6553[45]));",
+    re.IGNORECASE,
+)
+_UNREADABLE = "the server's answer cannot be read"
+_ROOTS = {
+    "CompleteMultipartUpload": b"<CompleteMultipartUploadResult",
+    "CreateMultipartUpload": b"<InitiateMultipartUploadResult",
+    "ListObjectVersions": b"<ListVersionsResult",
+    "ListObjectsV2": b"<ListBucketResult",
+}
+"""What botocore would take for an empty answer, if anything else came."""
+_LISTINGS = ("ListObjectVersions", "ListObjectsV2")
+
+
+def check_answer(operation_model: Any, response_dict: dict[str, Any]) -> None:
+    """Look at an answer as botocore hands it to its parser, for its event ``before-parse``.
+
+    Raises:
+        TruncatedError: it is shorter than its Content-Length.
+        ServerError: it is no answer to this operation.
+    """
+    status, body = response_dict["status_code"], response_dict["body"]
+    if not isinstance(body, bytes):  # a stream
+        return
+    length = response_dict["headers"].get("content-length")
+    if length and operation_model.http["method"] != "HEAD" and status not in (204, 304) and len(body) != int(length):
+        raise errors.TruncatedError(f"{len(body)} of {length} bytes of the answer arrived")
+    root = _ROOTS.get(operation_model.name)
+    if status >= 300 or (root is not None and operation_model.name not in _LISTINGS):
+        # they repeat the key, which may hold characters that XML cannot; nobody reads it from there
+        response_dict["body"] = body = _NOT_XML.sub(b"?", body)
+    if root is not None and status == 200 and root not in body[:1024] and b"<Error" not in body[:1024]:
+        raise unreadable(status, {name.lower(): str(value) for name, value in response_dict["headers"].items()})
+
+
+def unreadable(status: int, headers: Mapping[str, str]) -> errors.ObjectFSError:
+    """The error for an answer that no sense can be made of; ``headers`` have names in lower case."""
+    return errors.from_response("", status=status, message=_UNREADABLE, headers=headers)

@@ -1,0 +1,1 @@
+"""Every operation of botocore's model of S3, on both backends."""
