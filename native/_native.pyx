@@ -40,8 +40,17 @@ cdef extern from "alloc.h" nogil:
     aws_allocator* objectfs_allocator()
     void objectfs_allocator_after_fork()
 
-cdef extern from "stream_copy.h" nogil:
+cdef extern from "append.h" nogil:
     int64_t objectfs_streamed_bytes()
+
+cdef extern from "sink.h" nogil:
+    cdef struct objectfs_sink:
+        pass
+    objectfs_sink* objectfs_sink_new(int fd, int64_t position, size_t size)
+    void objectfs_sink_free(objectfs_sink*)
+    void* objectfs_sink_memory(objectfs_sink*)
+    int objectfs_sink_error(objectfs_sink*)
+    int64_t objectfs_sink_written(objectfs_sink*)
 
 cdef extern from "linked.h" nogil:
     bint objectfs_linked()

@@ -138,3 +138,59 @@ def copy_into(object target, size_t offset, object source):
             PyBuffer_Release(&frm)
     finally:
         PyBuffer_Release(&to)
+
+
+@cython.final
+@cython.no_gc
+cdef class FileSink:
+    """A place in a file that a request receives into as if it were memory (``Request(recv=…)``); see ``sink.c``.
+
+    Made by :func:`file_sink`.
+    """
+
+    cdef objectfs_sink* _s
+    cdef size_t _size
+    cdef long _pid
+
+    def __init__(self):
+        raise TypeError("made by file_sink")
+
+    def __dealloc__(self):
+        # in a forked child another thread of the parent may have left the lock of sink.c taken
+        if self._s != NULL and self._pid == objectfs_getpid():
+            objectfs_sink_free(self._s)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, objectfs_sink_memory(self._s), self._size, 0, flags)
+
+    def __len__(self):
+        return self._size
+
+    @property
+    def error(self):
+        """The errno of the first write that failed, or 0."""
+        return objectfs_sink_error(self._s)
+
+    @property
+    def written(self):
+        """Bytes written, those of repeated requests included."""
+        return objectfs_sink_written(self._s)
+
+
+def file_sink(int fd, int64_t position, size_t size):
+    """A :class:`FileSink` of ``size`` bytes at ``position`` of a file that is open for reading and writing.
+
+    The descriptor is duplicated, and the file grows to that length. None where there can be none: no Linux, shared C
+    libraries, a file system that is not local, no address space left.
+    """
+    cdef objectfs_sink* made
+    cdef FileSink sink
+    with nogil:
+        made = objectfs_sink_new(fd, position, size)
+    if made == NULL:
+        return None
+    sink = FileSink.__new__(FileSink)
+    sink._s = made
+    sink._size = size
+    sink._pid = objectfs_getpid()
+    return sink

@@ -150,7 +150,7 @@ def debug_fragment_size():
 
 
 def debug_streamed_bytes():
-    """Received bytes that were put in their place past the caches (``stream_copy.c``), or None where no build does."""
+    """Received bytes that were put in their place past the caches (``append.c``), or None where no build does."""
     cdef int64_t count = objectfs_streamed_bytes()
     return None if count < 0 else count
 

@@ -25,6 +25,8 @@
 #    back when its end begins, and ends when loops_ended has been called: once, just before we release the client.
 # 10. An op that is made anew (again.pyx) has not ended in between, so its group, engine and client stay; the task that
 #    does it pins the group like a Python thread.
+# 11. A FileSink is received into by its address (sink.c). It is a request's Py_buffer, so rule 4 keeps it until rule 3
+#     is fulfilled.
 
 cdef struct op_t:
     group_t* group

@@ -25,7 +25,7 @@ wrap=
 if [ "$(uname -sm)" = "Linux x86_64" ] && [ -e "$prefix/lib/libaws-c-s3.a" ]; then
     # as cmake/Crt.cmake has it
     wrap="-DOBJECTFS_WRAP=1 -Wl,--wrap=aws_event_loop_group_new_default -Wl,--wrap=aws_explicit_aligned_allocator_new"
-    wrap="$wrap -DOBJECTFS_WRAP_APPEND=1 -Wl,--wrap=aws_byte_buf_append"
+    wrap="$wrap -Wl,--wrap=aws_byte_buf_append"
 fi
 # shellcheck disable=SC2046,SC2086
 $cc $wrap -O1 -g -fno-omit-frame-pointer "-fsanitize=$sanitizer" -DOBJECTFS_PLAIN_ALLOCATOR=1 -fPIC -shared \

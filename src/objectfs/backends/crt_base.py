@@ -16,6 +16,7 @@ from objectfs.backends.base import Steps
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_renew import Renewal
 from objectfs.backends.crt_watch import Watchers
+from objectfs.backends.crt_width import Width
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.presign import Presigner
 from objectfs.backends.session import Endpoint, Session
@@ -68,6 +69,12 @@ class CrtBase:
         elif config.max_connections is not None:
             large = config.max_connections
         self.large_connections = min(self.connections, large)
+        self.file_width = Width(
+            self.large_connections,
+            machine.usable_cores(),
+            self.large_connections * self.part_size,
+            adapts=config.throughput_gbps is None and config.max_connections is None,
+        )
         self.memory_limit = config.memory_limit or machine.default_memory_limit()
         self.window = WINDOW
         self.validate: str | None = None if config.checksum == "off" else "request"
@@ -186,6 +193,7 @@ class CrtBase:
             "part_size": self.part_size,
             "max_connections": self.connections,
             "max_connections_per_transfer": self.large_connections,
+            "max_connections_per_file_download": self.file_width.connections,
             "memory_limit": self.memory_limit,
             "checksum": self.checksums.describe(),
             "event_loops": machine.event_loops(),

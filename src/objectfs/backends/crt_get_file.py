@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import replace
 from typing import Any
 
-from objectfs import errors
+from objectfs import _native, errors
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import conditions, make_info, object_size, pinned, pinned_conditions
 from objectfs.backends.crt_base import one
@@ -106,31 +106,38 @@ class FileVerbs(GetVerbs):
         target = self.target(bucket)
         common = target.headers(pinned_conditions(options, first))
         offset = 0 if whole else have
-        request = self._get_request(
-            target,
-            key,
-            common,
-            options,
-            None if whole else f"{start + offset}-{end - 1}",
-            recv_path=os.fsencode(temporary),
-            recv_position=offset,
-            validate=self.validate_whole if whole else self.validate,
-            max_connections=self.large_connections,
-        )
-        response = yield from one(target.engine.start([request]))
-        if response.error_code or response.status >= 300:
-            error = failure(response, "GetObject", bucket, key)
-            if isinstance(error, errors.LocalFileError):
-                raise _local_cause(error, temporary, end - start)
-            raise pinned(error, options)
-        # counted: parts are written where they belong, so the file's size says nothing of a short one
-        if offset + response.received != end - start:
-            raise errors.TruncatedError(
-                f"{offset + response.received} of {end - start} bytes arrived",
-                operation="GetObject",
-                bucket=bucket,
-                key=key,
+        with open(temporary, "r+b", buffering=0) as file:
+            sink = _native.file_sink(file.fileno(), offset, end - start - offset)
+        into: dict[str, Any] = {"recv": sink}
+        if sink is None:
+            into = {"recv_path": os.fsencode(temporary), "recv_position": offset}
+        with self.file_width.transfer(end - start - offset) as connections:
+            request = self._get_request(
+                target,
+                key,
+                common,
+                options,
+                None if whole else f"{start + offset}-{end - 1}",
+                validate=self.validate_whole if whole else self.validate,
+                max_connections=connections,
+                **into,
             )
+            response = yield from one(target.engine.start([request]))
+            if response.error_code or response.status >= 300:
+                if sink is not None and sink.error:
+                    raise OSError(sink.error, os.strerror(sink.error))
+                error = failure(response, "GetObject", bucket, key)
+                if isinstance(error, errors.LocalFileError):
+                    raise _local_cause(error, temporary, end - start)
+                raise pinned(error, options)
+            # counted: parts are written where they belong, so the file's size says nothing of a short one
+            if offset + response.received != end - start:
+                raise errors.TruncatedError(
+                    f"{offset + response.received} of {end - start} bytes arrived",
+                    operation="GetObject",
+                    bucket=bucket,
+                    key=key,
+                )
         return response
 
 

@@ -1,4 +1,4 @@
-/* Received bytes go to their place past the caches.
+/* Received bytes go to their place: into a file at once (sink.c), or past the caches.
  *
  * aws-c-s3 copies what it has read from a socket into the part's memory with aws_byte_buf_append, 64 KiB at a time. That
  * memory is not read again by anything here, and parts in flight exceed every cache, so an ordinary copy reads each
@@ -13,14 +13,19 @@
 
 #include <aws/common/byte_buf.h>
 
-#include "stream_copy.h"
+#include "append.h"
+#include "sink.h"
 
 /* Pieces of this size and more. A message from the socket is 64 KiB or more where the connection is busy. */
 #define STREAM_MIN ((size_t)16 * 1024)
 /* Into destinations of this size and more: what is smaller may still be in the cache when its reader comes. */
 #define STREAM_DESTINATION_MIN ((size_t)1024 * 1024)
 
-#if defined(OBJECTFS_WRAP_APPEND) && (defined(__x86_64__) || defined(_M_X64))
+#if defined(OBJECTFS_WRAP)
+int __real_aws_byte_buf_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from);
+#endif
+
+#if defined(OBJECTFS_WRAP) && defined(__x86_64__)
 #    include <emmintrin.h> /* SSE2: part of every x86-64 */
 
 static uint64_t s_streamed; /* for tests: atomic, its order with anything else does not matter */
@@ -46,9 +51,11 @@ static void s_copy(uint8_t *to, const uint8_t *from, size_t size) {
     _mm_sfence(); /* these stores are not ordered by the locks that later say "done" */
 }
 
-int __real_aws_byte_buf_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from);
-
 int __wrap_aws_byte_buf_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from) {
+    int result;
+    if (objectfs_sink_append(to, from, &result)) {
+        return result;
+    }
     if (from->len < STREAM_MIN || to->capacity < STREAM_DESTINATION_MIN || to->capacity - to->len < from->len) {
         return __real_aws_byte_buf_append(to, from); /* which also says what is wrong */
     }
@@ -62,6 +69,13 @@ int64_t objectfs_streamed_bytes(void) {
     return (int64_t)__atomic_load_n(&s_streamed, __ATOMIC_RELAXED);
 }
 #else
+#    if defined(OBJECTFS_WRAP)
+int __wrap_aws_byte_buf_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from) {
+    int result;
+    return objectfs_sink_append(to, from, &result) ? result : __real_aws_byte_buf_append(to, from);
+}
+#    endif
+
 int64_t objectfs_streamed_bytes(void) {
     return -1;
 }

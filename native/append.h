@@ -1,5 +1,5 @@
-#ifndef OBJECTFS_STREAM_COPY_H
-#define OBJECTFS_STREAM_COPY_H
+#ifndef OBJECTFS_APPEND_H
+#define OBJECTFS_APPEND_H
 
 #include <stdint.h>
 

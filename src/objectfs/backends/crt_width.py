@@ -1,0 +1,92 @@
+"""How many connections a download to a file uses: as many as the network wants, or as few as the processor does."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["Width"]
+
+NARROW = 8
+"""Connections where the processor is the limit. What waits in the sockets then fits into its cache: 1 GiB took 0.68 s
+of CPU time with 8 of them and 0.82 s with 25 (docs/design/0005-cpu.md)."""
+
+BUSY = 0.85
+"""Of the cores' time: from here on the processor is the limit."""
+
+IDLE = 0.6
+"""Of the cores' time: below it something else is, and more connections may bring more."""
+
+WORSE = 0.9
+"""Of the rate with all connections: below it, few are too few."""
+
+LONGEST_HOLD = 64
+
+
+@dataclass
+class Width:
+    """What the transfers of an engine have told.
+
+    A transfer tells when it ran alone and was long enough. The next one is narrow if this one kept the processor busy,
+    and wide again if being narrow cost throughput (then narrow is not tried again for a while, longer each time) or
+    if the processor was not the limit any more.
+    """
+
+    wide: int
+    """Connections of a transfer that the network limits."""
+    cores: int
+    long_enough: int
+    """Bytes of a transfer that tells something: each connection has carried a part or more."""
+    adapts: bool = True
+
+    def __post_init__(self) -> None:
+        self.connections = self.wide
+        self._lock = threading.Lock()
+        self._running = 0
+        self._overlapped = False
+        self._rate = 0.0
+        self._hold = 0
+        self._next_hold = 4
+        self.adapts = self.adapts and self.wide > NARROW
+
+    @contextlib.contextmanager
+    def transfer(self, size: int) -> Iterator[int]:
+        """For the time of a transfer of ``size`` bytes: the connections that it may use."""
+        with self._lock:
+            self._running += 1
+            self._overlapped = self._overlapped or self._running > 1
+            connections = self.connections
+        wall, cpu = time.perf_counter(), time.process_time()
+        complete = False
+        try:
+            yield connections
+            complete = True
+        finally:
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            with self._lock:
+                self._running -= 1
+                alone = not self._overlapped
+                if self._running == 0:
+                    self._overlapped = False
+                if complete and alone and self.adapts and size >= self.long_enough and wall > 0:
+                    self.told(size / wall, cpu / wall / self.cores)
+
+    def told(self, rate: float, busy: float) -> None:
+        """What a transfer came to: bytes a second, and its part of the time of all cores."""
+        if self.connections == self.wide:
+            if self._hold:
+                self._hold -= 1
+            elif busy >= BUSY:
+                self._rate = rate
+                self.connections = NARROW
+        elif rate < self._rate * WORSE:
+            self.connections = self.wide
+            if busy >= IDLE:
+                return  # the processor has become slower, or has other things to do: judge anew
+            self._hold = self._next_hold
+            self._next_hold = min(2 * self._next_hold, LONGEST_HOLD)
+        elif busy < IDLE:
+            self.connections = self.wide

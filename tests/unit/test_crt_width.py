@@ -1,0 +1,82 @@
+"""How many connections a download to a file uses."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("objectfs._native", reason="the engine is not built")
+
+from objectfs.backends.crt_width import NARROW, Width
+
+WIDE = 25
+
+
+@pytest.fixture
+def width() -> Width:
+    return Width(WIDE, cores=1, long_enough=100)
+
+
+def test_narrow_where_the_processor_is_the_limit(width: Width) -> None:
+    assert width.connections == WIDE
+    width.told(rate=1000, busy=0.99)
+    assert width.connections == NARROW
+    for _ in range(50):
+        width.told(rate=1100, busy=0.98)
+    assert width.connections == NARROW
+
+
+def test_wide_where_the_network_is_the_limit(width: Width) -> None:
+    for _ in range(50):
+        width.told(rate=1000, busy=0.5)
+        assert width.connections == WIDE
+
+
+def test_wide_again_when_the_processor_is_not_the_limit_any_more(width: Width) -> None:
+    width.told(rate=1000, busy=0.99)
+    width.told(rate=950, busy=0.3)
+    assert width.connections == WIDE
+
+
+def test_narrow_is_seldom_tried_where_it_costs_throughput(width: Width) -> None:
+    """25 connections keep the processor busy, 8 do not carry as much: a network of 90 MB/s a connection."""
+    narrow = 0
+    for _ in range(400):
+        if width.connections == NARROW:
+            narrow += 1
+            width.told(rate=720, busy=0.5)
+        else:
+            width.told(rate=1300, busy=0.95)
+    assert 3 <= narrow <= 12
+
+
+def test_a_processor_that_has_become_slower_is_no_reason_for_a_hold(width: Width) -> None:
+    width.told(rate=1000, busy=0.99)
+    width.told(rate=500, busy=0.95)
+    assert width.connections == WIDE
+    width.told(rate=500, busy=0.95)
+    assert width.connections == NARROW
+
+
+def test_only_long_transfers_that_ran_alone_and_came_to_an_end_tell(width: Width) -> None:
+    heard = []
+    width.told = lambda rate, busy: heard.append(rate)  # type: ignore[method-assign]
+    with width.transfer(99):
+        pass
+    with pytest.raises(OSError), width.transfer(100):
+        raise OSError
+    with width.transfer(1000), width.transfer(1000):
+        pass
+    assert heard == []
+    with width.transfer(100) as connections:
+        assert connections == WIDE
+    assert len(heard) == 1
+
+
+def test_settings_stay(width: Width) -> None:
+    given = Width(WIDE, cores=1, long_enough=100, adapts=False)
+    few = Width(4, cores=1, long_enough=100)
+    for each in (given, few):
+        with each.transfer(100):
+            while_busy = sum(range(100_000))
+        assert while_busy
+        assert each.connections == each.wide
