@@ -7,10 +7,12 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
-from objectfs.backends.base import GetOptions, PutOptions
 from objectfs.errors import InvalidRequestError
+from objectfs.options import DeleteOptions, GetOptions, ListOptions, PutOptions
+from objectfs.options.checks import DIGESTS, checked_headers, expected_checksum, one_of
+from objectfs.options.table import check_options
 
 __all__ = [
     "MANY",
@@ -23,7 +25,9 @@ __all__ = [
     "check_on_error",
     "check_progress",
     "check_timeout",
+    "delete_options",
     "get_options",
+    "list_options",
     "put_options",
     "ranges",
     "several",
@@ -37,33 +41,8 @@ MAX_OFFSET = 2**53
 """Beyond it no object has a byte: S3's largest are below 2**46. Larger numbers overflow in some servers, which then
 take the range for none and send the whole object."""
 
-MAX_METADATA_BYTES = 2048
-"""S3's limit for the names and values of user metadata together."""
-
 # What S3 has ever allowed, or an ARN; the rules for new buckets are stricter, and the server's to enforce.
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:aws[a-z-]*:[A-Za-z0-9:/._-]{1,2000}")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-# Headers that the engine writes itself: a second one would make the request ambiguous, or its signature
-# wrong.
-_OWN_HEADERS = frozenset(
-    (
-        "authorization",
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "range",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "x-amz-content-sha256",
-        "x-amz-date",
-        "x-amz-security-token",
-    )
-)
-
 
 MANY: Any = object()
 """In place of a key: the verb has many, checked on their own."""
@@ -171,14 +150,9 @@ def check_progress(progress: Any) -> Any:
     return progress
 
 
-def get_options(
-    start: int | None = None,
-    end: int | None = None,
-    version_id: str | None = None,
-    if_match: str | None = None,
-    if_none_match: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> GetOptions:
+def get_options(group: str, options: Mapping[str, Any], start: int | None = None, end: int | None = None) -> GetOptions:
+    """The options of a verb that reads; ``group`` is the name of the TypedDict of its signature."""
+    given = check_options(group, options)
     for name, value in (("start", start), ("end", end)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise TypeError(f"{name} must be a whole number or None, not {type(value).__name__}")
@@ -186,36 +160,50 @@ def get_options(
         raise InvalidRequestError(f"start={start} counts from the end of the object; end={end} cannot go with it")
     if end is not None and (end < 0 or end < (start or 0)):
         raise InvalidRequestError(f"the range from {start or 0} to {end} is none")
+    if "part_number" in given and not (start is None and end is None):
+        raise InvalidRequestError(f"part_number={given['part_number']} is a range already: give no start and no end")
     start, end = _within(start, end)
+    expected = options.get("expected_checksum")
     return GetOptions(
         start=start,
         end=end,
-        version_id=_text("version_id", version_id),
-        if_match=_text("if_match", if_match),
-        if_none_match=_text("if_none_match", if_none_match),
-        headers=_headers(headers),
+        given=given,
+        headers=_headers(options),
+        checksum=_checksum(options, "auto", "off"),
+        expected=None if expected is None else expected_checksum("expected_checksum", expected),
     )
 
 
-def put_options(
-    content_type: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    storage_class: str | None = None,
-    if_match: str | None = None,
-    if_none_match: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> PutOptions:
-    if if_none_match not in (None, "*"):
-        raise InvalidRequestError(f"if_none_match={if_none_match!r}: an upload can only have '*'")
-    star: Literal["*"] | None = "*" if if_none_match == "*" else None
-    return PutOptions(
-        content_type=_text("content_type", content_type),
-        metadata=_metadata(metadata),
-        storage_class=_text("storage_class", storage_class),
-        if_match=_text("if_match", if_match),
-        if_none_match=star,
-        headers=_headers(headers),
-    )
+def put_options(group: str, options: Mapping[str, Any]) -> PutOptions:
+    given = check_options(group, options)
+    if given.get("if_none_match", "*") != "*":
+        raise InvalidRequestError(f"if_none_match={given['if_none_match']!r}: an upload can only have '*'")
+    checksum = _checksum(options, "auto", "off", *DIGESTS)
+    expected = options.get("expected_checksum")
+    wanted = None if expected is None else expected_checksum("expected_checksum", expected)
+    if wanted is not None and checksum not in (None, "auto", wanted.algorithm):
+        raise InvalidRequestError(
+            f"checksum={checksum!r} and an expected_checksum of {wanted.algorithm} contradict each other"
+        )
+    return PutOptions(given=given, headers=_headers(options), checksum=checksum, expected=wanted)
+
+
+def delete_options(group: str, options: Mapping[str, Any]) -> DeleteOptions:
+    return DeleteOptions(given=check_options(group, options), headers=_headers(options))
+
+
+def list_options(options: Mapping[str, Any]) -> ListOptions:
+    return ListOptions(given=check_options("ListParams", options), headers=_headers(options))
+
+
+def _headers(options: Mapping[str, Any]) -> Mapping[str, str]:
+    headers = options.get("headers")
+    return {} if headers is None else checked_headers("headers", headers)
+
+
+def _checksum(options: Mapping[str, Any], *allowed: str) -> str | None:
+    value = options.get("checksum")
+    return None if value is None else one_of(*allowed)("checksum", value)
 
 
 def ranges(given: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -250,54 +238,3 @@ def text_path(path: str | bytes | os.PathLike[Any]) -> str:
     if "\0" in name:
         raise InvalidRequestError("the path has a NUL character in it")
     return name
-
-
-def _text(name: str, value: str | None) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string or None, not {type(value).__name__}")
-    if not value:
-        raise InvalidRequestError(f"{name} is empty")
-    _check_value(name, value)
-    return value
-
-
-def _check_value(name: str, value: str) -> None:
-    if not value.isascii() or any(ord(char) < 32 or ord(char) == 127 for char in value if char != "\t"):
-        raise InvalidRequestError(f"{name}={value!r} must be printable ASCII: it is sent as a header")
-
-
-def _strings(what: str, *values: Any) -> None:
-    if not all(isinstance(value, str) for value in values):
-        raise TypeError(f"{what} must map strings to strings")
-
-
-def _headers(headers: Mapping[str, str] | None) -> Mapping[str, str]:
-    checked = {}
-    for name, value in (headers or {}).items():
-        _strings("headers", name, value)
-        if not _TOKEN.fullmatch(name):
-            raise InvalidRequestError(f"{name!r} is no header's name")
-        if name.lower() in _OWN_HEADERS:
-            raise InvalidRequestError(f"the header {name} is written by the engine and cannot be given")
-        _check_value(f"headers[{name!r}]", value)
-        checked[name.lower()] = value.strip()
-    return checked
-
-
-def _metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
-    checked = {}
-    size = 0
-    for name, value in (metadata or {}).items():
-        _strings("metadata", name, value)
-        if not _TOKEN.fullmatch(name):
-            raise InvalidRequestError(f"metadata: {name!r} cannot be a name: letters, digits and some punctuation")
-        _check_value(f"metadata[{name!r}]", value)
-        if value != value.strip():
-            raise InvalidRequestError(f"metadata[{name!r}]: HTTP does not keep spaces at the ends of a value")
-        checked[name.lower()] = value
-        size += len(name) + len(value)
-    if size > MAX_METADATA_BYTES:
-        raise InvalidRequestError(f"metadata has {size} bytes, more than S3's {MAX_METADATA_BYTES}")
-    return checked

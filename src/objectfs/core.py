@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import threading
 import time
@@ -14,7 +15,8 @@ from objectfs import config
 from objectfs.backends.base import Backend, BackendInfo, Steps
 from objectfs.backends.select import choose
 from objectfs.backends.session import Session
-from objectfs.errors import ClosedError, ConfigError, ObjectFSError, UnsupportedError
+from objectfs.errors import ClosedError, ConfigError, InvalidRequestError, ObjectFSError, UnsupportedError
+from objectfs.options import Options
 
 __all__ = ["Core", "Verb"]
 
@@ -75,6 +77,22 @@ class Core:
             _inherited.append((self._backend, self._session))
         self._backend = None
         self._pid = os.getpid()
+
+    def check_options(self, options: Options, bucket: str) -> None:
+        """What options ask of the connection.
+
+        Raises:
+            InvalidRequestError: a customer's key would go over the network in the clear.
+        """
+        if "sse_customer_key" not in options.given:
+            return
+        endpoint = self._session.endpoint(bucket)
+        if endpoint.scheme != "https" and not is_loopback(endpoint.host):
+            raise InvalidRequestError(
+                f"sse_customer_key would be sent in the clear to {endpoint.host}, and S3 refuses it over http",
+                bucket=bucket,
+                hint="Use an endpoint_url= that begins with https://",
+            )
 
     @property
     def info(self) -> BackendInfo:
@@ -142,6 +160,15 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to that host stays on this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        # RFC 6761: localhost and what lies under it
+        return host.lower().rstrip(".").rpartition(".")[2] == "localhost"
 
 
 Verb = Callable[[Backend], Steps[T]]

@@ -80,7 +80,7 @@ def test_many_operations_on_one_loop(crt: CrtBackend) -> None:
         await asyncio.gather(*(arun(crt.put("bucket", key, data, PutOptions())) for key, data in datas.items()))
         found = await asyncio.gather(*(arun(crt.get("bucket", key, GetOptions())) for key in datas))
         assert [bytes(item) for item in found] == list(datas.values())
-        many = await arun(crt.get_many("bucket", list(datas), "raise"))
+        many = await arun(crt.get_many("bucket", list(datas), "raise", GetOptions()))
         assert [bytes(item) for item in many] == list(datas.values())
 
     asyncio.run(main())

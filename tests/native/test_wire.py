@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from objectfs import errors
-from objectfs.backends.base import GetOptions, PutOptions
+from objectfs.backends.base import DeleteOptions, GetOptions, ListOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
 from objectfs.sim import S3Server
@@ -68,11 +68,13 @@ def test_a_server_that_ends_at_every_byte(
         assert info.size == 200
 
     def list_() -> None:
-        page = run(crt.list_page("bucket"), timeout=20)
+        page = run(crt.list_page("bucket", options=ListOptions()), timeout=20)
         assert [entry.key for entry in page.entries] == ["key"]
 
     def get_many() -> None:
-        assert [bytes(item) for item in run(crt.get_many("bucket", ["key"], "raise"), timeout=20)] == [CONTENT]
+        assert [bytes(item) for item in run(crt.get_many("bucket", ["key"], "raise", GetOptions()), timeout=20)] == [
+            CONTENT
+        ]
 
     def put() -> None:
         run(crt.put("bucket", "key", CONTENT, PutOptions()), timeout=20)
@@ -149,7 +151,7 @@ def test_connection_refused(make: Callable[..., CrtBackend]) -> None:
     crt = make(f"http://127.0.0.1:{port}")
     with pytest.raises(errors.ConnectionFailedError):
         run(crt.get("bucket", "key", GetOptions()), timeout=20)
-    results = run(crt.get_many("bucket", [f"{i}" for i in range(100)], "return"), timeout=20)
+    results = run(crt.get_many("bucket", [f"{i}" for i in range(100)], "return", GetOptions()), timeout=20)
     # once the only address has failed, the C library's resolver says of some that it knows none (aws-c-io)
     assert {type(result) for result in results} == {errors.ConnectionFailedError}
 
@@ -214,7 +216,7 @@ def test_answers_that_no_server_should_give(make: Callable[..., CrtBackend], ans
         steps = {
             "get": lambda: crt.get("bucket", "key", GetOptions()),
             "get_into": lambda: crt.get_into("bucket", "key", buffer, GetOptions()),
-            "get_many": lambda: crt.get_many("bucket", ["key", "other"], "raise"),
+            "get_many": lambda: crt.get_many("bucket", ["key", "other"], "raise", GetOptions()),
             "get_ranges": lambda: crt.get_ranges("bucket", "key", [(0, 5), (2, 7)], GetOptions()),
         }[verb]
         with pytest.raises((errors.ObjectFSError, MemoryError) if "total" in answer else errors.ObjectFSError):
@@ -238,7 +240,7 @@ def test_a_reset_in_the_middle(make: Callable[..., CrtBackend]) -> None:
 @pytest.mark.parametrize("value", ["a\nb", "a\r\nInjected: yes", "a\0b"])
 def test_no_header_is_injected(crt: CrtBackend, sim: S3Server, value: str) -> None:
     with pytest.raises((errors.ObjectFSError, ValueError)):
-        run(crt.put("bucket", "key", b"", PutOptions(metadata={"a": value})), timeout=20)
+        run(crt.put("bucket", "key", b"", PutOptions(given={"metadata": {"a": value}})), timeout=20)
     with pytest.raises(errors.NotFoundError):
         run(crt.head("bucket", "key", GetOptions()))
 
@@ -267,9 +269,9 @@ def test_odd_keys(crt: CrtBackend, key: str) -> None:
     data = key.encode()
     run(crt.put("bucket", key, data, PutOptions()))
     assert bytes(run(crt.get("bucket", key, GetOptions()))) == data
-    assert [entry.key for entry in run(crt.list_page("bucket")).entries] == [key]
-    assert run(crt.delete_many("bucket", [key])) == {}
-    assert run(crt.list_page("bucket")).entries == []
+    assert [entry.key for entry in run(crt.list_page("bucket", options=ListOptions())).entries] == [key]
+    assert run(crt.delete_many("bucket", [key], DeleteOptions())) == {}
+    assert run(crt.list_page("bucket", options=ListOptions())).entries == []
 
 
 @pytest.mark.parametrize(
@@ -303,7 +305,7 @@ def test_an_answer_to_a_range_says_what_it_is(
         backend = make(server.url)
         for verb in (
             lambda: run(backend.get("b", "k", GetOptions())),
-            lambda: run(backend.get_many("b", ["k"], "raise"))[0],
+            lambda: run(backend.get_many("b", ["k"], "raise", GetOptions()))[0],
         ):
             if believed:
                 assert bytes(verb()) == b"abc"

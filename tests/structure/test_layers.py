@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "objectfs"
 # ``cli`` and ``bench`` may import whatever they show or measure; but nobody imports them.
 LEAVES = {"errors", "types", "uri", "units"}
 SETTINGS = LEAVES | {"settings", "config"}
-BACKENDS = SETTINGS | {"_native", "_build_info"}
+BACKENDS = SETTINGS | {"options", "_native", "_build_info"}
 CLIENT = BACKENDS | {"backends", "arguments", "streams", "core", "listing", "clientbase", "verbs", "client", "aio"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
@@ -26,7 +26,8 @@ LAYERS: dict[str, set[str]] = {
     "_native": set(),
     "_build_info": set(),
     "backends": BACKENDS,
-    "arguments": LEAVES | {"backends"},
+    "options": {"errors"},
+    "arguments": LEAVES | {"options", "backends"},
     "streams": LEAVES | {"backends"},
     "core": CLIENT - {"listing", "clientbase", "verbs", "client", "aio"},
     "listing": CLIENT - {"clientbase", "verbs", "client", "aio"},

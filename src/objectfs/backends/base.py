@@ -22,6 +22,11 @@ Order, threads, fork
     After a fork the child's first use of a backend raises :class:`~objectfs.errors.ClosedError` or works on a rebuilt
     backend; it never hangs. Operations do not survive a fork.
 
+Options
+    What a verb's options put into which of its requests, :mod:`objectfs.options` says: a backend asks ``sent()`` and
+    ``asked()`` for each request by its operation's name. The conditions go with the first request alone; what follows
+    is pinned to the ETag that it brought.
+
 Errors
     All verbs raise subclasses of :class:`~objectfs.errors.ObjectFSError` with operation, bucket and key filled in, and
     TypeError/ValueError for arguments of a wrong type. What a server answered is told with its status, code, message
@@ -48,16 +53,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from objectfs.options import DeleteOptions, GetOptions, ListOptions, PutOptions
 from objectfs.types import Buffer, ListPage, ObjectInfo, ObjectVersion, OnError, Prefix, PutResult
 
 __all__ = [
     "Attempt",
     "Backend",
     "BackendInfo",
+    "DeleteOptions",
     "GetOptions",
+    "ListOptions",
     "Op",
     "PutOptions",
     "RangeRead",
@@ -105,32 +113,6 @@ class Op(Protocol[T_co]):
 
 Steps = Generator[Op[Any], Any, T]
 """What a verb returns: see the module's docstring."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetOptions:
-    """What GetObject and HeadObject can be asked for, by the names of the public interface."""
-
-    start: int | None = None
-    end: int | None = None
-    version_id: str | None = None
-    if_match: str | None = None
-    if_none_match: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Further request headers, sent as they are (``x-amz-request-payer``)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutOptions:
-    """What PutObject can be asked for, by the names of the public interface."""
-
-    content_type: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    storage_class: str | None = None
-    if_match: str | None = None
-    if_none_match: Literal["*"] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Further request headers, sent as they are (``cache-control``, ``x-amz-tagging`` …)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +203,7 @@ class Backend(Protocol):
         The temporary file lies in the same folder. LocalFileError if the file cannot be written.
         """
 
-    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
+    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError, options: GetOptions) -> Steps[list[Any]]:
         """Many whole objects, results in the order of ``keys``. ``on_error="return"``: an exception stands in its
         key's place; ``"raise"``: the first failure cancels the rest and is raised."""
 
@@ -250,6 +232,7 @@ class Backend(Protocol):
         start_after: str | None = None,
         token: str | None = None,
         max_keys: int | None = None,
+        options: ListOptions,
     ) -> Steps[ListPage[ObjectInfo | Prefix]]:
         """One request of ListObjectsV2."""
 
@@ -290,10 +273,10 @@ class Backend(Protocol):
     ) -> Steps[dict[str, PutResult]]:
         """Many PutObject, each in one request where it fits. The first failure cancels the rest and is raised."""
 
-    def delete(self, bucket: str, key: str, version_id: str | None = None) -> Steps[None]:
+    def delete(self, bucket: str, key: str, options: DeleteOptions) -> Steps[None]:
         """DeleteObject. Deleting a key that does not exist is no error (as S3 has it)."""
 
-    def delete_many(self, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
+    def delete_many(self, bucket: str, keys: Iterable[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
         """DeleteObjects, 1,000 keys a request. The failures by key; empty if all went well."""
 
     # -- everything else ---------------------------------------------------------------------------------------------

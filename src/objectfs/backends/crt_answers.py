@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from objectfs import errors
 from objectfs.backends.answers import check_range, object_info
 from objectfs.backends.base import GetOptions
+from objectfs.options import Options
 from objectfs.types import ObjectInfo
 
 __all__ = [
     "answered",
-    "conditions",
     "make_info",
     "object_size",
     "pinned",
-    "pinned_conditions",
     "query",
     "refused",
     "too_small",
 ]
 
 
-def conditions(options: GetOptions) -> dict[str, str]:
-    headers = dict(options.headers)
-    if options.if_match is not None:
-        headers["If-Match"] = options.if_match
-    if options.if_none_match is not None:
-        headers["If-None-Match"] = options.if_none_match
-    return headers
-
-
-def pinned_conditions(options: GetOptions, first: Any) -> dict[str, str]:
-    """What the requests after the first one carry: the object must still be the one that ``first`` came from."""
-    etag = first.headers.get("etag")
-    return {**conditions(options), **({"If-Match": etag} if etag else {})}
-
-
-def query(options: GetOptions) -> str:
-    return "" if options.version_id is None else f"versionId={quote(options.version_id, safe='')}"
+def query(options: Options, operation: str) -> str:
+    """What the options put into the query of such a request, encoded."""
+    given = options.asked(operation) if options.given else None
+    return urlencode(given, quote_via=quote, safe="-_.~") if given else ""
 
 
 def object_size(response: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from objectfs import _native, errors
 from objectfs.backends.answers import require_one
 from objectfs.backends.base import GetOptions, Steps
-from objectfs.backends.crt_answers import answered, conditions, make_info, object_size
+from objectfs.backends.crt_answers import answered, make_info, object_size, query
 from objectfs.backends.crt_base import all_of
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
@@ -27,7 +27,7 @@ download."""
 class BatchVerbs(GetVerbs):
     """Verbs of CrtBackend."""
 
-    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
+    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError, options: GetOptions) -> Steps[list[Any]]:
         results: list[Any] = []
         room = 0
         # The first few tell how large these objects are: memory of that size can then be given to the C library
@@ -35,7 +35,7 @@ class BatchVerbs(GetVerbs):
         probe = PROBE if len(keys) > 2 * PROBE else len(keys)
         for chunk in (keys[:probe], keys[probe:]):
             if chunk:
-                found, ranged = yield from self._get_chunk(bucket, chunk, on_error, room)
+                found, ranged = yield from self._get_chunk(bucket, chunk, on_error, room, options)
                 results.extend(found)
                 sizes = [len(item) for item in found if not isinstance(item, Exception)]
                 largest = min(max(sizes, default=0), self.part_size)
@@ -43,18 +43,18 @@ class BatchVerbs(GetVerbs):
         return results
 
     def _get_chunk(
-        self, bucket: str, keys: Sequence[str], on_error: OnError, room: int
+        self, bucket: str, keys: Sequence[str], on_error: OnError, room: int, options: GetOptions
     ) -> Steps[tuple[list[Any], bool]]:
         """The results, and whether the endpoint answers ranges. ``room``: bytes to receive each object in; 0 to let
         the C library collect it."""
         target = self.target(bucket)
-        options = GetOptions()
         asked = room or self.part_size
-        common = target.headers({"Range": f"bytes=0-{asked - 1}"})
+        common = target.headers(options.sent("GetObject"), {"Range": f"bytes=0-{asked - 1}"})
+        extra = query(options, "GetObject")
         buffers = [_native.Buffer(room) if room else None for _ in keys]
         request, path, native, validate = _native.Request, target.path, target.native, self.validate
         requests = [
-            request(b"GetObject", b"GET", path(key), native, common, recv=buffer, validate=validate)
+            request(b"GetObject", b"GET", path(key, extra), native, common, recv=buffer, validate=validate)
             for key, buffer in zip(keys, buffers, strict=True)
         ]
         responses = yield from all_of(
@@ -107,7 +107,7 @@ class BatchVerbs(GetVerbs):
         self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
     ) -> Steps[list[Buffer]]:
         target = self.target(bucket)
-        common = target.headers(conditions(options))
+        common = target.headers(options.sent("GetObject"))
         asked = [(start, end) for start, end in ranges if end > start]
         if not asked:
             if ranges:  # whether the object is there

@@ -15,11 +15,9 @@ from objectfs.backends.answers import object_info
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import (
     answered,
-    conditions,
     make_info,
     object_size,
     pinned,
-    pinned_conditions,
     query,
     too_small,
 )
@@ -43,7 +41,7 @@ class GetVerbs(CrtBase):
         headers = _native.Headers([(b"Range", f"bytes={byte_range}".encode())]) if byte_range else None
         more.setdefault("validate", self.validate)
         return _native.Request(
-            b"GetObject", b"GET", target.path(key, query(options)), target.native, common, headers, **more
+            b"GetObject", b"GET", target.path(key, query(options, "GetObject")), target.native, common, headers, **more
         )
 
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
@@ -52,8 +50,8 @@ class GetVerbs(CrtBase):
 
     def _head(self, bucket: str, key: str, options: GetOptions) -> Steps[_native.Response]:
         target = self.target(bucket)
-        common = target.headers(conditions(options))
-        path = target.path(key, query(options))
+        common = target.headers(options.sent("HeadObject"))
+        path = target.path(key, query(options, "HeadObject"))
         request = _native.Request(b"HeadObject", b"HEAD", path, target.native, common)
         response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
@@ -113,7 +111,7 @@ class GetVerbs(CrtBase):
 
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
         target = self.target(bucket)
-        common = target.headers(conditions(options))
+        common = target.headers(options.sent("GetObject"))
         response, start, end = yield from self._first(bucket, key, options, common)
         buffer: Buffer = yield from self._rest(bucket, key, options, response, start, end)
         return buffer
@@ -159,13 +157,14 @@ class GetVerbs(CrtBase):
     ) -> Steps[Any]:
         """``buffer[offset:]`` from the object's bytes, in parallel; pinned to the first response's ETag."""
         target = self.target(bucket)
-        common = target.headers(pinned_conditions(options, first))
+        pin = options.pinned(first.headers.get("etag"))
+        common = target.headers(pin.sent("GetObject"))
         view = memoryview(buffer)[offset:]
         request = self._get_request(
             target,
             key,
             common,
-            options,
+            pin,
             None if whole else f"{start + offset}-{end - 1}",
             recv=view,
             validate=self.validate_whole if whole else self.validate,
@@ -199,11 +198,11 @@ class GetVerbs(CrtBase):
             yield from self._head(bucket, key, options)
             return 0
         target = self.target(bucket)
-        wanted = conditions(options)
+        pin = options
         several = room > self.part_size
         if start < 0 or room == 0:  # where the content begins, or that it is too long, the object's size tells
             asked = (start if start >= -self.part_size else -1, None) if start < 0 else (start, start + 1)
-            response = yield from self._ranged(bucket, key, options, target.headers(wanted), *asked)
+            response = yield from self._ranged(bucket, key, options, target.headers(options.sent("GetObject")), *asked)
             total = object_size(response)
             suffix, start = start, max(0, total + start) if start < 0 else start
             end = total if end is None else min(end, total)
@@ -214,9 +213,8 @@ class GetVerbs(CrtBase):
             if asked[0] == suffix:
                 _native.copy_into(view, 0, response.body)
                 return end - start
-            several, etag = True, response.headers.get("etag")
-            wanted = {**wanted, **({"If-Match": etag} if etag else {})}
-        common = target.headers(wanted)
+            several, pin = True, options.pinned(response.headers.get("etag"))
+        common = target.headers(pin.sent("GetObject"))
         whole = everything and room > self.part_size and self.validate_whole is not None
         last = start + room if end is None else min(end, start + room)
         request = self._get_request(

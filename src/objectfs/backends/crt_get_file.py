@@ -12,7 +12,7 @@ from typing import Any
 
 from objectfs import _native, errors
 from objectfs.backends.base import GetOptions, Steps
-from objectfs.backends.crt_answers import conditions, make_info, object_size, pinned, pinned_conditions
+from objectfs.backends.crt_answers import make_info, object_size, pinned
 from objectfs.backends.crt_base import one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
@@ -26,7 +26,7 @@ class FileVerbs(GetVerbs):
 
     def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
         target = self.target(bucket)
-        common = target.headers(conditions(options))
+        common = target.headers(options.sent("GetObject"))
         where = {"operation": "GetObject", "bucket": bucket, "key": key}
         if os.path.isdir(path):
             raise errors.LocalFileError(f"it is a folder: {path}", errno=21, filename=path, **where)
@@ -76,7 +76,7 @@ class FileVerbs(GetVerbs):
             with open(path, "wb", buffering=0) as file:
                 write_all(file, body)
                 offset = start + len(body)
-                pin = replace(options, if_match=response.headers.get("etag"))
+                pin = options.pinned(response.headers.get("etag"))
                 while offset < end:
                     stop = min(end, offset + self.large_connections * self.part_size)
                     block = yield from self.get(bucket, key, replace(pin, start=offset, end=stop))
@@ -104,7 +104,8 @@ class FileVerbs(GetVerbs):
         first: Any,
     ) -> Steps[Any]:
         target = self.target(bucket)
-        common = target.headers(pinned_conditions(options, first))
+        pin = options.pinned(first.headers.get("etag"))
+        common = target.headers(pin.sent("GetObject"))
         offset = 0 if whole else have
         with open(temporary, "r+b", buffering=0) as file:
             sink = _native.file_sink(file.fileno(), offset, end - start - offset)
@@ -116,7 +117,7 @@ class FileVerbs(GetVerbs):
                 target,
                 key,
                 common,
-                options,
+                pin,
                 None if whole else f"{start + offset}-{end - 1}",
                 validate=self.validate_whole if whole else self.validate,
                 max_connections=connections,

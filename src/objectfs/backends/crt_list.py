@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from objectfs import _native, errors
 from objectfs.backends.answers import in_order
-from objectfs.backends.base import Steps
+from objectfs.backends.base import ListOptions, Steps
 from objectfs.backends.crt_base import CrtBase, one
 from objectfs.backends.crt_errors import failure
 from objectfs.types import NOTHING, ListPage, ObjectInfo, ObjectVersion, Prefix
@@ -30,6 +30,7 @@ class ListVerbs(CrtBase):
         start_after: str | None = None,
         token: str | None = None,
         max_keys: int | None = None,
+        options: ListOptions,
     ) -> Steps[ListPage[ObjectInfo | Prefix]]:
         answer = yield from self._list(
             "ListObjectsV2",
@@ -44,6 +45,7 @@ class ListVerbs(CrtBase):
                 "start-after": start_after,
             },
             ObjectInfo(bucket=bucket, key="", size=0, metadata=NOTHING, headers=NOTHING),
+            sent=options.sent("ListObjectsV2"),
         )
         objects, prefixes, following = answer
         return ListPage(in_order(objects, prefixes), None if following is None else following[0])
@@ -77,12 +79,18 @@ class ListVerbs(CrtBase):
         return ListPage(in_order(versions, prefixes), None if following is None else following[1:])
 
     def _list(
-        self, operation: str, bucket: str, query: Mapping[str, Any], template: Any, marker: Any = None
+        self,
+        operation: str,
+        bucket: str,
+        query: Mapping[str, Any],
+        template: Any,
+        marker: Any = None,
+        sent: Mapping[str, str] | None = None,
     ) -> Steps[tuple[list[Any], list[Prefix], tuple[str | None, str | None, str | None] | None]]:
         target = self.target(bucket)
         given = [(name, value) for name, value in query.items() if value or name == "versions"]
         path = target.path(None, urlencode(given, quote_via=quote, safe="-_.~"))
-        request = _native.Request(operation.encode(), b"GET", path, target.native, target.headers())
+        request = _native.Request(operation.encode(), b"GET", path, target.native, target.headers(sent))
         response = yield from one(target.engine.start([request]))
         if response.error_code or response.status >= 300:
             raise failure(response, operation, bucket, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends.base import GetOptions, RangeRead, Steps
-from objectfs.backends.crt_answers import answered, conditions, make_info
+from objectfs.backends.crt_answers import answered, make_info
 from objectfs.backends.crt_base import one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import GetVerbs
@@ -22,7 +22,7 @@ class RangeVerbs(GetVerbs):
         start, end = options.start or 0, options.end
         assert end is not None
         target = self.target(bucket)
-        common = target.headers(conditions(options))
+        common = target.headers(options.sent("GetObject"))
         # into the buffer, which is used again for the next range: new memory for each costs more than the transfer
         request = self._get_request(
             target, key, common, options, f"{start}-{end - 1}", recv=writable_view(buffer)[: end - start]

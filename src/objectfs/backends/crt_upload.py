@@ -17,35 +17,13 @@ from objectfs.backends.crt_errors import failure
 from objectfs.backends.leftovers import Pending
 from objectfs.types import PutResult
 
-__all__ = ["XMLNS", "FileUpload", "Upload", "cause_first", "object_headers", "write_conditions", "xml_text"]
+__all__ = ["XMLNS", "FileUpload", "Upload", "cause_first", "xml_text"]
 
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 _CHECKSUM = re.compile(rb"<(Checksum[A-Z0-9]+)>([^<]+)</")
 _ETAG = re.compile(rb"<ETag>([^<]*)</ETag>")  # Ceph answers with an empty one
 
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
-
-
-def object_headers(options: PutOptions) -> dict[str, str]:
-    """What describes the object, for PutObject and CreateMultipartUpload."""
-    headers = dict(options.headers)
-    if options.content_type is not None:
-        headers["Content-Type"] = options.content_type
-    if options.storage_class is not None:
-        headers["x-amz-storage-class"] = options.storage_class
-    for name, value in options.metadata.items():
-        headers[f"x-amz-meta-{name}"] = value
-    return headers
-
-
-def write_conditions(options: PutOptions) -> dict[str, str]:
-    """What decides whether the object may appear, for PutObject and CompleteMultipartUpload."""
-    headers = {}
-    if options.if_match is not None:
-        headers["If-Match"] = options.if_match
-    if options.if_none_match is not None:
-        headers["If-None-Match"] = options.if_none_match
-    return headers
 
 
 class Upload(Pending):
@@ -78,14 +56,14 @@ class Upload(Pending):
             method.encode(),
             target.path(self.key, query),
             target.native,
-            target.headers(headers, length),
+            target.headers(self.options.sent(operation), headers, length),
             body=body or None,
             shielded=shielded,
         )
         return target.engine.start([request], into=into)
 
     def create(self) -> Steps[None]:
-        headers = object_headers(self.options)
+        headers = {}
         if self.algorithm is not None:
             headers["x-amz-checksum-algorithm"] = self.algorithm
             if self.algorithm.startswith("CRC"):
@@ -136,7 +114,7 @@ class Upload(Pending):
             b"PUT",
             target.path(self.key, f"partNumber={number}&uploadId={self.id}"),
             target.native,
-            target.headers({"Content-Length": str(len(view))}),
+            target.headers(self.options.sent("UploadPart"), {"Content-Length": str(len(view))}),
             body=view,
             checksum=self.algorithm,
         )
@@ -160,7 +138,7 @@ class Upload(Pending):
             for number, (etag, checksum) in enumerate(zip(self.etags, self.checksums, strict=True), start=1)
         )
         body = f'<CompleteMultipartUpload xmlns="{XMLNS}">{parts}</CompleteMultipartUpload>'.encode()
-        headers = {"Content-Type": "application/xml", **write_conditions(self.options)}
+        headers = {"Content-Type": "application/xml"}
         self.backend.target(self.bucket)
         op = self._start("CompleteMultipartUpload", "POST", f"uploadId={self.id}", headers, body, self.parts)
         response = yield from one(op)

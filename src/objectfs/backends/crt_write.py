@@ -21,10 +21,11 @@ from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase, all_of, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_stream import CrtStream
-from objectfs.backends.crt_upload import FileUpload, Upload, cause_first, object_headers, write_conditions
+from objectfs.backends.crt_upload import FileUpload, Upload, cause_first
 from objectfs.backends.memory import readable_view
 from objectfs.backends.parts import whole_part_size
 from objectfs.backends.streaming import put_stream
+from objectfs.options import CONDITIONS
 from objectfs.types import PutResult
 
 __all__ = ["WriteVerbs"]
@@ -60,7 +61,7 @@ class WriteVerbs(CrtBase):
         self, bucket: str, key: str, view: memoryview, options: PutOptions, algorithm: str | None
     ) -> Steps[PutResult]:
         target = self.target(bucket)
-        common = target.headers(object_headers(options), write_conditions(options))
+        common = target.headers(options.sent("PutObject"))
         response = yield from one(target.engine.start([self._put_request(target, key, common, view, algorithm)]))
         if refused(response):
             raise failure(response, "PutObject", bucket, key)
@@ -118,7 +119,7 @@ class WriteVerbs(CrtBase):
         algorithm: str | None,
     ) -> Steps[PutResult]:
         target = self.target(bucket)
-        headers = {"Content-Length": str(stamp[0]), **object_headers(options), **write_conditions(options)}
+        headers = {"Content-Length": str(stamp[0]), **options.sent("PutObject")}
         request = _native.Request(
             b"PutObject",
             b"PUT",
@@ -145,14 +146,15 @@ class WriteVerbs(CrtBase):
                 os.stat(path)  # the usual cause, with its own name: it vanished
             raise error
         if not response.headers.get("etag"):
-            yield from self._must_be_there(bucket, key, stamp[0], response)
+            yield from self._must_be_there(bucket, key, stamp[0], options, response)
         return put_result(response.headers)
 
-    def _must_be_there(self, bucket: str, key: str, size: int, completed: Any) -> Steps[None]:
+    def _must_be_there(self, bucket: str, key: str, size: int, options: PutOptions, completed: Any) -> Steps[None]:
         """The C library takes any document for the answer to CompleteMultipartUpload, and keeps only its ETag. Where
         that is missing the server is Ceph, which answers with an empty one, or it has answered something else."""
         target = self.target(bucket)
-        request = _native.Request(b"HeadObject", b"HEAD", target.path(key), target.native, target.headers())
+        headers = target.headers(options.without(CONDITIONS).sent("HeadObject"))
+        request = _native.Request(b"HeadObject", b"HEAD", target.path(key), target.native, headers)
         found = yield from one(target.engine.start([request]))
         if found.error_code or found.status >= 300 or found.header(b"content-length") != str(size).encode():
             raise errors.from_response(
@@ -183,7 +185,7 @@ class WriteVerbs(CrtBase):
             results[key] = yield from self.put(bucket, key, views[key], options)
         if small:
             target = self.target(bucket)
-            common = target.headers(object_headers(options), write_conditions(options))
+            common = target.headers(options.sent("PutObject"))
             algorithm = self.checksums.algorithm
             requests = [self._put_request(target, key, common, views[key], algorithm) for key in small]
             responses = yield from all_of(target.engine.start(requests, window=self.window, stop_on_error=True))

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from objectfs import errors
-from objectfs.backends.base import GetOptions, PutOptions, RangeRead, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.base import (
+    DeleteOptions,
+    GetOptions,
+    ListOptions,
+    PutOptions,
+    RangeRead,
+    ReadableBuffer,
+    Steps,
+    StreamUpload,
+)
 from objectfs.backends.call_answer import received
 from objectfs.backends.call_params import ENGINE_ALGORITHMS, Body, check_names, choose_algorithm, content_member
 from objectfs.backends.presign import Presigner
@@ -55,8 +64,8 @@ class SdkBackend:
     def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
         return self._reader.get_file(bucket, key, path, options)
 
-    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
-        return self._reader.get_many(bucket, keys, on_error)
+    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError, options: GetOptions) -> Steps[list[Any]]:
+        return self._reader.get_many(bucket, keys, on_error, options)
 
     def get_ranges(
         self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
@@ -78,6 +87,7 @@ class SdkBackend:
         start_after: str | None = None,
         token: str | None = None,
         max_keys: int | None = None,
+        options: ListOptions,
     ) -> Steps[ListPage[ObjectInfo | Prefix]]:
         return list_page(
             self._wire,
@@ -89,6 +99,7 @@ class SdkBackend:
                 "ContinuationToken": token,
                 "MaxKeys": max_keys,
             },
+            options,
         )
 
     def list_versions_page(
@@ -133,14 +144,12 @@ class SdkBackend:
     ) -> Steps[dict[str, PutResult]]:
         return self._writer.put_many(bucket, items, options)
 
-    def delete(self, bucket: str, key: str, version_id: str | None = None) -> Steps[None]:
+    def delete(self, bucket: str, key: str, options: DeleteOptions) -> Steps[None]:
         params = {"Bucket": bucket, "Key": key}
-        if version_id is not None:
-            params["VersionId"] = version_id
-        yield self._wire.start(lambda task: self._wire.call(task, "delete_object", params))
+        yield self._wire.start(lambda task: self._wire.call(task, "delete_object", params, options=options))
 
-    def delete_many(self, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
-        return delete_many(self._wire, bucket, keys)
+    def delete_many(self, bucket: str, keys: Iterable[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
+        return delete_many(self._wire, bucket, keys, options)
 
     # -- everything else -------------------------------------------------------------------------------------
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure, in_order
-from objectfs.backends.base import Steps
+from objectfs.backends.base import DeleteOptions, ListOptions, Steps
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_wire import Wire
 from objectfs.types import NOTHING, ListPage, ObjectInfo, ObjectVersion, Prefix
@@ -17,8 +17,10 @@ from objectfs.types import NOTHING, ListPage, ObjectInfo, ObjectVersion, Prefix
 __all__ = ["delete_many", "list_page", "list_versions_page"]
 
 
-def list_page(wire: Wire, bucket: str, params: Mapping[str, Any]) -> Steps[ListPage[ObjectInfo | Prefix]]:
-    answer = yield from _list(wire, "list_objects_v2", bucket, params, ("Contents",))
+def list_page(
+    wire: Wire, bucket: str, params: Mapping[str, Any], options: ListOptions
+) -> Steps[ListPage[ObjectInfo | Prefix]]:
+    answer = yield from _list(wire, "list_objects_v2", bucket, params, ("Contents",), options)
     objects = [
         ObjectInfo(
             bucket=bucket,
@@ -69,12 +71,17 @@ def _version(bucket: str, item: Mapping[str, Any], marker: bool) -> ObjectVersio
 
 
 def _list(
-    wire: Wire, method: str, bucket: str, params: Mapping[str, Any], sized: tuple[str, ...]
+    wire: Wire,
+    method: str,
+    bucket: str,
+    params: Mapping[str, Any],
+    sized: tuple[str, ...],
+    options: ListOptions | None = None,
 ) -> Steps[Mapping[str, Any]]:
     given = {name: value for name, value in params.items() if value is not None}
 
     def run(task: Task) -> Mapping[str, Any]:
-        answer = wire.call(task, method, {"Bucket": bucket, **given})
+        answer = wire.call(task, method, {"Bucket": bucket, **given}, options=options)
         return {**answer, "order": task.order}
 
     answer: Mapping[str, Any] = yield wire.start(run)
@@ -109,28 +116,30 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC)
 
 
-def delete_many(wire: Wire, bucket: str, keys: Iterable[str]) -> Steps[dict[str, Exception]]:
+def delete_many(wire: Wire, bucket: str, keys: Iterable[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
     failures: dict[str, Exception] = {}
     iterator = iter(keys)
     while batch := list(itertools.islice(iterator, DELETE_BATCH)):
         awkward = [key for key in batch if NOT_XML.search(key)]
         plain = [key for key in batch if not NOT_XML.search(key)]
         if plain:
-            answer = yield wire.start(_delete(wire, bucket, plain))
+            answer = yield wire.start(_delete(wire, bucket, plain, options))
             for item in answer.get("Errors", ()):
                 failures[item.get("Key", "")] = delete_failure(bucket, item)
         if awkward:
-            results = yield wire.start_many([_delete_one(wire, bucket, key) for key in awkward], keep_going=True)
+            results = yield wire.start_many(
+                [_delete_one(wire, bucket, key, options) for key in awkward], keep_going=True
+            )
             failures.update(
                 {key: result for key, result in zip(awkward, results, strict=True) if isinstance(result, Exception)}
             )
     return failures
 
 
-def _delete(wire: Wire, bucket: str, keys: list[str]) -> Callable[[Task], Any]:
+def _delete(wire: Wire, bucket: str, keys: list[str], options: DeleteOptions) -> Callable[[Task], Any]:
     document = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-    return lambda task: wire.call(task, "delete_objects", {"Bucket": bucket, "Delete": document})
+    return lambda task: wire.call(task, "delete_objects", {"Bucket": bucket, "Delete": document}, options=options)
 
 
-def _delete_one(wire: Wire, bucket: str, key: str) -> Callable[[Task], Any]:
-    return lambda task: wire.call(task, "delete_object", {"Bucket": bucket, "Key": key})
+def _delete_one(wire: Wire, bucket: str, key: str, options: DeleteOptions) -> Callable[[Task], Any]:
+    return lambda task: wire.call(task, "delete_object", {"Bucket": bucket, "Key": key}, options=options)

@@ -55,11 +55,10 @@ class Reader:
             sink.commit()
             return info
 
-    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError) -> Steps[list[Any]]:
+    def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError, options: GetOptions) -> Steps[list[Any]]:
         def fetch(key: str) -> Callable[[Task], Buffer]:
             def run(task: Task) -> Buffer:
                 sink = MemorySink()
-                options = GetOptions()
                 first = self._first(task, bucket, key, options, sink, whole=True)
                 sink.buffer.info = first.info
                 return sink.buffer
@@ -76,14 +75,7 @@ class Reader:
         def fetch(start: int, end: int) -> Callable[[Task], Buffer]:
             def run(task: Task) -> Buffer:
                 sink = MemorySink()
-                one = GetOptions(
-                    start=start,
-                    end=end,
-                    version_id=options.version_id,
-                    if_match=options.if_match,
-                    if_none_match=options.if_none_match,
-                    headers=options.headers,
-                )
+                one = dataclasses.replace(options, start=start, end=end)
                 sink.buffer.info = self._first(task, bucket, key, one, sink, whole=True).info
                 return sink.buffer
 
@@ -107,11 +99,7 @@ class Reader:
         return info
 
     def _head(self, task: Task, bucket: str, key: str, options: GetOptions) -> ObjectInfo:
-        params = self._params(bucket, key, options)
-        wanted = range_header(options.start, options.end)
-        if wanted is not None:
-            params["Range"] = wanted
-        response = self._wire.call(task, "head_object", params, headers=options.headers)
+        response = self._wire.call(task, "head_object", {"Bucket": bucket, "Key": key}, options=options)
         return answers.object_info(bucket, key, answer_headers(response))
 
     # -- one object ------------------------------------------------------------------------------------------
@@ -133,16 +121,10 @@ class Reader:
         """The first request, which tells the size: all of a small object, the first part of a large one."""
         if options.end is not None and options.end == (options.start or 0):
             # HTTP cannot ask for no bytes; whether the object is there, HEAD tells
-            plain = GetOptions(
-                version_id=options.version_id,
-                if_match=options.if_match,
-                if_none_match=options.if_none_match,
-                headers=options.headers,
-            )
             sink.open(0)
-            return _First(self._head(task, bucket, key, plain))
+            return _First(self._head(task, bucket, key, options))
         wanted = range_header(options.start, options.end)
-        params = self._params(bucket, key, options)
+        params: dict[str, Any] = {"Bucket": bucket, "Key": key}
         if wanted is not None:
             params["Range"] = wanted
         try:
@@ -153,13 +135,13 @@ class Reader:
                 use=lambda response: self._receive_first(
                     task, bucket, key, options, response, sink, wanted is not None, whole or sink.sequential
                 ),
-                headers=options.headers,
+                options=options,
             )
         except errors.InvalidRangeError:
             # an empty object has no range at all, and S3 refuses even bytes=-5 of it
             if (options.start or 0) > 0:
                 raise
-            info = self._head(task, bucket, key, GetOptions(version_id=options.version_id, headers=options.headers))
+            info = self._head(task, bucket, key, options)
             if info.size:
                 raise
             sink.open(0)
@@ -227,12 +209,8 @@ class Reader:
         self, bucket: str, key: str, options: GetOptions, first: _First, start: int, end: int, sink: Sink
     ) -> Callable[[Task], None]:
         base, etag = first.start, first.info.etag
-        params = self._params(bucket, key, options)
-        params["Range"] = f"bytes={base + start}-{base + end - 1}"
-        if etag is not None:
-            params["IfMatch"] = etag
-        if first.version is not None:
-            params["VersionId"] = first.version
+        params = {"Bucket": bucket, "Key": key, "Range": f"bytes={base + start}-{base + end - 1}"}
+        pin = options.pinned(etag, first.version)
 
         def use(task: Task, response: Any) -> None:
             body = response["Body"]
@@ -253,7 +231,7 @@ class Reader:
                     "get_object",
                     params,
                     use=lambda response: use(task, response),
-                    headers=options.headers,
+                    options=pin,
                 )
             except (errors.PreconditionFailedError, errors.InvalidRangeError) as error:
                 raise errors.ObjectChangedError(
@@ -267,17 +245,6 @@ class Reader:
                 ) from None
 
         return run
-
-    @staticmethod
-    def _params(bucket: str, key: str, options: GetOptions) -> dict[str, Any]:
-        params = {
-            "Bucket": bucket,
-            "Key": key,
-            "VersionId": options.version_id,
-            "IfMatch": options.if_match,
-            "IfNoneMatch": options.if_none_match,
-        }
-        return {name: value for name, value in params.items() if value is not None}
 
 
 @dataclasses.dataclass(slots=True)

@@ -27,6 +27,7 @@ from objectfs.backends.sdk_errors import translate, worth_another_attempt
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
 from objectfs.backends.session import Session
 from objectfs.config import Config
+from objectfs.options import Options
 
 __all__ = ["Wire", "answer_headers"]
 
@@ -150,7 +151,7 @@ class Wire:
         use: Callable[[Any], Any] | None = None,
         body: Callable[[], Any] | None = None,
         content: str = "Body",
-        headers: Mapping[str, str] | None = None,
+        options: Options | None = None,
         model: str | None = None,
     ) -> Any:
         """One request, tried up to max_attempts times.
@@ -160,13 +161,16 @@ class Wire:
             use: takes the response and returns the result; what it raises counts as a failure of the attempt.
             body: makes the body, anew for each attempt.
             content: the parameter that it is.
-            headers: further request headers.
+            options: what they put into such a request is sent with it.
             model: the operation's name in S3's model, for errors.
         """
         params = dict(params)
         model = model or _MODEL_NAMES[operation]
         bucket, key = params.get("Bucket"), params.get("Key")
-        task.headers = headers or {}
+        task.headers = {}
+        if options is not None:
+            task.headers = options.sent(model)
+            params.update(options.parameters(model))
         attempt = 0
         while True:
             attempt += 1

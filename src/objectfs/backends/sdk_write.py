@@ -105,11 +105,10 @@ class Writer:
 
     # -- requests --------------------------------------------------------------------------------------------
     def _put(self, bucket: str, key: str, options: PutOptions, body: MakeBody) -> Callable[[Task], PutResult]:
-        params = self._params(bucket, key, options)
-        params.update(_conditions(options), **self._algorithm())
+        params = {"Bucket": bucket, "Key": key, **self._algorithm()}
 
         def run(task: Task) -> PutResult:
-            response = self._wire.call(task, "put_object", params, body=lambda: body(task), headers=options.headers)
+            response = self._wire.call(task, "put_object", params, body=lambda: body(task), options=options)
             return answers.put_result(answer_headers(response))
 
         return run
@@ -132,12 +131,12 @@ class Writer:
         before_complete: Callable[[], None] | None = None,
     ) -> Steps[PutResult]:
         """Create, send the parts, complete; abort if anything goes wrong."""
-        pending = _Upload(self._wire, bucket, key)
+        pending = _Upload(self._wire, bucket, key, options)
         flying = pending.parts
         try:
             upload = yield from self._begin(pending, options)
             for number, body in enumerate(parts, start=1):
-                self._wire.start(self._upload_part(upload, number, body), into=flying)
+                self._wire.start(self._upload_part(upload, number, body, options), into=flying)
             done: list[dict[str, Any]] = []
             while flying:
                 done.append((yield flying[0]))
@@ -171,22 +170,24 @@ class Writer:
 
     def _create(self, task: Task, bucket: str, key: str, options: PutOptions) -> Any:
         """CreateMultipartUpload, which has to name the checksum that the parts will carry, or the object has none."""
-        params = self._params(bucket, key, options)
+        params = {"Bucket": bucket, "Key": key}
         named = self._algorithm() or self._wire.default_algorithm()
         if named.get("ChecksumAlgorithm", "").startswith("CRC"):  # as the crt backend does, and S3 itself by default
             named["ChecksumType"] = "FULL_OBJECT"
         try:
-            return self._wire.call(task, "create_multipart_upload", {**params, **named}, headers=options.headers)
+            return self._wire.call(task, "create_multipart_upload", {**params, **named}, options=options)
         except (errors.InvalidRequestError, errors.UnsupportedError):
             if not named or not self._wire.checksums_unknown:
                 raise
-        return self._wire.call(task, "create_multipart_upload", params, headers=options.headers)
+        return self._wire.call(task, "create_multipart_upload", params, options=options)
 
-    def _upload_part(self, upload: Mapping[str, Any], number: int, body: MakeBody) -> Callable[[Task], dict[str, Any]]:
+    def _upload_part(
+        self, upload: Mapping[str, Any], number: int, body: MakeBody, options: PutOptions
+    ) -> Callable[[Task], dict[str, Any]]:
         params = {**upload, "PartNumber": number, **self._algorithm()}
 
         def run(task: Task) -> dict[str, Any]:
-            response = self._wire.call(task, "upload_part", params, body=lambda: body(task))
+            response = self._wire.call(task, "upload_part", params, body=lambda: body(task), options=options)
             if not response.get("ETag"):
                 raise errors.ServerError(
                     "the answer to a part names no ETag",
@@ -204,30 +205,20 @@ class Writer:
         # a checksum counts only if every part has it
         common = set.intersection(*(set(part) for part in parts)) - {"ChecksumType"}
         listed = [{name: part[name] for name in part if name in common} for part in parts]
-        params = {**upload, "MultipartUpload": {"Parts": listed}, **_conditions(options)}
-        return self._wire.call(task, "complete_multipart_upload", params)
+        params = {**upload, "MultipartUpload": {"Parts": listed}}
+        return self._wire.call(task, "complete_multipart_upload", params, options=options)
 
     def _algorithm(self) -> dict[str, str]:
         named = self._wire.config.checksum
         return {} if named in ("auto", "off") else {"ChecksumAlgorithm": named}
 
-    @staticmethod
-    def _params(bucket: str, key: str, options: PutOptions) -> dict[str, Any]:
-        params: dict[str, Any] = {"Bucket": bucket, "Key": key}
-        if options.content_type is not None:
-            params["ContentType"] = options.content_type
-        if options.metadata:
-            params["Metadata"] = dict(options.metadata)
-        if options.storage_class is not None:
-            params["StorageClass"] = options.storage_class
-        return params
-
 
 class _Upload(Pending):
     """A multipart upload on the client's threads."""
 
-    def __init__(self, wire: Wire, bucket: str, key: str) -> None:
+    def __init__(self, wire: Wire, bucket: str, key: str, options: PutOptions) -> None:
         self._wire = wire
+        self._options = options
         super().__init__(wire.leftovers, bucket, key)
 
     def upload_id(self, creating: Op[Any]) -> str | None:
@@ -242,7 +233,9 @@ class _Upload(Pending):
     def start_abort(self, upload_id: str, into: list[Op[Any]]) -> None:
         upload = {"Bucket": self.bucket, "Key": self.key, "UploadId": upload_id}
         self._wire.start(
-            lambda task: self._wire.call(task, "abort_multipart_upload", upload), cancellable=False, into=into
+            lambda task: self._wire.call(task, "abort_multipart_upload", upload, options=self._options),
+            cancellable=False,
+            into=into,
         )
 
     def check_abort(self, aborting: Op[Any]) -> None:
@@ -263,14 +256,14 @@ class _Stream(StreamBase):
         return self._writer._single(self.bucket, self.key, self.options, _memory(data))
 
     def begin(self, first: memoryview) -> Steps[Op[Any] | None]:
-        pending = _Upload(self._wire, self.bucket, self.key)
+        pending = _Upload(self._wire, self.bucket, self.key, self.options)
         self.pending = pending
         self._upload = yield from self._writer._begin(pending, self.options)
         return self.start(1, first)
 
     def start(self, number: int, part: memoryview) -> Op[Any]:
         assert self.pending is not None
-        part_of = self._writer._upload_part(self._upload, number, _memory(part))
+        part_of = self._writer._upload_part(self._upload, number, _memory(part), self.options)
         op: Op[Any] = self._wire.start(part_of, into=self.pending.parts)
         return op
 
@@ -280,11 +273,6 @@ class _Stream(StreamBase):
     def finish(self) -> Steps[PutResult]:
         assert isinstance(self.pending, _Upload)
         return self._writer._finish(self.pending, self._upload, self._done, self.options)
-
-
-def _conditions(options: PutOptions) -> dict[str, str]:
-    params = {"IfMatch": options.if_match, "IfNoneMatch": options.if_none_match}
-    return {name: value for name, value in params.items() if value is not None}
 
 
 def _memory(view: memoryview) -> MakeBody:

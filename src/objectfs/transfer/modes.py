@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import inspect
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from objectfs import arguments as check
 from objectfs.backends.base import GetOptions, PutOptions
 from objectfs.errors import UnsupportedError
+from objectfs.options import GROUPS
 from objectfs.transfer.reading import PREFETCH
 from objectfs.units import parse_size
 
@@ -98,7 +98,8 @@ def reading_options(mode: str, options: Mapping[str, Any], prefetch: int | str |
     Raises:
         TypeError: an option is unknown, or one for writing.
     """
-    return _checked(check.get_options, mode, options), PREFETCH if prefetch is None else parse_size(prefetch)
+    get: GetOptions = _checked(check.get_options, "RangesParams", mode, options)
+    return get, PREFETCH if prefetch is None else parse_size(prefetch)
 
 
 def writing_options(mode: Mode, text: str, options: Mapping[str, Any], prefetch: int | str | None) -> PutOptions:
@@ -113,16 +114,16 @@ def writing_options(mode: Mode, text: str, options: Mapping[str, Any], prefetch:
         if options.get("if_match") is not None:
             raise ValueError(f"mode {text!r} wants no object to be there, and if_match= one: they exclude each other")
         options = {**options, "if_none_match": "*"}
-    put: PutOptions = _checked(check.put_options, text, options)
+    put: PutOptions = _checked(check.put_options, "PutParams", text, options)
     return put
 
 
-def _checked(make: Any, mode: str, options: Mapping[str, Any]) -> Any:
-    known = set(inspect.signature(make).parameters) - {"start", "end"}
+def _checked(make: Any, group: str, mode: str, options: Mapping[str, Any]) -> Any:
+    known = GROUPS[group] - {"expected_checksum"}
     for name in options:
         if name not in known:
             raise TypeError(f"open() in mode {mode!r} takes no {name}; it takes {', '.join(sorted(known))}")
-    return make(**options)
+    return make(group, options)
 
 
 def text_layer(kind: type[io.TextIOWrapper], mode: Mode, buffer: Any) -> Any:

@@ -154,10 +154,12 @@ class OpenVerbs:
         file: Any
         if parsed.writes:
             put = writing_options(parsed, mode, options, prefetch)
+            self._core.check_options(put, bucket)
             raw_writer = RawWriter(Writing(self._core, bucket, key, put), "xb" if parsed.exclusive else "wb", timeout)
             file = raw_writer if size == 0 else ObjectWriter(raw_writer, size)
             return text_layer(TextWriter, parsed, file) if parsed.text else file
         get, ahead = reading_options(mode, options, prefetch)
+        self._core.check_options(get, bucket)
         reading = Reading(self._core, bucket, key, get, ahead, size)
         try:
             run(reading.open(), timeout)
@@ -235,8 +237,10 @@ class AsyncOpenVerbs:
             )
         if parsed.writes:
             put = writing_options(parsed, mode, options, prefetch)
+            self._core.check_options(put, bucket)
             return AsyncWriter(Writing(self._core, bucket, key, put), "xb" if parsed.exclusive else "wb", timeout)
         get, ahead = reading_options(mode, options, prefetch)
+        self._core.check_options(get, bucket)
         reading = Reading(self._core, bucket, key, get, ahead, 0)
         try:
             await arun(reading.open(), timeout)

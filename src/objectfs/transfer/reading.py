@@ -87,12 +87,7 @@ class Reading:
         read = yield from self._core.backend().read_range(self.bucket, self.key, memory, options)
         self.info = read.describe()
         self.size = read.size
-        self._options = dataclasses.replace(
-            self._options,
-            if_match=read.etag or self._options.if_match,
-            if_none_match=None,  # it has been answered
-            version_id=self.info.version_id or self._options.version_id,
-        )
+        self._options = self._options.pinned(read.etag, self.info.version_id)  # the conditions have been answered
         self._ahead = read.length
         if read.length:
             segment = Segment(0, read.length, memory, None, 0)

@@ -1,11 +1,9 @@
 """The twin of ``versions.py`` for asyncio."""
 
-# ruff: noqa: ASYNC109 - ``timeout=`` is the blocking client's too, and ends the transfer before it raises
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import Any
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
@@ -14,8 +12,6 @@ from objectfs.types import ListPage, ObjectVersion, Prefix
 from objectfs.verbs.driving import AsyncDriver
 
 __all__ = ["AsyncVersionVerbs"]
-
-E = TypeVar("E")
 
 
 class AsyncVersionVerbs(AsyncDriver):
@@ -39,16 +35,3 @@ class AsyncVersionVerbs(AsyncDriver):
             )
 
         return self._pages(Listing("ListObjectVersions", bucket, ask, limit), timeout)
-
-    # -- how ------------------------------------------------------------------------------------------------------
-    async def _pages(self, listing: Listing[E], timeout: float | None) -> AsyncIterator[E]:
-        ahead = listing.first()
-        try:
-            while ahead is not None:
-                page, ahead = ahead, None
-                entries, ahead = listing.take(await self._drive(listing.operation, listing.bucket, None, page, timeout))
-                for entry in entries:
-                    yield entry
-        finally:
-            if ahead is not None:  # nobody wants it any more
-                ahead.close()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeVar
 
 from objectfs import arguments as check
@@ -11,14 +12,28 @@ from objectfs.backends.drive import Progress, arun, run
 from objectfs.clientbase import ClientBase
 from objectfs.core import Verb
 from objectfs.errors import ObjectFSError
+from objectfs.listing import Listing
+from objectfs.options import Options
 
 __all__ = ["AsyncDriver", "Driver"]
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 class Driver(ClientBase):
     """Waits for what a backend's verbs are made of."""
+
+    def _pages(self, listing: Listing[E], timeout: float | None) -> Iterator[E]:
+        ahead = listing.first()
+        try:
+            while ahead is not None:
+                page, ahead = ahead, None
+                entries, ahead = listing.take(self._drive(listing.operation, listing.bucket, None, page, timeout))
+                yield from entries
+        finally:
+            if ahead is not None:  # nobody wants it any more
+                ahead.close()
 
     def _run(
         self,
@@ -28,8 +43,12 @@ class Driver(ClientBase):
         verb: Verb[T],
         timeout: float | None = None,
         progress: Progress | None = None,
+        *,
+        options: Options | None = None,
     ) -> T:
         check.check_call(bucket, key, timeout, progress)
+        if options is not None:
+            self._core.check_options(options, bucket)
         result: T = self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
         return result
 
@@ -53,6 +72,18 @@ class Driver(ClientBase):
 class AsyncDriver(ClientBase):
     """Awaits what a backend's verbs are made of."""
 
+    async def _pages(self, listing: Listing[E], timeout: float | None) -> AsyncIterator[E]:
+        ahead = listing.first()
+        try:
+            while ahead is not None:
+                page, ahead = ahead, None
+                entries, ahead = listing.take(await self._drive(listing.operation, listing.bucket, None, page, timeout))
+                for entry in entries:
+                    yield entry
+        finally:
+            if ahead is not None:  # nobody wants it any more
+                ahead.close()
+
     async def _run(
         self,
         operation: str,
@@ -61,8 +92,12 @@ class AsyncDriver(ClientBase):
         verb: Verb[T],
         timeout: float | None = None,
         progress: Progress | None = None,
+        *,
+        options: Options | None = None,
     ) -> T:
         check.check_call(bucket, key, timeout, progress)
+        if options is not None:
+            self._core.check_options(options, bucket)
         result: T = await self._drive(operation, bucket, key, verb(self._core.backend()), timeout, progress)
         return result
 

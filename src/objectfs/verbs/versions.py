@@ -1,9 +1,9 @@
-"""Versions listed, and how the pages of any listing are gone through."""
+"""Versions listed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
@@ -12,8 +12,6 @@ from objectfs.types import ListPage, ObjectVersion, Prefix
 from objectfs.verbs.driving import Driver
 
 __all__ = ["VersionVerbs"]
-
-E = TypeVar("E")
 
 
 class VersionVerbs(Driver):
@@ -43,15 +41,3 @@ class VersionVerbs(Driver):
             )
 
         return self._pages(Listing("ListObjectVersions", bucket, ask, limit), timeout)
-
-    # -- how ------------------------------------------------------------------------------------------------------
-    def _pages(self, listing: Listing[E], timeout: float | None) -> Iterator[E]:
-        ahead = listing.first()
-        try:
-            while ahead is not None:
-                page, ahead = ahead, None
-                entries, ahead = listing.take(self._drive(listing.operation, listing.bucket, None, page, timeout))
-                yield from entries
-        finally:
-            if ahead is not None:  # nobody wants it any more
-                ahead.close()

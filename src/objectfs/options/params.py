@@ -1,0 +1,179 @@
+"""The keyword arguments of the verbs, for type checkers: ``**options: Unpack[GetParams]``.
+
+None stands for "not given" everywhere. The names are botocore's parameter names in snake case, short where a shorter
+one is usual. The rows of :mod:`objectfs.options.table` are these same names: a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, TypedDict
+
+__all__ = [
+    "Acl",
+    "ChecksumAlgorithm",
+    "DeleteManyParams",
+    "DeleteParams",
+    "ExpectedChecksum",
+    "GetManyParams",
+    "GetParams",
+    "HeadParams",
+    "ListParams",
+    "PutManyParams",
+    "PutParams",
+    "RangesParams",
+]
+
+ChecksumAlgorithm = Literal["CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"]
+
+ExpectedChecksum = str | tuple[str, str]
+"""``("SHA256", "<base64>")``, or ``"sha256:<hex or base64>"``; of the bytes that the call moves."""
+
+Acl = Literal[
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+]
+
+
+class _Common(TypedDict, total=False):
+    """Of every verb."""
+
+    request_payer: Literal["requester"] | None
+    """Whoever asks agrees to pay for the request and the data, of a Requester Pays bucket."""
+    expected_bucket_owner: str | None
+    """The 12 digits of the AWS account that must own the bucket; AccessDeniedError if it does not."""
+    headers: Mapping[str, str] | None
+    """Further request headers, sent as they are with every request that describes the object."""
+
+
+class GetManyParams(_Common, total=False):
+    """Of ``get_many``, and of every verb that reads (GetObject)."""
+
+    if_modified_since: datetime | None
+    """With a time zone. PreconditionFailedError (304) if the object has not changed since."""
+    if_unmodified_since: datetime | None
+    """With a time zone. PreconditionFailedError (412) if it has."""
+    response_cache_control: str | None
+    response_content_disposition: str | None
+    response_content_encoding: str | None
+    response_content_language: str | None
+    response_content_type: str | None
+    """What the answer is to have as this header, whatever the object has. Refused for anonymous requests."""
+    response_expires: datetime | None
+    sse_customer_key: bytes | str | None
+    """The 256-bit key that the object was stored with (SSE-C): 32 bytes, or their base64. Never sent in the clear to
+    another machine: over http only to this one."""
+    checksum: Literal["auto", "off"] | None
+    """``off``: the content is not validated against the object's checksum."""
+
+
+class RangesParams(GetManyParams, total=False):
+    """Of ``get_ranges``, and of every verb that reads one object."""
+
+    version_id: str | None
+    if_match: str | None
+    """An ETag: PreconditionFailedError (412) unless it is the object's."""
+    if_none_match: str | None
+    """An ETag: PreconditionFailedError (304) if it is the object's."""
+
+
+class GetParams(RangesParams, total=False):
+    """Of ``get``, ``get_into`` and ``get_file``."""
+
+    part_number: int | None
+    """1 to 10,000: that part of an object that was uploaded in parts, with one request."""
+    expected_checksum: ExpectedChecksum | None
+    """Of the content that is fetched, be it a range. ChecksumError if it has another; a file then does not appear."""
+
+
+class HeadParams(RangesParams, total=False):
+    """Of ``head`` and ``exists`` (HeadObject)."""
+
+    part_number: int | None
+    checksum_mode: Literal["ENABLED"] | None
+    """Ask for the object's checksum: it is then among ``ObjectInfo.headers``."""
+
+
+class PutManyParams(_Common, total=False):
+    """Of ``put_many``, and of every verb that stores (PutObject, CreateMultipartUpload)."""
+
+    if_none_match: Literal["*"] | None
+    """``"*"``: only where there is no such object yet, else PreconditionFailedError (412)."""
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    content_type: str | None
+    """What a GET of the object answers as this header."""
+    expires: datetime | None
+    """With a time zone: the ``Expires`` that a GET of the object answers."""
+    metadata: Mapping[str, str] | None
+    """The user's own (``x-amz-meta-``): ASCII, at most 2,048 bytes."""
+    tags: Mapping[str, str] | None
+    """At most 10; keys of up to 128 characters, values of up to 256."""
+    storage_class: str | None
+    """``STANDARD_IA``, ``GLACIER_IR``, or whatever the server calls its classes."""
+    website_redirect_location: str | None
+    """``/key`` or a URL."""
+    acl: Acl | None
+    grant_full_control: str | None
+    """``id="…"``, ``uri="…"`` or ``emailAddress="…"``, separated by commas."""
+    grant_read: str | None
+    grant_read_acp: str | None
+    grant_write_acp: str | None
+    server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None
+    sse_kms_key_id: str | None
+    """The id, ARN or alias of the KMS key; S3's own key for the account where it is not given."""
+    sse_kms_encryption_context: Mapping[str, str] | str | None
+    """A mapping, or the base64 of its JSON."""
+    bucket_key_enabled: bool | None
+    sse_customer_key: bytes | str | None
+    """A 256-bit key to encrypt with (SSE-C), which S3 forgets: 32 bytes, or their base64. Over http only to this
+    machine."""
+    object_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None
+    object_lock_retain_until: datetime | None
+    """With a time zone; goes together with ``object_lock_mode``."""
+    object_lock_legal_hold: Literal["ON", "OFF"] | None
+    checksum: Literal["auto", "off"] | ChecksumAlgorithm | None
+    """Instead of the client's: the algorithm that the upload carries, or ``off``."""
+
+
+class PutParams(PutManyParams, total=False):
+    """Of ``put`` and ``put_file``."""
+
+    if_match: str | None
+    """Only where the object has this ETag, else PreconditionFailedError (412)."""
+    expected_checksum: ExpectedChecksum | None
+    """Of the whole content. ChecksumError, and nothing is stored, if it has another."""
+
+
+class DeleteManyParams(_Common, total=False):
+    """Of ``delete_many`` (DeleteObjects), and of ``delete``."""
+
+    bypass_governance_retention: bool | None
+    """Delete although a GOVERNANCE lock holds the version; needs the permission to."""
+    mfa: str | None
+    """The device's serial number, a space, and its code, for buckets with MFA Delete."""
+
+
+class DeleteParams(DeleteManyParams, total=False):
+    """Of ``delete`` (DeleteObject)."""
+
+    version_id: str | None
+    if_match: str | None
+    if_match_last_modified_time: datetime | None
+    """With a time zone; of directory buckets."""
+    if_match_size: int | None
+    """In bytes; of directory buckets."""
+
+
+class ListParams(_Common, total=False):
+    """Of ``list`` (ListObjectsV2)."""
+
+    optional_object_attributes: Sequence[Literal["RestoreStatus"]] | None

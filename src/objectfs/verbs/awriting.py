@@ -1,0 +1,150 @@
+"""Verbs that store and delete, for asyncio."""
+
+# ruff: noqa: ASYNC109 - ``timeout=`` is the blocking client's too, and ends the transfer before it raises
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from typing import Any, Unpack
+
+from objectfs import arguments as check
+from objectfs.backends.base import ReadableBuffer
+from objectfs.backends.drive import Progress, run
+from objectfs.clientbase import Path
+from objectfs.errors import ObjectFSError
+from objectfs.options import DeleteManyParams, DeleteParams, PutManyParams, PutParams
+from objectfs.streams import PutData, async_reader, has_buffer, in_thread, reader
+from objectfs.types import PutResult
+from objectfs.verbs.driving import AsyncDriver
+
+__all__ = ["AsyncWriteVerbs"]
+
+
+class AsyncWriteVerbs(AsyncDriver):
+    """Verbs of AsyncClient."""
+
+    async def put(
+        self,
+        bucket: str,
+        key: str,
+        data: PutData,
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[PutParams],
+    ) -> PutResult:
+        """See :meth:`objectfs.Client.put`."""
+        asked = check.put_options("PutParams", options)
+        if has_buffer(data):
+            return await self._run(
+                "PutObject",
+                bucket,
+                key,
+                lambda backend: backend.put(bucket, key, data, asked),
+                timeout,
+                progress,
+                options=asked,
+            )
+        check.check_call(bucket, key, timeout, progress)
+        self._core.check_options(asked, bucket)
+        loop = asyncio.get_running_loop()
+        read = async_reader(data, loop) if isinstance(data, AsyncIterable) else reader(data)
+        backend = self._core.backend()
+
+        def work(check_cancelled: Callable[[], None]) -> PutResult:
+            def read_on(size: int) -> Any:
+                check_cancelled()
+                return read(size)
+
+            def step(moved: int) -> None:
+                check_cancelled()
+                if progress is not None:
+                    loop.call_soon_threadsafe(progress, moved)
+
+            return run(backend.put_stream(bucket, key, read_on, asked), timeout, step)
+
+        try:
+            return await in_thread(work)
+        except ObjectFSError as error:
+            error.about("PutObject", bucket, key)
+            raise
+
+    async def put_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[PutParams],
+    ) -> PutResult:
+        """See :meth:`objectfs.Client.put_file`."""
+        name = check.text_path(path)
+        asked = check.put_options("PutParams", options)
+        return await self._run(
+            "PutObject",
+            bucket,
+            key,
+            lambda backend: backend.put_file(bucket, key, name, asked),
+            timeout,
+            progress,
+            options=asked,
+        )
+
+    async def put_many(
+        self,
+        bucket: str,
+        items: Mapping[str, ReadableBuffer],
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[PutManyParams],
+    ) -> dict[str, PutResult]:
+        """See :meth:`objectfs.Client.put_many`."""
+        check.check_items(items, bucket)
+        asked = check.put_options("PutManyParams", options)
+        return await self._run(
+            "PutObject",
+            bucket,
+            check.MANY,
+            lambda backend: backend.put_many(bucket, items, asked),
+            timeout,
+            progress,
+            options=asked,
+        )
+
+    async def delete(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[DeleteParams],
+    ) -> None:
+        """See :meth:`objectfs.Client.delete`."""
+        asked = check.delete_options("DeleteParams", options)
+        await self._run(
+            "DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, asked), timeout, options=asked
+        )
+
+    async def delete_many(
+        self,
+        bucket: str,
+        keys: Iterable[str],
+        *,
+        timeout: float | None = None,
+        **options: Unpack[DeleteManyParams],
+    ) -> dict[str, Exception]:
+        """See :meth:`objectfs.Client.delete_many`."""
+        names = (check.check_key(key, bucket) for key in check.several(keys, "keys"))
+        asked = check.delete_options("DeleteManyParams", options)
+        return await self._run(
+            "DeleteObjects",
+            bucket,
+            check.MANY,
+            lambda backend: backend.delete_many(bucket, names, asked),
+            timeout,
+            options=asked,
+        )

@@ -1,0 +1,158 @@
+"""Verbs that store and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Unpack
+
+from objectfs import arguments as check
+from objectfs.backends.base import ReadableBuffer
+from objectfs.backends.drive import Progress
+from objectfs.clientbase import Path
+from objectfs.options import DeleteManyParams, DeleteParams, PutManyParams, PutParams
+from objectfs.streams import PutData, has_buffer, reader
+from objectfs.types import PutResult
+from objectfs.verbs.driving import Driver
+
+__all__ = ["WriteVerbs"]
+
+
+class WriteVerbs(Driver):
+    """Verbs of Client."""
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        data: PutData,
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[PutParams],
+    ) -> PutResult:
+        """Store an object (PutObject, or a multipart upload where it is large).
+
+        Args:
+            data: bytes-like (borrowed: do not change it meanwhile); or a binary file object, or an iterable
+                of
+                bytes-like, which are sent in parts as they come, within a bounded memory.
+            metadata: the user's (``x-amz-meta-``), ASCII.
+            if_none_match: ``"*"``: only if there is no such object yet.
+            if_match: only if the object has this ETag.
+            headers: further request headers (``cache-control``, ``x-amz-tagging`` …).
+
+        Raises:
+            PreconditionFailedError: the condition does not hold.
+            ChecksumError: what arrived is not what was sent.
+        """
+        asked = check.put_options("PutParams", options)
+        if has_buffer(data):
+            return self._run(
+                "PutObject",
+                bucket,
+                key,
+                lambda backend: backend.put(bucket, key, data, asked),
+                timeout,
+                progress,
+                options=asked,
+            )
+        read = reader(data)
+        return self._run(
+            "PutObject",
+            bucket,
+            key,
+            lambda backend: backend.put_stream(bucket, key, read, asked),
+            timeout,
+            progress,
+            options=asked,
+        )
+
+    def put_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[PutParams],
+    ) -> PutResult:
+        """As :meth:`put`, from a file.
+
+        Raises:
+            LocalFileError: the file cannot be read.
+            ObjectChangedError: it changed while it was sent; nothing has been stored.
+        """
+        name = check.text_path(path)
+        asked = check.put_options("PutParams", options)
+        return self._run(
+            "PutObject",
+            bucket,
+            key,
+            lambda backend: backend.put_file(bucket, key, name, asked),
+            timeout,
+            progress,
+            options=asked,
+        )
+
+    def put_many(
+        self,
+        bucket: str,
+        items: Mapping[str, ReadableBuffer],
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[PutManyParams],
+    ) -> dict[str, PutResult]:
+        """Store many objects from memory (PutObject each); results by key. The first failure cancels the
+        rest."""
+        check.check_items(items, bucket)
+        asked = check.put_options("PutManyParams", options)
+        return self._run(
+            "PutObject",
+            bucket,
+            check.MANY,
+            lambda backend: backend.put_many(bucket, items, asked),
+            timeout,
+            progress,
+            options=asked,
+        )
+
+    def delete(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[DeleteParams],
+    ) -> None:
+        """Delete an object (DeleteObject). One that does not exist is no error, as S3 has it."""
+        asked = check.delete_options("DeleteParams", options)
+        self._run(
+            "DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, asked), timeout, options=asked
+        )
+
+    def delete_many(
+        self,
+        bucket: str,
+        keys: Iterable[str],
+        *,
+        timeout: float | None = None,
+        **options: Unpack[DeleteManyParams],
+    ) -> dict[str, Exception]:
+        """Delete many objects, 1,000 with each request (DeleteObjects). The failures by key: empty if all
+        went well.
+
+        Args:
+            keys: may be a generator of any length, such as of names out of :meth:`list`.
+        """
+        names = (check.check_key(key, bucket) for key in check.several(keys, "keys"))
+        asked = check.delete_options("DeleteManyParams", options)
+        return self._run(
+            "DeleteObjects",
+            bucket,
+            check.MANY,
+            lambda backend: backend.delete_many(bucket, names, asked),
+            timeout,
+            options=asked,
+        )
