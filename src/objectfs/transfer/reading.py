@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import time
 from typing import Any
 
 from objectfs import errors
@@ -32,6 +33,10 @@ FIRST_WINDOW = 1 * MiB
 
 GROWTH = 4
 """By which the window grows each time a read has to wait for it."""
+
+SLOW = 0.01
+"""Seconds that a read waits where more ranges on their way would help: a round trip to S3 takes more, 8 MiB from a
+server nearby less."""
 
 IN_WINDOW = 4
 """Ranges that a window is cut into, where that makes them no larger than a part."""
@@ -77,6 +82,7 @@ class Reading:
         self._sequential = START  # when that many have been, the object is read ahead
         self._window = 0
         self._ahead = 0  # up to here all is in memory or on its way
+        self._waited = 0.0  # seconds, the last time
         self._trigger = 0  # from this position on there is more to ask for
 
     # -- the beginning and the end -----------------------------------------------------------------------------------
@@ -191,19 +197,21 @@ class Reading:
             return
         if self._run + wanted >= self._sequential:
             if not flight.done():
-                self._window = min(self._limit, max(FIRST_WINDOW, self._window * GROWTH))
+                # waits of less than SLOW are the bandwidth's, and no window makes them shorter
+                most = self._limit if self._waited >= SLOW else min(self._limit, IN_WINDOW * self._part)
+                self._window = max(self._window, min(most, max(FIRST_WINDOW, self._window * GROWTH)))
             if wanted <= self._part:  # what is behind a larger read's first range, that read fetches itself
                 self._read_ahead(position, wanted)
+        before = time.monotonic()
         yield from self._land(segment, flight)
+        self._waited = time.monotonic() - before
 
     def read_all(self) -> Steps[bytes]:
         """The rest of the object."""
         size = max(0, self.size - self.position)
-        # bytes cannot be written to, and what a BytesIO holds becomes bytes without a copy
-        memory = io.BytesIO()
+        # bytes cannot be written to, but a BytesIO takes new ones and gives them back without a copy
+        memory = io.BytesIO(bytes(size))
         if size:
-            memory.seek(size - 1)
-            memory.write(b"\0")
             view = memory.getbuffer()
             filled = 0
             while filled < size:
