@@ -10,6 +10,7 @@ from typing import Any
 
 from objectfs import arguments as check
 from objectfs.transfer.opening import AsyncOpenVerbs
+from objectfs.verbs.acopying import AsyncCopyVerbs
 from objectfs.verbs.areading import AsyncReadVerbs
 from objectfs.verbs.aversions import AsyncVersionVerbs
 from objectfs.verbs.awriting import AsyncWriteVerbs
@@ -17,7 +18,7 @@ from objectfs.verbs.awriting import AsyncWriteVerbs
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncReadVerbs, AsyncWriteVerbs, AsyncOpenVerbs, AsyncVersionVerbs):
+class AsyncClient(AsyncReadVerbs, AsyncWriteVerbs, AsyncCopyVerbs, AsyncOpenVerbs, AsyncVersionVerbs):
     """:class:`objectfs.Client` with awaitable verbs: the same settings, arguments, results and errors.
 
     It belongs to no loop and starts no thread for what the engine does; cancelling a task cancels its

@@ -18,9 +18,11 @@ _NOT_XML = re.compile(
 _UNREADABLE = "the server's answer cannot be read"
 _ROOTS = {
     "CompleteMultipartUpload": b"<CompleteMultipartUploadResult",
+    "CopyObject": b"<CopyObjectResult",
     "CreateMultipartUpload": b"<InitiateMultipartUploadResult",
     "ListObjectVersions": b"<ListVersionsResult",
     "ListObjectsV2": b"<ListBucketResult",
+    "UploadPartCopy": b"<CopyPartResult",
 }
 """What botocore would take for an empty answer, if anything else came."""
 _LISTINGS = ("ListObjectVersions", "ListObjectsV2")

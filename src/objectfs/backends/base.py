@@ -54,10 +54,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from objectfs.options import DeleteOptions, GetOptions, ListOptions, PutOptions
 from objectfs.types import Buffer, ListPage, ObjectInfo, ObjectVersion, OnError, Prefix, PutResult
+
+if TYPE_CHECKING:
+    from objectfs.backends.copying import CopyPlan
 
 __all__ = [
     "Attempt",
@@ -272,6 +275,10 @@ class Backend(Protocol):
         self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions
     ) -> Steps[dict[str, PutResult]]:
         """Many PutObject, each in one request where it fits. The first failure cancels the rest and is raised."""
+
+    def copy(self, bucket: str, key: str, plan: CopyPlan) -> Steps[PutResult]:
+        """A copy at the server: CopyObject, or parallel UploadPartCopy where it is large, pinned to the source's ETag.
+        ObjectChangedError if the source is replaced meanwhile."""
 
     def delete(self, bucket: str, key: str, options: DeleteOptions) -> Steps[None]:
         """DeleteObject. Deleting a key that does not exist is no error (as S3 has it)."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from objectfs import errors
+from objectfs.backends import copying, sdk_copy
 from objectfs.backends.base import (
     DeleteOptions,
     GetOptions,
@@ -143,6 +144,32 @@ class SdkBackend:
         self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions
     ) -> Steps[dict[str, PutResult]]:
         return self._writer.put_many(bucket, items, options)
+
+    def copy(self, bucket: str, key: str, plan: copying.CopyPlan) -> Steps[PutResult]:
+        return copying.copy(self, plan, bucket, key)
+
+    def copy_object(
+        self,
+        bucket: str,
+        key: str,
+        source: copying.CopySource,
+        headers: Mapping[str, str],
+        options: PutOptions,
+        size: int,
+    ) -> Steps[PutResult]:
+        return sdk_copy.copy_object(self._wire, bucket, key, source, headers, options, size)
+
+    def copy_parts(
+        self,
+        bucket: str,
+        key: str,
+        source: copying.CopySource,
+        etag: str | None,
+        options: PutOptions,
+        ranges: list[tuple[int, int]],
+        window: int,
+    ) -> Steps[PutResult]:
+        return sdk_copy.copy_parts(self._wire, self._writer, bucket, key, source, etag, options, ranges, window)
 
     def delete(self, bucket: str, key: str, options: DeleteOptions) -> Steps[None]:
         params = {"Bucket": bucket, "Key": key}

@@ -266,6 +266,7 @@ class Wire:
 _MODEL_NAMES = {
     "abort_multipart_upload": "AbortMultipartUpload",
     "complete_multipart_upload": "CompleteMultipartUpload",
+    "copy_object": "CopyObject",
     "create_multipart_upload": "CreateMultipartUpload",
     "delete_object": "DeleteObject",
     "delete_objects": "DeleteObjects",
@@ -275,6 +276,7 @@ _MODEL_NAMES = {
     "list_objects_v2": "ListObjectsV2",
     "put_object": "PutObject",
     "upload_part": "UploadPart",
+    "upload_part_copy": "UploadPartCopy",
 }
 
 

@@ -148,6 +148,44 @@ class Writer:
             yield from pending.give_up(error)
             raise
 
+    def multipart_copy(
+        self,
+        bucket: str,
+        key: str,
+        options: PutOptions,
+        algorithm: Mapping[str, str],
+        part: Callable[[Mapping[str, Any], int, int, int], Callable[[Task], dict[str, Any]]],
+        ranges: list[tuple[int, int]],
+        window: int,
+    ) -> Steps[PutResult]:
+        """A multipart upload whose parts the server copies: ``part`` makes the request of one, from what all name, its
+        number and its range."""
+        pending = _Upload(self._wire, bucket, key, options)
+        params = {"Bucket": bucket, "Key": key, **algorithm}
+        done: list[dict[str, Any]] = []
+        try:
+            pending.begin(
+                lambda: self._wire.start(
+                    lambda task: self._wire.call(task, "create_multipart_upload", params, options=options),
+                    cancellable=False,
+                    into=pending.creating,
+                )
+            )
+            created = yield pending.creating[0]
+            upload = {"Bucket": bucket, "Key": key, "UploadId": created["UploadId"]}
+            for number, (start, end) in enumerate(ranges, start=1):
+                if len(pending.parts) >= window:
+                    done.append((yield pending.parts[0]))
+                    del pending.parts[0]
+                self._wire.start(part(upload, number, start, end), into=pending.parts)
+            while pending.parts:
+                done.append((yield pending.parts[0]))
+                del pending.parts[0]
+            return (yield from self._finish(pending, upload, done, options))
+        except BaseException as error:
+            yield from pending.give_up(error)
+            raise
+
     def _begin(self, pending: _Upload, options: PutOptions) -> Steps[dict[str, str]]:
         """CreateMultipartUpload; what all further requests name."""
         bucket, key = pending.bucket, pending.key

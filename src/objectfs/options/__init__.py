@@ -9,6 +9,7 @@ from __future__ import annotations
 from objectfs.options.checks import Expected, Hidden, checked_headers
 from objectfs.options.given import CONDITIONS, DeleteOptions, GetOptions, ListOptions, Options, PutOptions
 from objectfs.options.params import (
+    CopyParams,
     DeleteManyParams,
     DeleteParams,
     GetManyParams,
@@ -25,6 +26,7 @@ __all__ = [
     "CONDITIONS",
     "GROUPS",
     "OPTIONS",
+    "CopyParams",
     "DeleteManyParams",
     "DeleteOptions",
     "DeleteParams",

@@ -13,6 +13,7 @@ from typing import Literal, TypedDict
 __all__ = [
     "Acl",
     "ChecksumAlgorithm",
+    "CopyParams",
     "DeleteManyParams",
     "DeleteParams",
     "ExpectedChecksum",
@@ -151,6 +152,13 @@ class PutParams(PutManyParams, total=False):
     """Only where the object has this ETag, else PreconditionFailedError (412)."""
     expected_checksum: ExpectedChecksum | None
     """Of the whole content. ChecksumError, and nothing is stored, if it has another."""
+
+
+class CopyParams(PutManyParams, total=False):
+    """Of ``copy`` (CopyObject, UploadPartCopy): of the destination."""
+
+    if_match: str | None
+    """Only where the destination has this ETag, else PreconditionFailedError (412)."""
 
 
 class DeleteManyParams(_Common, total=False):

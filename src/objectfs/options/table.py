@@ -14,6 +14,7 @@ from objectfs.errors import InvalidRequestError
 from objectfs.options import checks
 from objectfs.options.checks import Check, http_date, one_of, text
 from objectfs.options.params import (
+    CopyParams,
     DeleteManyParams,
     DeleteParams,
     GetManyParams,
@@ -190,6 +191,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
         HeadParams,
         PutManyParams,
         PutParams,
+        CopyParams,
         DeleteManyParams,
         DeleteParams,
         ListParams,
