@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import math
 import os
 import threading
 import weakref
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from objectfs import _native, errors
 from objectfs.backends import ending, machine
@@ -22,7 +23,11 @@ from objectfs.backends.presign import Presigner
 from objectfs.backends.session import Endpoint, Session
 from objectfs.config import Config
 
-__all__ = ["CrtBase", "Target", "all_of", "one"]
+__all__ = ["CrtBase", "Target", "all_of", "followed", "following", "one"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+C = TypeVar("C", bound="CrtBase")
 
 MiB = 1024 * 1024
 
@@ -96,9 +101,13 @@ class CrtBase:
         """Engine and address for a bucket, with credentials in force."""
         self.check_usable()
         found = self._targets.get(bucket)
-        if found is None:
+        while found is None:
+            region = self.session.learned_region(bucket)
             endpoint = self.session.endpoint(bucket)
-            found = self._targets[bucket] = Target(self.engine(endpoint), endpoint)
+            made = Target(self.engine(endpoint), endpoint)
+            with self._lock:
+                if region == self.session.learned_region(bucket):  # else another thread has learned better meanwhile
+                    found = self._targets[bucket] = made
         return self._signed(found)
 
     def target_at(self, endpoint: Endpoint) -> Target:
@@ -180,6 +189,14 @@ class CrtBase:
                     engine.set_credentials(*frozen)
             if self._renewal is None and self.session.credentials_expire():
                 self._renewal = Renewal(self)
+
+    def follow(self, bucket: str | None, error: errors.ObjectFSError, asked: str | None) -> bool:
+        """See :meth:`Session.follow`."""
+        if not self.session.follow(bucket, error, asked):
+            return False
+        with self._lock:
+            self._targets.pop(bucket, None)
+        return True
 
     def busy(self) -> bool:
         """Whether any operation is under way."""
@@ -271,6 +288,27 @@ class Target:
 
 
 USER_AGENT = b"objectfs"
+
+
+def following(backend: CrtBase, bucket: str, make: Callable[[], Steps[T]]) -> Steps[T]:
+    """The steps that ``make`` makes, and once more where they show that the bucket is in another region."""
+    region = backend.session.learned_region(bucket)
+    try:
+        return (yield from make())
+    except errors.ObjectFSError as error:
+        if not backend.follow(bucket, error, region):
+            raise
+    return (yield from make())
+
+
+def followed(verb: Callable[Concatenate[C, str, P], Steps[T]]) -> Callable[Concatenate[C, str, P], Steps[T]]:
+    """A verb on a bucket, :func:`following`."""
+
+    def steps(self: C, bucket: str, /, *args: P.args, **kwargs: P.kwargs) -> Steps[T]:
+        return following(self, bucket, lambda: verb(self, bucket, *args, **kwargs))
+
+    functools.update_wrapper(steps, verb)
+    return steps
 
 
 def one(op: _native.Op) -> Steps[_native.Response]:

@@ -9,7 +9,7 @@ from objectfs import _native, errors
 from objectfs.backends.answers import require_one
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import answered, make_info, object_size, query
-from objectfs.backends.crt_base import all_of
+from objectfs.backends.crt_base import all_of, followed
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
 from objectfs.types import Buffer, OnError
@@ -42,11 +42,13 @@ class BatchVerbs(GetVerbs):
                 room = largest if largest > SMALL and ranged else 0
         return results
 
+    @followed
     def _get_chunk(
         self, bucket: str, keys: Sequence[str], on_error: OnError, room: int, options: GetOptions
     ) -> Steps[tuple[list[Any], bool]]:
         """The results, and whether the endpoint answers ranges. ``room``: bytes to receive each object in; 0 to let
         the C library collect it."""
+        region = self.session.learned_region(bucket)
         target = self.target(bucket)
         asked = room or self.part_size
         common = target.headers(options.sent("GetObject"), {"Range": f"bytes=0-{asked - 1}"})
@@ -72,7 +74,7 @@ class BatchVerbs(GetVerbs):
             try:
                 results.append((yield from self._one_of_many(bucket, key, options, response, buffer, asked)))
             except errors.ObjectFSError as error:
-                if on_error == "raise":
+                if on_error == "raise" or self.session.elsewhere(bucket, error, region):
                     raise
                 results.append(error)
         return results, all(response.status != 200 for response in responses)
@@ -103,6 +105,7 @@ class BatchVerbs(GetVerbs):
         body._describe(make_info, bucket, key, response, total)
         return body
 
+    @followed
     def get_ranges(
         self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
     ) -> Steps[list[Buffer]]:

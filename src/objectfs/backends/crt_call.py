@@ -53,16 +53,21 @@ class CallVerbs(CrtBase):
         elif algorithm is not None:
             params["ChecksumAlgorithm"] = algorithm
         attempt = 0
+        followed = False
+        bucket = params.get("Bucket")
         checksums = native is None and self.checksums.algorithm is not None and not self._refuses_checksums
         while True:
             attempt += 1
+            region = self.session.learned_region(bucket)
             request = self.session.serialize(operation, params, checksums)
             response = yield from self._send(request, native)
             try:
                 answer = self._read(request, response)
             except errors.ObjectFSError as error:
                 error.about(operation, params.get("Bucket"), params.get("Key"))
-                if (
+                if not followed and self.follow(bucket, error, region):
+                    followed, attempt = True, attempt - 1
+                elif (
                     checksums
                     and content in params
                     and self.config.checksum == "auto"

@@ -12,7 +12,7 @@ from objectfs import _native
 from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure
 from objectfs.backends.base import DeleteOptions, Steps
 from objectfs.backends.crt_answers import query, refused
-from objectfs.backends.crt_base import CrtBase, Target, all_of, one
+from objectfs.backends.crt_base import CrtBase, Target, all_of, followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_upload import XMLNS, xml_text
 
@@ -22,6 +22,7 @@ __all__ = ["DeleteVerbs"]
 class DeleteVerbs(CrtBase):
     """Verbs of CrtBackend."""
 
+    @followed
     def delete(self, bucket: str, key: str, options: DeleteOptions) -> Steps[None]:
         target = self.target(bucket)
         response = yield from one(target.engine.start([_delete_request(target, key, options)]))
@@ -40,6 +41,7 @@ class DeleteVerbs(CrtBase):
                 failures.update((yield from self._delete_each(bucket, awkward, options)))
         return failures
 
+    @followed
     def _delete_objects(self, bucket: str, keys: list[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
         target = self.target(bucket)
         entries = "".join(f"<Object><Key>{xml_text(key)}</Key></Object>" for key in keys)
@@ -57,6 +59,7 @@ class DeleteVerbs(CrtBase):
             raise failure(response, "DeleteObjects", bucket, None)
         return _failures(bucket, ET.fromstring(bytes(response.body))) if response.body else {}
 
+    @followed
     def _delete_each(self, bucket: str, keys: list[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
         """Keys that no XML document can name."""
         target = self.target(bucket)

@@ -21,7 +21,7 @@ from objectfs.backends.crt_answers import (
     query,
     too_small,
 )
-from objectfs.backends.crt_base import CrtBase, one
+from objectfs.backends.crt_base import CrtBase, followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.memory import writable_view
 from objectfs.types import Buffer, ObjectInfo
@@ -44,6 +44,7 @@ class GetVerbs(CrtBase):
             b"GetObject", b"GET", target.path(key, query(options, "GetObject")), target.native, common, headers, **more
         )
 
+    @followed
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
         response = yield from self._head(bucket, key, options)
         return object_info(bucket, key, response.headers)
@@ -109,6 +110,7 @@ class GetVerbs(CrtBase):
             raise error
         return response
 
+    @followed
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
         target = self.target(bucket)
         common = target.headers(options.sent("GetObject"))
@@ -191,6 +193,7 @@ class GetVerbs(CrtBase):
             with contextlib.suppress(BufferError):
                 view.release()
 
+    @followed
     def _get_into(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:
         start, end, room = options.start or 0, options.end, len(view)
         everything = start == 0 and end is None

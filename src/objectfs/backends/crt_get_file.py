@@ -13,7 +13,7 @@ from typing import Any
 from objectfs import _native, errors
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import make_info, object_size, pinned
-from objectfs.backends.crt_base import one
+from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
 from objectfs.types import ObjectInfo
@@ -24,6 +24,7 @@ __all__ = ["FileVerbs"]
 class FileVerbs(GetVerbs):
     """Verbs of CrtBackend."""
 
+    @followed
     def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
         target = self.target(bucket)
         common = target.headers(options.sent("GetObject"))

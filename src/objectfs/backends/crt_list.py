@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from objectfs import _native, errors
 from objectfs.backends.answers import in_order
 from objectfs.backends.base import ListOptions, Steps
-from objectfs.backends.crt_base import CrtBase, one
+from objectfs.backends.crt_base import CrtBase, followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.types import NOTHING, ListPage, ObjectInfo, ObjectVersion, Prefix
 
@@ -33,8 +33,8 @@ class ListVerbs(CrtBase):
         options: ListOptions,
     ) -> Steps[ListPage[ObjectInfo | Prefix]]:
         answer = yield from self._list(
-            "ListObjectsV2",
             bucket,
+            "ListObjectsV2",
             {
                 "continuation-token": token,
                 "delimiter": delimiter,
@@ -61,8 +61,8 @@ class ListVerbs(CrtBase):
     ) -> Steps[ListPage[ObjectVersion | Prefix]]:
         key_marker, version_marker = token or (None, None)
         answer = yield from self._list(
-            "ListObjectVersions",
             bucket,
+            "ListObjectVersions",
             {
                 "delimiter": delimiter,
                 "encoding-type": "url",
@@ -78,10 +78,11 @@ class ListVerbs(CrtBase):
         versions, prefixes, following = answer
         return ListPage(in_order(versions, prefixes), None if following is None else following[1:])
 
+    @followed
     def _list(
         self,
-        operation: str,
         bucket: str,
+        operation: str,
         query: Mapping[str, Any],
         template: Any,
         marker: Any = None,

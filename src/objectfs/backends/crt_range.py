@@ -7,7 +7,7 @@ from typing import Any
 from objectfs import errors
 from objectfs.backends.base import GetOptions, RangeRead, Steps
 from objectfs.backends.crt_answers import answered, make_info
-from objectfs.backends.crt_base import one
+from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import GetVerbs
 from objectfs.backends.memory import writable_view
@@ -18,6 +18,7 @@ __all__ = ["RangeVerbs"]
 class RangeVerbs(GetVerbs):
     """Verbs of CrtBackend."""
 
+    @followed
     def read_range(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[RangeRead]:
         start, end = options.start or 0, options.end
         assert end is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps
-from objectfs.backends.crt_base import CrtBase
+from objectfs.backends.crt_base import CrtBase, following
 from objectfs.backends.crt_upload import Upload
 from objectfs.backends.streaming import StreamBase, stream_memory
 from objectfs.types import PutResult
@@ -33,7 +33,9 @@ class CrtStream(StreamBase):
     def begin(self, first: memoryview) -> Steps[Op[Any] | None]:
         # What has been taken cannot be had again, should the checksum be refused: until an endpoint has taken one, the
         # first part is waited for.
-        op: Op[Any] | None = yield from self._backend.checksums.upload(lambda a: self._attempt(first, a))
+        op: Op[Any] | None = yield from self._backend.checksums.upload(
+            lambda a: following(self._backend, self.bucket, lambda: self._attempt(first, a))
+        )
         return op
 
     def _attempt(self, first: memoryview, algorithm: str | None) -> Steps[Op[Any] | None]:

@@ -18,7 +18,7 @@ from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps, StreamUpload
 from objectfs.backends.crt_answers import refused
-from objectfs.backends.crt_base import CrtBase, all_of, one
+from objectfs.backends.crt_base import CrtBase, all_of, followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_stream import CrtStream
 from objectfs.backends.crt_upload import FileUpload, Upload, cause_first
@@ -57,6 +57,7 @@ class WriteVerbs(CrtBase):
             with contextlib.suppress(BufferError):
                 view.release()
 
+    @followed
     def _put_once(
         self, bucket: str, key: str, view: memoryview, options: PutOptions, algorithm: str | None
     ) -> Steps[PutResult]:
@@ -67,6 +68,7 @@ class WriteVerbs(CrtBase):
             raise failure(response, "PutObject", bucket, key)
         return put_result(response.headers)
 
+    @followed
     def _put_parts(
         self, bucket: str, key: str, view: memoryview, options: PutOptions, algorithm: str | None
     ) -> Steps[PutResult]:
@@ -109,6 +111,7 @@ class WriteVerbs(CrtBase):
         except OSError as error:
             raise errors.LocalFileError.from_oserror(error, **where) from None
 
+    @followed
     def _put_large_file(
         self,
         bucket: str,
@@ -174,6 +177,7 @@ class WriteVerbs(CrtBase):
     def upload(self, bucket: str, key: str, options: PutOptions) -> StreamUpload:
         return CrtStream(self, self, bucket, key, options)
 
+    @followed
     def put_many(
         self, bucket: str, items: Mapping[str, ReadableBuffer], options: PutOptions
     ) -> Steps[dict[str, PutResult]]:

@@ -24,7 +24,7 @@ class Presigner:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = threading.Lock()
-        self._made: Any = None
+        self._made: dict[str | None, Any] = {}
 
     def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
         """A presigned URL; ``method`` is get, put, head or delete, ``expires`` in seconds.
@@ -40,7 +40,7 @@ class Presigner:
             raise InvalidRequestError(
                 f"expires={expires!r} must be from 1 to {MAX_EXPIRES} seconds (7 days)", bucket=bucket
             )
-        client = self._client()
+        client = self._client(self._session.learned_region(bucket))
         self._session.frozen_credentials()  # our error, not botocore's
         try:
             url: str = client.generate_presigned_url(
@@ -50,13 +50,14 @@ class Presigner:
             raise parameter_error(error, name, bucket, key) from None
         return url
 
-    def _client(self) -> Any:
+    def _client(self, region: str | None) -> Any:
         with self._lock:
-            if self._made is None:
+            made = self._made.get(region)
+            if made is None:
                 more: dict[str, Any] = {"signature_version": "s3v4"}
                 if self._session.config.anonymous:
                     import botocore
 
                     more["signature_version"] = botocore.UNSIGNED
-                self._made = self._session.create_client(**more)
-            return self._made
+                made = self._made[region] = self._session.create_client(region=region, **more)
+            return made

@@ -76,7 +76,7 @@ class Wire:
         self.counters = {"requests": 0, "retries": 0}
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._clients: dict[bool, Any] = {}
+        self._clients: dict[tuple[bool, str | None], Any] = {}
         self._operations: weakref.WeakSet[Operation[Any]] = weakref.WeakSet()
         self._workers = Workers(self.connections)
         self.leftovers = Leftovers()
@@ -172,8 +172,10 @@ class Wire:
             task.headers = options.sent(model)
             params.update(options.parameters(model))
         attempt = 0
+        followed = False
         while True:
             attempt += 1
+            region = self.session.learned_region(bucket)
             task.finish()
             task.check()
             task.status = None
@@ -184,6 +186,11 @@ class Wire:
                 error = translate(caught, model, bucket, key, task.status)
                 if error is caught and not isinstance(error, errors.ObjectFSError):
                     raise
+                if isinstance(error, errors.ObjectFSError) and not followed:
+                    followed = self.session.follow(bucket, error, region)
+                    if followed:
+                        attempt -= 1
+                        continue
                 if not worth_another_attempt(error) or attempt >= self.config.max_attempts:
                     raise error from None
             self.counters["retries"] += 1
@@ -209,7 +216,7 @@ class Wire:
         return result
 
     def _send(self, operation: str, params: dict[str, Any], use: Any, body: Any, content: str, checksums: bool) -> Any:
-        client = self.client(checksums)
+        client = self.client(checksums, self.session.learned_region(params.get("Bucket")))
         self.counters["requests"] += 1
         if body is not None:
             params = {**params, content: body()}
@@ -238,16 +245,18 @@ class Wire:
         """What botocore adds to uploads of its own accord, as a parameter of operations that have to name it."""
         return {"ChecksumAlgorithm": "CRC32"} if self.config.checksum == "auto" and self._checksums else {}
 
-    def client(self, checksums: bool) -> Any:
-        """The botocore client that adds checksums to uploads where it can, or only where S3 insists."""
+    def client(self, checksums: bool, region: str | None = None) -> Any:
+        """The botocore client that adds checksums to uploads where it can, or only where S3 insists; for a region, if
+        not ours."""
         with self._lock:
-            found = self._clients.get(checksums)
+            found = self._clients.get((checksums, region))
             if found is None:
                 import botocore
 
                 config = self.config
                 more: dict[str, Any] = {"signature_version": botocore.UNSIGNED} if config.anonymous else {}
                 found = self.session.create_client(
+                    region=region,
                     connect_timeout=config.connect_timeout,
                     read_timeout=config.read_timeout,
                     max_pool_connections=self.connections,
@@ -259,7 +268,7 @@ class Wire:
                 found.meta.events.register_first("before-call.s3", _add_headers)
                 first_look(found, _check_answer)
                 self.cuttable = install_connections(found)
-                self._clients[checksums] = found
+                self._clients[checksums, region] = found
             return found
 
 
@@ -342,7 +351,7 @@ def _shut_down(
     pid: int,
     workers: Workers,
     operations: weakref.WeakSet[Operation[Any]],
-    clients: dict[bool, Any],
+    clients: dict[tuple[bool, str | None], Any],
     grace: float,
 ) -> None:
     if pid != os.getpid():  # the threads and their locks stayed in the parent

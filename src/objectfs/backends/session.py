@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import logging
 import os
+import re
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,11 +23,16 @@ from objectfs.backends.botocore_hooks import install, tolerant_session
 from objectfs.backends.pipeline import Pipeline, SerializedRequest
 from objectfs.backends.refusals import credentials_error, no_credentials
 from objectfs.config import Config
-from objectfs.errors import ConfigError, InvalidRequestError
+from objectfs.errors import ConfigError, InvalidRequestError, ObjectFSError
 
 __all__ = ["Endpoint", "Session"]
 
+log = logging.getLogger("objectfs")
+
 _PLACEHOLDER_KEY = "k"
+
+_REGION = re.compile("[A-Za-z0-9-]{1,64}")
+"""It becomes a part of a host name: what a server calls a region must not lead anywhere else."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +69,8 @@ class Session:
         self._config = config
         self._lock = threading.RLock()
         self._core: Any = None
-        self._pipeline: Pipeline | None = None
+        self._pipelines: dict[str, Pipeline] = {}
+        self._regions: dict[str, str] = {}
         self._credentials: Any = None
         self._endpoints: dict[str | None, Endpoint] = {}
 
@@ -175,6 +184,36 @@ class Session:
         region: str | None = self._config.region or self.botocore.get_config_variable("region")
         return region or "us-east-1"
 
+    def learned_region(self, bucket: str | None) -> str | None:
+        """The region of a bucket that a server has told to be in another one than ours."""
+        return self._regions.get(bucket) if bucket is not None else None
+
+    def elsewhere(self, bucket: str | None, error: ObjectFSError, asked: str | None) -> bool:
+        """Whether ``error`` says that the bucket is in another region than was asked.
+
+        Args:
+            asked: what :meth:`learned_region` answered when the request was made.
+        """
+        region = error.bucket_region
+        if bucket is None or region is None or bucket.startswith("arn:") or not _REGION.fullmatch(region):
+            return False
+        return region != (asked or self.region)
+
+    def follow(self, bucket: str | None, error: ObjectFSError, asked: str | None) -> bool:
+        """Whether the request is worth repeating, since the bucket is :meth:`elsewhere`: then its region is remembered,
+        and requests to it are made for there from now on."""
+        if not self.elsewhere(bucket, error, asked):
+            return False
+        region = error.bucket_region
+        assert bucket is not None
+        assert region is not None
+        with self._lock:
+            if self._regions.get(bucket) != region:
+                self._regions[bucket] = region
+                self._endpoints.pop(bucket, None)
+                log.info("the bucket %s is in region %s: requests to it go there", bucket, region)
+        return True
+
     @property
     def verify(self) -> bool | str:
         """False, True, or the path of a CA bundle; AWS_CA_BUNDLE, ca_bundle and REQUESTS_CA_BUNDLE are looked
@@ -211,6 +250,7 @@ class Session:
         """
         found = self._endpoints.get(bucket)
         if found is None:
+            learned = self.learned_region(bucket)
             if bucket is None:
                 request = self.serialize("ListBuckets", {})
                 prefix = ""
@@ -230,16 +270,21 @@ class Session:
                 signing_region=request.signing_region,
                 signing_name=request.signing_name,
             )
-            self._endpoints[bucket] = found
+            with self._lock:
+                if learned == self.learned_region(bucket):  # else it is out of date already
+                    self._endpoints[bucket] = found
         return found
 
     # -- how -------------------------------------------------------------------------------------------------
-    def pipeline(self) -> Pipeline:
-        """botocore's way of writing requests and reading answers, made on first use."""
+    def pipeline(self, region: str | None = None) -> Pipeline:
+        """botocore's way of writing requests and reading answers, made on first use; for a region, if not ours."""
+        region = region or self.region
         with self._lock:
-            if self._pipeline is None:
-                self._pipeline = Pipeline(self._client_for_writing, self.region, self._config.checksum != "off")
-            return self._pipeline
+            found = self._pipelines.get(region)
+            if found is None:
+                make = partial(self._client_for_writing, region=region)
+                found = self._pipelines[region] = Pipeline(make, region, self._config.checksum != "off")
+            return found
 
     def _client_for_writing(self, **more: Any) -> Any:
         """A botocore client that writes requests which others sign: nobody's credentials are looked for."""
@@ -247,9 +292,11 @@ class Session:
 
     def serialize(self, operation: str, params: Mapping[str, Any], checksums: bool | None = None) -> SerializedRequest:
         """See :meth:`~objectfs.backends.pipeline.Pipeline.serialize`."""
-        return self.pipeline().serialize(operation, params, checksums)
+        bucket = params.get("Bucket")
+        region = self.learned_region(bucket) if isinstance(bucket, str) else None
+        return self.pipeline(region).serialize(operation, params, checksums)
 
-    def client_settings(self, **more: Any) -> dict[str, Any]:
+    def client_settings(self, region: str | None = None, **more: Any) -> dict[str, Any]:
         """The arguments for botocore's ``create_client("s3", …)`` that follow from the settings.
 
         ``more`` goes into botocore's own Config.
@@ -261,17 +308,18 @@ class Session:
         if _is_address(config.endpoint_url):  # WriteGetObjectResponse: no name can stand before an address
             more.setdefault("inject_host_prefix", False)
         return {
-            "region_name": self.region,
+            "region_name": region or self.region,
             "endpoint_url": config.endpoint_url,
             "verify": None if self.verify is True else self.verify,
             "config": botocore.config.Config(**more),
         }
 
-    def create_client(self, keys: tuple[str, str] | None = None, **more: Any) -> Any:
-        """A botocore S3 client; ``more`` as for :meth:`client_settings`, ``keys`` in the place of the credentials."""
+    def create_client(self, keys: tuple[str, str] | None = None, region: str | None = None, **more: Any) -> Any:
+        """A botocore S3 client; ``region`` and ``more`` as for :meth:`client_settings`, ``keys`` in the place of the
+        credentials."""
         import botocore.exceptions
 
-        settings = self.client_settings(**more)
+        settings = self.client_settings(region, **more)
         if keys is not None:
             settings["aws_access_key_id"], settings["aws_secret_access_key"] = keys
         try:

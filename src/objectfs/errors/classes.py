@@ -15,6 +15,7 @@ _FIELDS = (
     "message",
     "request_id",
     "host_id",
+    "bucket_region",
     "crt_error",
     "hint",
 )
@@ -30,6 +31,7 @@ class ObjectFSError(Exception):
         code: S3's error code (``NoSuchKey``), if the server sent one.
         message: what happened, in words: the server's or ours.
         request_id, host_id: S3's ``x-amz-request-id`` and ``x-amz-id-2``; quote them to the server's operator.
+        bucket_region: the region that the bucket is in, where the server says that it is another one.
         crt_error: the C library's name of the error (``AWS_IO_DNS_INVALID_NAME``), on the crt backend.
         hint: the next step, where there is one.
         retryable: whether the same request may succeed later.
@@ -48,6 +50,7 @@ class ObjectFSError(Exception):
         code: str | None = None,
         request_id: str | None = None,
         host_id: str | None = None,
+        bucket_region: str | None = None,
         crt_error: str | None = None,
         hint: str | None = None,
     ) -> None:
@@ -59,6 +62,7 @@ class ObjectFSError(Exception):
         self.code = code
         self.request_id = request_id
         self.host_id = host_id
+        self.bucket_region = bucket_region
         self.crt_error = crt_error
         self.hint = hint
         super().__init__(message)

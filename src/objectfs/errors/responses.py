@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from objectfs.errors.classes import (
@@ -109,6 +110,10 @@ _HINTS = {
 }
 
 
+_EXPECTED_REGION = re.compile(r"expecting '([A-Za-z0-9-]{1,64})'")
+"""In S3's words for a signature of the wrong region."""
+
+
 def from_response(
     operation: str,
     *,
@@ -140,7 +145,10 @@ def from_response(
     if cls is None:
         cls = ServerError if status >= 500 else InvalidRequestError if status >= 400 else ServerError
     hint = _HINTS.get(code or "")
-    region = headers.get("x-amz-bucket-region")
+    region = headers.get("x-amz-bucket-region") if status in (301, 307, 400) else None
+    if code == "AuthorizationHeaderMalformed" and not region:
+        expected = _EXPECTED_REGION.search(message or "")
+        region = expected[1] if expected else None
     if region and (cls is RedirectError or code == "AuthorizationHeaderMalformed"):
         cls, hint = RedirectError, f"The bucket is in region {region}: set region={region!r}"
     return cls(
@@ -152,6 +160,7 @@ def from_response(
         code=code,
         request_id=headers.get("x-amz-request-id"),
         host_id=headers.get("x-amz-id-2"),
+        bucket_region=region,
         crt_error=crt_error,
         hint=hint,
     )
