@@ -17,6 +17,7 @@ cdef class Engine:
 
     Args:
         region, service: for the signature.
+        sessions: for directory buckets: requests are signed with what CreateSession gives, which the C library sends.
         tls: whether its requests go over TLS; ``verify`` and ``ca`` (PEM) then say what is trusted.
         threads: event loops, shared by the process: the first engine decides, and its ``tls`` on the messages' size.
         Others: as ``aws_s3_client_config`` has them; bytes, milliseconds, seconds.
@@ -38,10 +39,10 @@ cdef class Engine:
         self._lock = _threading.RLock()
 
     def __init__(
-        self, *, str region not None, str service not None="s3", bint tls, bint verify=True, bytes ca=None,
-        int threads=1, uint64_t part_size, uint32_t max_connections, uint64_t memory_limit, double throughput_gbps,
-        uint32_t connect_timeout_ms, uint32_t read_timeout_s, uint32_t max_retries, uint16_t file_threads=0,
-        bint env_proxy=True,
+        self, *, str region not None, str service not None="s3", bint sessions=False, bint tls, bint verify=True,
+        bytes ca=None, int threads=1, uint64_t part_size, uint32_t max_connections, uint64_t memory_limit,
+        double throughput_gbps, uint32_t connect_timeout_ms, uint32_t read_timeout_s, uint32_t max_retries,
+        uint16_t file_threads=0, bint env_proxy=True,
     ):
         cdef aws_s3_client_config config
         cdef aws_signing_config_aws signing
@@ -83,6 +84,9 @@ cdef class Engine:
         config.region = aws_byte_cursor_from_array(PyBytes_AS_STRING(region_bytes), PyBytes_GET_SIZE(region_bytes))
         aws_s3_init_default_signing_config(&signing, config.region, e.provider)
         signing.service = aws_byte_cursor_from_array(PyBytes_AS_STRING(service_bytes), PyBytes_GET_SIZE(service_bytes))
+        if sessions:
+            signing.algorithm = AWS_SIGNING_ALGORITHM_V4_S3EXPRESS
+            config.enable_s3express = True
         config.signing_config = &signing
         config.client_bootstrap = _bootstrap
         config.part_size = part_size

@@ -26,5 +26,8 @@ cdef extern from "aws/auth/credentials.h" nogil:
     aws_credentials_provider* aws_credentials_provider_release(aws_credentials_provider*)
 
 cdef extern from "aws/auth/signing_config.h" nogil:
+    enum aws_signing_algorithm:
+        AWS_SIGNING_ALGORITHM_V4_S3EXPRESS
     ctypedef struct aws_signing_config_aws "struct aws_signing_config_aws":
+        aws_signing_algorithm algorithm
         aws_byte_cursor service

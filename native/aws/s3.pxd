@@ -70,6 +70,7 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         const proxy_env_var_settings* proxy_ev_settings
         uint32_t connect_timeout_ms
         const aws_http_connection_monitoring_options* monitoring_options
+        bint enable_s3express
         uint16_t num_file_io_threads
     ctypedef struct aws_s3_checksum_config "struct aws_s3_checksum_config":
         aws_s3_checksum_location location

@@ -121,6 +121,7 @@ class Engine:
         *,
         region: str,
         service: str = "s3",
+        sessions: bool = False,
         tls: bool,
         verify: bool = True,
         ca: bytes | None = None,

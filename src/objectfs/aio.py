@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from objectfs import arguments as check
+from objectfs.backends.call_params import read_body
 from objectfs.transfer.opening import AsyncOpenVerbs
 from objectfs.verbs.acopying import AsyncCopyVerbs
 from objectfs.verbs.areading import AsyncReadVerbs
@@ -27,9 +28,12 @@ class AsyncClient(AsyncReadVerbs, AsyncWriteVerbs, AsyncCopyVerbs, AsyncOpenVerb
     """
 
     async def call(self, operation: str, /, *, timeout: float | None = None, **params: Any) -> dict[str, Any]:
-        """See :meth:`objectfs.Client.call`."""
+        """See :meth:`objectfs.Client.call`. File objects are read into memory first, on a thread."""
         if not isinstance(operation, str):
             raise TypeError(f"operation must be a string, not {type(operation).__name__}")
+        for name, value in params.items():
+            if hasattr(value, "read"):
+                params[name] = await asyncio.to_thread(read_body, value)
         bucket, key = params.get("Bucket"), params.get("Key")
         answer: dict[str, Any] = await self._drive(
             operation, bucket, key, self._core.backend().call(operation, params), check.check_timeout(timeout)

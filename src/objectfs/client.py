@@ -56,8 +56,18 @@ class Client(ReadVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerbs):
 
         >>> client.call("PutBucketVersioning", Bucket="b", VersioningConfiguration={"Status": "Enabled"})
 
+        Content that is received (``Body`` of GetObject) is a stream over memory, complete and validated. The events of
+        SelectObjectContent (``Payload``) are iterated over; a stream of them that is damaged or ends early raises then.
+
+        Args:
+            operation: its name in S3's API (``GetObject``).
+            timeout: in seconds, for all of it.
+            params: ``Body`` may be bytes-like, text, or a binary file object, which is sent from where it stands.
+
         Raises:
-            InvalidRequestError: there is no such operation or parameter.
+            InvalidRequestError: there is no such operation or parameter, or one is missing.
+            UnsupportedError: nobody here computes the ``ChecksumAlgorithm``.
+            ObjectFSError: the server's error, also one under status 200. What a file object raises comes out unchanged.
         """
         if not isinstance(operation, str):
             raise TypeError(f"operation must be a string, not {type(operation).__name__}")

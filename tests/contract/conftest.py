@@ -189,6 +189,12 @@ def nothing_leaks() -> Iterator[None]:
     check_memory()
 
 
+@pytest.fixture(scope="session")
+def memory_check() -> Callable[[], None]:
+    """For clients that live longer than a test."""
+    return check_memory
+
+
 def check_memory() -> None:
     """Fail if the engine holds memory that goes with the last client."""
     if "crt" not in BACKENDS or os.environ.get("OBJECTFS_MEMTRACE") != "1":

@@ -88,7 +88,7 @@ class CrtBase:
         self.leftovers = Leftovers()
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._engines: dict[tuple[str, int, str, str], Any] = {}
+        self._engines: dict[tuple[str, int, str, str, bool], Any] = {}
         self._targets: dict[str | None, Target] = {}
         self._others: dict[Endpoint, Target] = {}
         self._credentials: Any = None
@@ -136,9 +136,9 @@ class CrtBase:
         """The engine for an endpoint.
 
         One for each scheme and port: the C library's table of endpoints is keyed by host name alone, so two ports of
-        one host would share a pool. One for each region and service: they are part of the signature.
+        one host would share a pool. One for each region, service and kind of the signature.
         """
-        key = (endpoint.scheme, endpoint.port, endpoint.signing_region, endpoint.signing_name)
+        key = (endpoint.scheme, endpoint.port, endpoint.signing_region, endpoint.signing_name, endpoint.sessions)
         with self._lock:
             if self._closed:  # meanwhile, in another thread
                 raise errors.ClosedError("the client is closed")
@@ -157,6 +157,7 @@ class CrtBase:
             engine = _native.Engine(
                 region=endpoint.signing_region,
                 service=endpoint.signing_name,
+                sessions=endpoint.sessions,
                 tls=tls,
                 verify=verify is not False,
                 ca=machine.ca_bundle(verify) if tls else None,

@@ -83,13 +83,6 @@ class CallVerbs(CrtBase):
                 return answer
 
     def _send(self, request: SerializedRequest, algorithm: str | None) -> Steps[_native.Response]:
-        if "s3express" in request.signing_type:
-            raise errors.UnsupportedError(
-                "the crt backend has no sessions for directory buckets",
-                operation=request.operation,
-                bucket=request.params.get("Bucket"),
-                hint="Use backend='sdk'",
-            )
         target = self.target_at(
             Endpoint(
                 scheme=request.scheme,
@@ -99,6 +92,7 @@ class CallVerbs(CrtBase):
                 virtual_host=False,
                 signing_region=request.signing_region,
                 signing_name=request.signing_name,
+                sessions=request.sessions,
             )
         )
         body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()

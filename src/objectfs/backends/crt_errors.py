@@ -46,6 +46,7 @@ _BY_NAME: dict[str, type[errors.ObjectFSError]] = {
     "AWS_ERROR_NO_PERMISSION": errors.LocalFileError,
     "AWS_ERROR_MAX_FDS_EXCEEDED": errors.LocalFileError,
     "AWS_AUTH_CREDENTIALS_PROVIDER_INVALID_DELEGATE": errors.CredentialsError,
+    "AWS_ERROR_S3EXPRESS_CREATE_SESSION_FAILED": errors.CredentialsError,
 }
 # Where two errors end up of which the answer may be lost (native/retry.pyx): the C library's name still says what S3's
 # code and status were.

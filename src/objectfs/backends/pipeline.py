@@ -66,8 +66,8 @@ class SerializedRequest:
     """bytes, or a binary file object."""
     signing_region: str
     signing_name: str
-    signing_type: str
-    """botocore's name for how it is signed: ``v4`` and its kind, ``v4-s3express``, ``none``."""
+    sessions: bool
+    """Whether it is signed with what CreateSession gives (directory buckets)."""
     _pipeline: Pipeline = dataclasses.field(repr=False)
 
     def parse(self, status: int, headers: Fields, body: bytes) -> dict[str, Any]:
@@ -228,7 +228,7 @@ class Pipeline:
             body=body,
             signing_region=signing.get("region") or self._region,
             signing_name=signing.get("signing_name") or "s3",
-            signing_type=signing.get("type") or "v4",
+            sessions=signing.get("type") == "v4-s3express",
             _pipeline=self,
         )
 

@@ -50,6 +50,8 @@ class Endpoint:
     virtual_host: bool
     signing_region: str
     signing_name: str
+    sessions: bool = False
+    """Whether requests are signed with what CreateSession gives (directory buckets)."""
 
     @property
     def host_header(self) -> str:
@@ -269,6 +271,7 @@ class Session:
                 virtual_host=bucket is not None and unquote(prefix).strip("/") != bucket,
                 signing_region=request.signing_region,
                 signing_name=request.signing_name,
+                sessions=request.sessions,
             )
             with self._lock:
                 if learned == self.learned_region(bucket):  # else it is out of date already

@@ -278,3 +278,29 @@ def test_algorithms_of_others(clients: dict[str, objectfs.Client]) -> None:
             client.call("PutObject", Bucket="b", Key="k", Body=b"x", ChecksumAlgorithm="XXHASH64")
         with pytest.raises(errors.UnsupportedError, match="CRC64NVME"):
             client.call("PutBucketTagging", Bucket="b", Tagging={"TagSet": []}, ChecksumAlgorithm="CRC64NVME")
+
+
+def test_reading_does_not_hold_the_loop(clients: dict[str, objectfs.Client], recorder: Recorder) -> None:
+    recorder.handle = lambda _: answer(200)
+
+    class Waits(Reads):
+        def __init__(self) -> None:
+            super().__init__(b"content")
+            self.go = threading.Event()
+
+        def read(self, size: int = -1) -> bytes:
+            assert self.go.wait(20), "the loop did not come round"
+            return super().read(size)
+
+    async def send(name: str) -> None:
+        async with objectfs.AsyncClient(**settings(recorder, name)) as client:
+            body = Waits()
+            task = asyncio.create_task(client.call("PutObject", Bucket="b", Key="k", Body=body))
+            await asyncio.sleep(0)
+            body.go.set()
+            await task
+
+    for name in clients:
+        recorder.take()
+        asyncio.run(send(name))
+        assert recorder.take()[0].body == b"content"
