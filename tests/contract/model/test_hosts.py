@@ -35,7 +35,12 @@ def proxy(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, recorder.url)
     recorder.take()
-    recorder.handle = lambda asked: answer(200, (), SESSION if "session" in asked.query else b"")
+
+    def handle(asked: Recorded) -> bytes:
+        copied = b"<CopyObjectResult/>" if "x-amz-copy-source" in asked.headers else b""
+        return answer(200, (), SESSION if "session" in asked.query else copied)
+
+    recorder.handle = handle
     return recorder
 
 
