@@ -174,21 +174,21 @@ def test_it_is_a_file(client: objectfs.Client, bucket: str, key: str) -> None:
         assert raw.readall() == b"one\ntwo\n"
 
 
-@pytest.mark.parametrize("size", [0, 1, 256 * KiB - 1, 256 * KiB, 256 * KiB + 1])
-def test_small_objects(sim: S3Server, connect: Make, size: int) -> None:
+def test_small_objects(sim: S3Server, connect: Make) -> None:
     """No HEAD; what fits into the first range is one request."""
     client = connect()
-    client.put("bucket", "k", ramp(size))
-    sim.clear_requests()
-    with client.open("bucket", "k") as file:
-        assert file.read() == ramp(size)
-        assert file.read(1) == b""
-        assert file.seek(0, io.SEEK_END) == size
-        assert file.seek(size + 5) == size + 5
-        assert file.read(1) == b""
-    operations = [request.operation for request in sim.requests]
-    expected = ["GetObject"] * (1 if size <= 256 * KiB else 2)
-    assert operations == (expected if size else ["GetObject", "HeadObject"])  # S3 refuses ranges of what is empty
+    for size in (0, 1, 256 * KiB - 1, 256 * KiB, 256 * KiB + 1):
+        client.put("bucket", "k", ramp(size))
+        sim.clear_requests()
+        with client.open("bucket", "k") as file:
+            assert file.read() == ramp(size)
+            assert file.read(1) == b""
+            assert file.seek(0, io.SEEK_END) == size
+            assert file.seek(size + 5) == size + 5
+            assert file.read(1) == b""
+        operations = [request.operation for request in sim.requests]
+        expected = ["GetObject"] * (1 if size <= 256 * KiB else 2)
+        assert operations == (expected if size else ["GetObject", "HeadObject"])  # S3 refuses ranges of what is empty
 
 
 def test_nothing_to_open(client: objectfs.Client, bucket: str, key: str) -> None:
@@ -204,26 +204,16 @@ def test_nothing_to_open(client: objectfs.Client, bucket: str, key: str) -> None
         assert file.read() == b"x"
 
 
-@pytest.mark.parametrize(
-    ("mode", "error"),
-    [
-        ("", ValueError),
-        ("q", ValueError),
-        ("rw", ValueError),
-        ("rr", ValueError),
-        ("b", ValueError),
-        ("rbt", ValueError),
-        ("rb+", errors.UnsupportedError),
-        ("r+", errors.UnsupportedError),
-        ("ab", errors.UnsupportedError),
-        ("a", errors.UnsupportedError),
-        ("w+", errors.UnsupportedError),
-        (1, TypeError),
-    ],
-)
-def test_modes_that_are_none(client: objectfs.Client, bucket: str, mode: Any, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        client.open(bucket, "k", mode)
+def test_modes_that_are_none(client: objectfs.Client, bucket: str) -> None:
+    wrong: list[Any] = ["", "q", "rw", "rr", "b", "rbt"]
+    for mode in wrong:
+        with pytest.raises(ValueError, match="mode"):
+            client.open(bucket, "k", mode)
+    for mode in ("rb+", "r+", "ab", "a", "w+"):
+        with pytest.raises(errors.UnsupportedError, match="Read with 'rb'"):
+            client.open(bucket, "k", mode)
+    with pytest.raises(TypeError, match="mode"):
+        client.open(bucket, "k", 1)  # type: ignore[call-overload]
 
 
 def test_arguments_that_do_not_go_together(client: objectfs.Client, bucket: str) -> None:
@@ -348,18 +338,17 @@ def test_sequential_reads_run_ahead(served: S3Server, reader: objectfs.Client, c
 
 
 def test_ranges_are_on_their_way_together(sim: S3Server, connect: Make) -> None:
-    """While the first range behind the first is held back by the server, those behind it are asked for."""
+    """While all ranges behind the first are held back by the server, several have been asked for."""
     client = connect()
     client.put("bucket", "k", ramp(20 * MiB))
     gate = threading.Event()
     with client.open("bucket", "k") as file:
-        fault = sim.faults.add(Fault("GetObject", hold=gate))
-        sim.clear_requests()
+        fault = sim.faults.add(Fault("GetObject", hold=gate, times=None))
         read: list[bytes] = []
         thread = threading.Thread(target=lambda: read.append(file.read(600_000)))
         thread.start()
         try:
-            until(lambda: fault.hits and sum(request.status == 206 for request in sim.requests) >= 3)
+            until(lambda: fault.hits >= 3)
             assert not read
         finally:
             gate.set()

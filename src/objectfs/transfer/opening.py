@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 from objectfs import arguments as check
 from objectfs.backends.drive import arun, run
 from objectfs.core import Core
 from objectfs.errors import ObjectFSError, UnsupportedError
+from objectfs.options import PutParams, RangesParams
 from objectfs.transfer.aio import AsyncReader, AsyncWriter
 from objectfs.transfer.modes import parse_mode, reading_options, text_layer, writing_options
 from objectfs.transfer.reader import BUFFER, ObjectReader, RawReader, TextReader
@@ -38,7 +39,7 @@ class OpenVerbs:
         *,
         prefetch: int | str | None = None,
         timeout: float | None = None,
-        **options: Any,
+        **options: Unpack[RangesParams],
     ) -> ObjectReader: ...
     @overload
     def open(
@@ -53,7 +54,7 @@ class OpenVerbs:
         *,
         prefetch: None = None,
         timeout: float | None = None,
-        **options: Any,
+        **options: Unpack[PutParams],
     ) -> ObjectWriter: ...
     @overload
     def open(
@@ -68,7 +69,7 @@ class OpenVerbs:
         *,
         prefetch: int | str | None = None,
         timeout: float | None = None,
-        **options: Any,
+        **options: Unpack[RangesParams],
     ) -> TextReader: ...
     @overload
     def open(
@@ -83,7 +84,7 @@ class OpenVerbs:
         *,
         prefetch: None = None,
         timeout: float | None = None,
-        **options: Any,
+        **options: Unpack[PutParams],
     ) -> TextWriter: ...
     @overload
     def open(
@@ -185,7 +186,7 @@ class AsyncOpenVerbs:
         *,
         prefetch: int | str | None = None,
         timeout: float | None = None,
-        **options: Any,
+        **options: Unpack[RangesParams],
     ) -> AsyncReader: ...
     @overload
     async def open(
@@ -196,7 +197,7 @@ class AsyncOpenVerbs:
         *,
         prefetch: None = None,
         timeout: float | None = None,
-        **options: Any,
+        **options: Unpack[PutParams],
     ) -> AsyncWriter: ...
     @overload
     async def open(

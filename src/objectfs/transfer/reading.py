@@ -90,7 +90,11 @@ class Reading:
         """The first range, which tells what there is."""
         memory = bytearray(min(FIRST, self._part))
         options = dataclasses.replace(self._options, start=0, end=len(memory))
-        read = yield from self._core.backend().read_range(self.bucket, self.key, memory, options)
+        try:
+            read = yield from self._core.backend().read_range(self.bucket, self.key, memory, options)
+        except errors.UnsupportedError as error:
+            error.hint = error.hint or "Use get(), get_into() or get_file(), which take what such an endpoint sends"
+            raise
         self.info = read.describe()
         self.size = read.size
         self._options = self._options.pinned(read.etag, self.info.version_id)  # the conditions have been answered
