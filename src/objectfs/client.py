@@ -64,6 +64,9 @@ class Client(ReadVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerbs):
             timeout: in seconds, for all of it.
             params: ``Body`` may be bytes-like, text, or a binary file object, which is sent from where it stands.
 
+        Returns:
+            What boto3's method of that name returns, ``ResponseMetadata`` included.
+
         Raises:
             InvalidRequestError: there is no such operation or parameter, or one is missing.
             UnsupportedError: nobody here computes the ``ChecksumAlgorithm``.

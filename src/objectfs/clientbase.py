@@ -58,12 +58,19 @@ class ClientBase:
             method: ``get``, ``put``, ``head`` or ``delete``.
             expires: in seconds, at most 604,800 (7 days).
             params: further parameters of the operation by botocore's names (``ResponseContentType``).
+
+        Returns:
+            A URL for GetObject, PutObject, HeadObject or DeleteObject, signed in its query.
+
+        Raises:
+            InvalidRequestError: there is no such method or parameter, or ``expires`` is out of range.
+            CredentialsError: there are no credentials to sign with.
         """
         check.check_call(bucket, key)
         return self._core.backend().presign(method, bucket, key, expires, params or {})
 
     def stats(self) -> dict[str, Any]:
-        """Counters and settings in force."""
+        """Counters and settings in force. No request is made."""
         return self._core.backend().stats()
 
     @property

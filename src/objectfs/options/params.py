@@ -61,12 +61,17 @@ class GetManyParams(_Common, total=False):
     if_unmodified_since: datetime | None
     """With a time zone. PreconditionFailedError (412) if it has."""
     response_cache_control: str | None
+    """What the answer has as ``Cache-Control``, whatever the object has. Refused for anonymous requests."""
     response_content_disposition: str | None
+    """Likewise ``Content-Disposition``."""
     response_content_encoding: str | None
+    """Likewise ``Content-Encoding``."""
     response_content_language: str | None
+    """Likewise ``Content-Language``."""
     response_content_type: str | None
-    """What the answer is to have as this header, whatever the object has. Refused for anonymous requests."""
+    """Likewise ``Content-Type``."""
     response_expires: datetime | None
+    """Likewise ``Expires``; with a time zone."""
     sse_customer_key: bytes | str | None
     """The 256-bit key that the object was stored with (SSE-C): 32 bytes, or their base64. Never sent in the clear to
     another machine: over http only to this one."""
@@ -78,6 +83,7 @@ class RangesParams(GetManyParams, total=False):
     """Of ``get_ranges``, and of every verb that reads one object."""
 
     version_id: str | None
+    """That version of the object, not the current one."""
     if_match: str | None
     """An ETag: PreconditionFailedError (412) unless it is the object's."""
     if_none_match: str | None
@@ -97,6 +103,7 @@ class HeadParams(RangesParams, total=False):
     """Of ``head`` and ``exists`` (HeadObject)."""
 
     part_number: int | None
+    """1 to 10,000: of that part of an object that was uploaded in parts."""
     checksum_mode: Literal["ENABLED"] | None
     """Ask for the object's checksum: it is then among ``ObjectInfo.headers``."""
 
@@ -107,11 +114,15 @@ class PutManyParams(_Common, total=False):
     if_none_match: Literal["*"] | None
     """``"*"``: only where there is no such object yet, else PreconditionFailedError (412)."""
     cache_control: str | None
+    """The ``Cache-Control`` that a GET of the object answers."""
     content_disposition: str | None
+    """Likewise ``Content-Disposition``."""
     content_encoding: str | None
+    """Likewise ``Content-Encoding``; the bytes are stored as they are given."""
     content_language: str | None
+    """Likewise ``Content-Language``."""
     content_type: str | None
-    """What a GET of the object answers as this header."""
+    """Likewise ``Content-Type``; S3's own default is ``binary/octet-stream``."""
     expires: datetime | None
     """With a time zone: the ``Expires`` that a GET of the object answers."""
     metadata: Mapping[str, str] | None
@@ -123,24 +134,33 @@ class PutManyParams(_Common, total=False):
     website_redirect_location: str | None
     """``/key`` or a URL."""
     acl: Acl | None
+    """A canned ACL; excludes ``grant_…``."""
     grant_full_control: str | None
-    """``id="…"``, ``uri="…"`` or ``emailAddress="…"``, separated by commas."""
+    """Who may do everything: ``id="…"``, ``uri="…"`` or ``emailAddress="…"``, separated by commas."""
     grant_read: str | None
+    """Likewise who may read the object."""
     grant_read_acp: str | None
+    """Likewise who may read its ACL."""
     grant_write_acp: str | None
+    """Likewise who may change its ACL."""
     server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None
+    """With S3's own keys (SSE-S3), or with a KMS key, once or in two layers; the bucket's default where it is not
+    given."""
     sse_kms_key_id: str | None
     """The id, ARN or alias of the KMS key; S3's own key for the account where it is not given."""
     sse_kms_encryption_context: Mapping[str, str] | str | None
     """A mapping, or the base64 of its JSON."""
     bucket_key_enabled: bool | None
+    """One KMS data key for many objects of the bucket, with SSE-KMS."""
     sse_customer_key: bytes | str | None
     """A 256-bit key to encrypt with (SSE-C), which S3 forgets: 32 bytes, or their base64. Over http only to this
     machine."""
     object_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None
+    """How this version is kept from being deleted; goes together with ``object_lock_retain_until``."""
     object_lock_retain_until: datetime | None
-    """With a time zone; goes together with ``object_lock_mode``."""
+    """Until when; with a time zone."""
     object_lock_legal_hold: Literal["ON", "OFF"] | None
+    """``ON``: this version cannot be deleted until it is ``OFF``."""
     checksum: Literal["auto", "off"] | ChecksumAlgorithm | None
     """Instead of the client's: the algorithm that the upload carries, or ``off``."""
 
@@ -174,14 +194,17 @@ class DeleteParams(DeleteManyParams, total=False):
     """Of ``delete`` (DeleteObject)."""
 
     version_id: str | None
+    """That version, for good; without it, a bucket that keeps versions gets a delete marker."""
     if_match: str | None
+    """Only where the object has this ETag, else PreconditionFailedError (412)."""
     if_match_last_modified_time: datetime | None
-    """With a time zone; of directory buckets."""
+    """Only where it was last modified then; with a time zone. Of directory buckets."""
     if_match_size: int | None
-    """In bytes; of directory buckets."""
+    """Only where it has this size, in bytes. Of directory buckets."""
 
 
 class ListParams(_Common, total=False):
     """Of ``list`` (ListObjectsV2)."""
 
     optional_object_attributes: Sequence[Literal["RestoreStatus"]] | None
+    """What else S3 is to say of each object."""

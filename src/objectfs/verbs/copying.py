@@ -60,9 +60,9 @@ class CopyVerbs(Driver):
 
         HeadObject of the source, then one CopyObject; larger ones are copied in parallel parts (CreateMultipartUpload,
         UploadPartCopy, CompleteMultipartUpload), all of the source as HeadObject found it. Content headers, metadata
-        and tags are kept, each unless given anew: ``content_type=`` alone leaves the metadata as it is, and ``tags={}``
-        or ``metadata={}`` means none. Storage class, ACL, encryption, lock and website redirect are the destination's
-        own, as S3 has it: what is not given is the bucket's default.
+        and tags (GetObjectTagging) are kept, each unless given anew: ``content_type=`` alone leaves the metadata as it
+        is, and ``tags={}`` or ``metadata={}`` means none. Storage class, ACL, encryption, lock and website redirect are
+        the destination's own, as S3 has it: what is not given is the bucket's default.
 
         Args:
             src_version_id: of the source; its current version if not given.
@@ -75,6 +75,9 @@ class CopyVerbs(Driver):
             part_size: bytes of these parts; 64 MiB, at least 5 MiB.
             if_match, if_none_match: conditions on the destination.
             progress: called with the number of bytes copied so far.
+
+        Returns:
+            ETag and version of the copy.
 
         Raises:
             NotFoundError: there is no such source.

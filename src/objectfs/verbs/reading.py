@@ -34,16 +34,23 @@ class ReadVerbs(Driver):
     ) -> Buffer:
         """An object, or a range of it, in new memory (GetObject).
 
+        Large objects are fetched in parallel ranges, all of the same object: each names the ETag of the first answer.
+
         Args:
             start, end: a half-open range in bytes; a negative ``start`` is a suffix. ``end`` is cut to the
                 object.
-            if_match, if_none_match: ETags.
-            headers: further request headers.
+
+        Returns:
+            Memory with the buffer protocol; ``info`` is what the answer said of the object.
 
         Raises:
-            NotFoundError, AccessDeniedError, PreconditionFailedError (also for "not modified"),
+            NotFoundError: there is no such object, version or bucket.
+            AccessDeniedError: the credentials may not read it.
+            PreconditionFailedError: a condition does not hold; also for "not modified".
             InvalidRangeError: ``start`` lies at or behind the end of the object.
+            ObjectChangedError: the object was replaced while it was read.
             ChecksumError, TruncatedError: after the last attempt.
+            InvalidRequestError: an option has a value that S3 does not take.
         """
         asked = check.get_options("GetParams", options, start, end)
         return self._run(
@@ -64,6 +71,12 @@ class ReadVerbs(Driver):
     ) -> int:
         """As :meth:`get`, into a writable, C-contiguous buffer (bytearray, mmap, numpy array …); the byte
         count.
+
+        Args:
+            buffer: it may be larger than the content; what lies behind that is left as it is.
+
+        Returns:
+            The number of bytes written, from the start of the buffer.
 
         Raises:
             TypeError, ValueError: it is no buffer; it is read-only or not contiguous.
@@ -95,6 +108,12 @@ class ReadVerbs(Driver):
         """As :meth:`get`, into a file that appears under ``path`` when it is complete, replacing what was
         there.
 
+        Args:
+            path: of a file, in a folder that exists.
+
+        Returns:
+            What the answer said of the object.
+
         Raises:
             LocalFileError: the file cannot be written: ``errno`` says why.
         """
@@ -123,7 +142,14 @@ class ReadVerbs(Driver):
         """Many whole objects (GetObject each), in the order of ``keys``.
 
         Args:
+            keys: of the objects; all results are in memory at the same time.
             on_error: ``raise`` the first failure and cancel the rest, or ``return`` each in its key's place.
+
+        Returns:
+            A Buffer for each key, or with ``on_error="return"`` the exception.
+
+        Raises:
+            NotFoundError and others of :meth:`get`: unless they are returned.
         """
         names = [check.check_key(key, bucket) for key in check.several(keys, "keys")]
         check.check_on_error(on_error)
@@ -150,7 +176,14 @@ class ReadVerbs(Driver):
     ) -> list[Buffer]:
         """Many half-open ranges of one object (GetObject each), in the order given.
 
+        Args:
+            ranges: pairs ``(start, end)`` in bytes, ``end`` not included; it is cut to the object.
+
+        Returns:
+            The content of each range.
+
         Raises:
+            NotFoundError and others of :meth:`get`.
             ObjectChangedError: the object was replaced meanwhile.
             InvalidRangeError: a range begins behind the end of the object.
         """
@@ -174,7 +207,17 @@ class ReadVerbs(Driver):
         timeout: float | None = None,
         **options: Unpack[HeadParams],
     ) -> ObjectInfo:
-        """What is known of an object (HeadObject)."""
+        """What is known of an object (HeadObject).
+
+        Returns:
+            Size in bytes, ETag, type, metadata, and all headers of the answer.
+
+        Raises:
+            NotFoundError: there is no such object, version or bucket.
+            AccessDeniedError: the credentials may not read it; without the permission to list, S3 also answers so where
+                there is no such object.
+            PreconditionFailedError: a condition does not hold; also for "not modified".
+        """
         asked = check.get_options("HeadParams", options)
         return self._run(
             "HeadObject", bucket, key, lambda backend: backend.head(bucket, key, asked), timeout, options=asked
@@ -188,7 +231,15 @@ class ReadVerbs(Driver):
         timeout: float | None = None,
         **options: Unpack[HeadParams],
     ) -> bool:
-        """Whether there is such an object (HeadObject). AccessDeniedError where that may not be known."""
+        """Whether there is such an object (HeadObject).
+
+        Returns:
+            False for what :meth:`head` raises NotFoundError of, also where there is no such bucket.
+
+        Raises:
+            AccessDeniedError: that may not be known.
+            PreconditionFailedError: a condition does not hold.
+        """
         asked = check.get_options("HeadParams", options)
         try:
             self._run(
@@ -216,9 +267,18 @@ class ReadVerbs(Driver):
         listing is.
 
         Args:
+            prefix: only keys that begin so.
+            delimiter: keys that go on behind the prefix up to this text become one Prefix; mostly ``"/"``.
             start_after: begin behind this key.
             limit: at most so many entries.
             timeout: seconds for each page.
+
+        Returns:
+            An iterator; requests begin with the first entry asked of it, and end when it is closed or dropped.
+
+        Raises:
+            BucketNotFoundError: there is no such bucket; as all errors of requests, when entries are asked for.
+            AccessDeniedError: the credentials may not list it.
         """
         check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
         asked = check.list_options(options)

@@ -30,8 +30,17 @@ class VersionVerbs(Driver):
         (ListObjectVersions). Reads ahead as :meth:`list` does.
 
         Args:
+            prefix: only keys that begin so.
+            delimiter: keys that go on behind the prefix up to this text become one Prefix; mostly ``"/"``.
             limit: at most so many entries.
             timeout: seconds for each page.
+
+        Returns:
+            An iterator; requests begin with the first entry asked of it, and end when it is closed or dropped.
+
+        Raises:
+            BucketNotFoundError: there is no such bucket; as all errors of requests, when entries are asked for.
+            AccessDeniedError: the credentials may not list its versions.
         """
         check.check_listing(bucket, prefix, delimiter, None, limit, timeout)
 

@@ -30,20 +30,24 @@ class WriteVerbs(Driver):
         progress: Progress | None = None,
         **options: Unpack[PutParams],
     ) -> PutResult:
-        """Store an object (PutObject, or a multipart upload where it is large).
+        """Store an object (PutObject; or where it is large CreateMultipartUpload, UploadPart,
+        CompleteMultipartUpload).
+
+        An upload that fails leaves no object and no pending upload (AbortMultipartUpload).
 
         Args:
-            data: bytes-like (borrowed: do not change it meanwhile); or a binary file object, or an iterable
-                of
+            data: bytes-like (borrowed: do not change it meanwhile); or a binary file object, or an iterable of
                 bytes-like, which are sent in parts as they come, within a bounded memory.
-            metadata: the user's (``x-amz-meta-``), ASCII.
-            if_none_match: ``"*"``: only if there is no such object yet.
-            if_match: only if the object has this ETag.
-            headers: further request headers (``cache-control``, ``x-amz-tagging`` …).
+
+        Returns:
+            ETag, version, and the checksum that the server confirmed.
 
         Raises:
+            BucketNotFoundError: there is no such bucket.
+            AccessDeniedError: the credentials may not write it.
             PreconditionFailedError: the condition does not hold.
             ChecksumError: what arrived is not what was sent.
+            InvalidRequestError: an option has a value that S3 does not take.
         """
         asked = check.put_options("PutParams", options)
         if has_buffer(data):
@@ -79,6 +83,9 @@ class WriteVerbs(Driver):
     ) -> PutResult:
         """As :meth:`put`, from a file.
 
+        Args:
+            path: of a file that can be read at any position: no pipe, which :meth:`put` takes as a file object.
+
         Raises:
             LocalFileError: the file cannot be read.
             ObjectChangedError: it changed while it was sent; nothing has been stored.
@@ -105,7 +112,17 @@ class WriteVerbs(Driver):
         **options: Unpack[PutManyParams],
     ) -> dict[str, PutResult]:
         """Store many objects from memory (PutObject each); results by key. The first failure cancels the
-        rest."""
+        rest.
+
+        Args:
+            items: what is bytes-like by its key (borrowed: do not change it meanwhile).
+
+        Returns:
+            The answer to each upload, by key.
+
+        Raises:
+            PreconditionFailedError and others of :meth:`put`: ``key`` says of which object; others may be stored.
+        """
         check.check_items(items, bucket)
         asked = check.put_options("PutManyParams", options)
         return self._run(
@@ -126,7 +143,13 @@ class WriteVerbs(Driver):
         timeout: float | None = None,
         **options: Unpack[DeleteParams],
     ) -> None:
-        """Delete an object (DeleteObject). One that does not exist is no error, as S3 has it."""
+        """Delete an object (DeleteObject). One that does not exist is no error, as S3 has it.
+
+        Raises:
+            BucketNotFoundError: there is no such bucket.
+            AccessDeniedError: the credentials may not delete it, or a lock holds it.
+            PreconditionFailedError: a condition does not hold.
+        """
         asked = check.delete_options("DeleteParams", options)
         self._run(
             "DeleteObject", bucket, key, lambda backend: backend.delete(bucket, key, asked), timeout, options=asked
