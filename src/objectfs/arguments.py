@@ -7,11 +7,11 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from objectfs.errors import InvalidRequestError
 from objectfs.options import DeleteOptions, GetOptions, ListOptions, PutOptions
-from objectfs.options.checks import DIGESTS, checked_headers, expected_checksum, one_of
+from objectfs.options.checks import DIGESTS, checked_headers, expected_checksum, one_of, text
 from objectfs.options.table import check_options
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "check_on_error",
     "check_progress",
     "check_timeout",
+    "check_version_item",
     "delete_options",
     "get_options",
     "list_options",
@@ -33,6 +34,8 @@ __all__ = [
     "several",
     "text_path",
 ]
+
+T = TypeVar("T")
 
 MAX_KEY_BYTES = 1024
 """S3's limit for a key, in UTF-8."""
@@ -127,11 +130,24 @@ def check_on_error(on_error: str) -> None:
         raise InvalidRequestError(f"on_error={on_error!r} must be 'raise' or 'return'")
 
 
-def several(values: Iterable[str], name: str) -> Iterable[str]:
+def several(values: Iterable[T], name: str) -> Iterable[T]:
     """An iterable of strings that is not itself one."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be an iterable of strings, not {type(values).__name__}")
     return values
+
+
+def check_version_item(item: Any, bucket: str) -> Any:
+    """A key, or a pair of key and version id (None for the current version)."""
+    if isinstance(item, str):
+        return check_key(item, bucket)
+    if not isinstance(item, tuple) or len(item) != 2:
+        raise TypeError(f"keys must be strings or pairs (key, version_id), not {item!r}")
+    key, version = item
+    check_key(key, bucket)
+    if version is not None:
+        text("version_id", version)
+    return item
 
 
 def check_timeout(timeout: float | None) -> float | None:

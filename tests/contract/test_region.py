@@ -63,6 +63,9 @@ VERBS: dict[str, Verb] = {
     "put_many": lambda c, _: len(c.put_many("bucket", {"a": b"1", "b": b"2"})) == 2,
     "delete": lambda c, _: c.delete("bucket", "gone") is None,
     "delete_many": lambda c, _: c.delete_many("bucket", ["gone", "bad\x01"]) == {},
+    "copy": lambda c, _: c.copy("bucket", "k", "bucket", "copied").etag,
+    "copy large": lambda c, _: c.copy("bucket", "large", "bucket", "copied", multipart_threshold=1).etag,
+    "list_versions": lambda c, _: len(list(c.list_versions("bucket"))) == 4,
     "call": lambda c, _: c.call("GetObjectTagging", Bucket="bucket", Key="k")["TagSet"] == [],
     "open": lambda c, _: c.open("bucket", "large", "rb").read() == LARGE,
 }

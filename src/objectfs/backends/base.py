@@ -61,6 +61,7 @@ from objectfs.types import Buffer, ListPage, ObjectInfo, ObjectVersion, OnError,
 
 if TYPE_CHECKING:
     from objectfs.backends.copying import CopyPlan
+    from objectfs.backends.deleting import Item
 
 __all__ = [
     "Attempt",
@@ -283,8 +284,9 @@ class Backend(Protocol):
     def delete(self, bucket: str, key: str, options: DeleteOptions) -> Steps[None]:
         """DeleteObject. Deleting a key that does not exist is no error (as S3 has it)."""
 
-    def delete_many(self, bucket: str, keys: Iterable[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
-        """DeleteObjects, 1,000 keys a request. The failures by key; empty if all went well."""
+    def delete_many(self, bucket: str, items: Iterable[Item], options: DeleteOptions) -> Steps[dict[Item, Exception]]:
+        """DeleteObjects, 1,000 keys a request, a few requests at a time. Items are keys, or pairs of key and version.
+        The failures by item; empty if all went well. A key that no XML document can carry is deleted on its own."""
 
     # -- everything else ---------------------------------------------------------------------------------------------
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:

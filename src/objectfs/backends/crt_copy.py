@@ -13,6 +13,7 @@ from objectfs.backends import copying
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import Op, PutOptions, Steps
 from objectfs.backends.copying import CopyPlan, CopySource, Counted
+from objectfs.backends.crt_base import followed
 from objectfs.backends.crt_call import CallVerbs
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import GetVerbs
@@ -31,6 +32,7 @@ class CopyVerbs(GetVerbs, CallVerbs):
     def copy(self, bucket: str, key: str, plan: CopyPlan) -> Steps[PutResult]:
         return copying.copy(self, plan, bucket, key)
 
+    @followed
     def copy_object(
         self, bucket: str, key: str, source: CopySource, headers: Mapping[str, str], options: PutOptions, size: int
     ) -> Steps[PutResult]:
@@ -52,6 +54,7 @@ class CopyVerbs(GetVerbs, CallVerbs):
         named = {f"x-amz-checksum-{name.lower()}": value for name, value in sums.items()}
         return put_result({**response.headers, **named}, etag)
 
+    @followed
     def copy_parts(
         self,
         bucket: str,

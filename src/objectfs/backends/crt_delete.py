@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
 
-from objectfs import _native
-from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure
+from objectfs import _native, errors
+from objectfs.backends import deleting
 from objectfs.backends.base import DeleteOptions, Steps
 from objectfs.backends.crt_answers import query, refused
-from objectfs.backends.crt_base import CrtBase, Target, all_of, followed, one
+from objectfs.backends.crt_base import CrtBase, Target, followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_upload import XMLNS, xml_text
+from objectfs.backends.deleting import Item, Pair
 
 __all__ = ["DeleteVerbs"]
 
@@ -29,22 +31,20 @@ class DeleteVerbs(CrtBase):
         if refused(response):
             raise failure(response, "DeleteObject", bucket, key)
 
-    def delete_many(self, bucket: str, keys: Iterable[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
-        failures: dict[str, Exception] = {}
-        remaining = iter(keys)
-        while batch := list(islice(remaining, DELETE_BATCH)):
-            plain = [key for key in batch if not NOT_XML.search(key)]
-            if plain:
-                failures.update((yield from self._delete_objects(bucket, plain, options)))
-            awkward = [key for key in batch if NOT_XML.search(key)]
-            if awkward:
-                failures.update((yield from self._delete_each(bucket, awkward, options)))
-        return failures
+    def delete_many(self, bucket: str, items: Iterable[Item], options: DeleteOptions) -> Steps[dict[Item, Exception]]:
+        return deleting.delete_many(self, bucket, items, options)
 
-    @followed
-    def _delete_objects(self, bucket: str, keys: list[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
+    def region_of(self, bucket: str) -> str | None:
+        return self.session.learned_region(bucket)
+
+    def start_delete(self, bucket: str, pairs: Sequence[Pair], options: DeleteOptions) -> Any:
         target = self.target(bucket)
-        entries = "".join(f"<Object><Key>{xml_text(key)}</Key></Object>" for key in keys)
+        entries = "".join(
+            f"<Object><Key>{xml_text(key)}</Key></Object>"
+            if version is None
+            else f"<Object><Key>{xml_text(key)}</Key><VersionId>{xml_text(version)}</VersionId></Object>"
+            for key, version in pairs
+        )
         body = f'<Delete xmlns="{XMLNS}"><Quiet>true</Quiet>{entries}</Delete>'.encode()
         # S3 wants a digest here; Content-MD5 is the one that every server takes
         digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
@@ -54,34 +54,33 @@ class DeleteVerbs(CrtBase):
         )
         path = target.path(None, "delete=")
         request = _native.Request(b"DeleteObjects", b"POST", path, target.native, headers, body=body)
-        response = yield from one(target.engine.start([request]))
+        return target.engine.start([request])
+
+    def refusals(self, bucket: str, answer: Any) -> list[Mapping[str, Any]]:
+        (response,) = answer
         if refused(response):
             raise failure(response, "DeleteObjects", bucket, None)
-        return _failures(bucket, ET.fromstring(bytes(response.body))) if response.body else {}
+        if not response.body:
+            return []
+        return [
+            {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+            for element in ET.fromstring(bytes(response.body))
+            if element.tag.rpartition("}")[2] == "Error"
+        ]
 
-    @followed
-    def _delete_each(self, bucket: str, keys: list[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
-        """Keys that no XML document can name."""
+    def start_each(self, bucket: str, pairs: Sequence[Pair], options: DeleteOptions) -> Any:
         target = self.target(bucket)
-        requests = [_delete_request(target, key, options) for key in keys]
-        responses = yield from all_of(target.engine.start(requests, window=self.window))
-        return {
-            key: failure(response, "DeleteObject", bucket, key)
-            for key, response in zip(keys, responses, strict=True)
-            if refused(response)
-        }
+        requests = [_delete_request(target, key, options, version) for key, version in pairs]
+        return target.engine.start(requests, window=self.window)
+
+    def failures(self, bucket: str, pairs: Sequence[Pair], answer: Any) -> list[errors.ObjectFSError | None]:
+        return [
+            failure(response, "DeleteObject", bucket, key) if refused(response) else None
+            for (key, _), response in zip(pairs, answer, strict=True)
+        ]
 
 
-def _delete_request(target: Target, key: str, options: DeleteOptions) -> _native.Request:
-    path = target.path(key, query(options, "DeleteObject"))
+def _delete_request(target: Target, key: str, options: DeleteOptions, version_id: str | None = None) -> _native.Request:
+    asked = query(options, "DeleteObject") if version_id is None else f"versionId={quote(version_id, safe='')}"
     headers = target.headers(options.sent("DeleteObject"))
-    return _native.Request(b"DeleteObject", b"DELETE", path, target.native, headers)
-
-
-def _failures(bucket: str, document: ET.Element) -> dict[str, Exception]:
-    found: dict[str, Exception] = {}
-    for element in document:
-        if element.tag.rpartition("}")[2] == "Error":
-            item = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
-            found[item.get("Key", "")] = delete_failure(bucket, item)
-    return found
+    return _native.Request(b"DeleteObject", b"DELETE", target.path(key, asked), target.native, headers)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from objectfs import errors
-from objectfs.backends import copying, sdk_copy
+from objectfs.backends import copying, deleting, sdk_copy
 from objectfs.backends.base import (
     DeleteOptions,
     GetOptions,
@@ -25,7 +25,7 @@ from objectfs.backends.base import (
 from objectfs.backends.call_answer import received
 from objectfs.backends.call_params import ENGINE_ALGORITHMS, Body, check_names, choose_algorithm, content_member
 from objectfs.backends.presign import Presigner
-from objectfs.backends.sdk_listing import delete_many, list_page, list_versions_page
+from objectfs.backends.sdk_listing import Deleter, list_page, list_versions_page
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_read import Reader
 from objectfs.backends.sdk_wire import Wire
@@ -175,8 +175,10 @@ class SdkBackend:
         params = {"Bucket": bucket, "Key": key}
         yield self._wire.start(lambda task: self._wire.call(task, "delete_object", params, options=options))
 
-    def delete_many(self, bucket: str, keys: Iterable[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
-        return delete_many(self._wire, bucket, keys, options)
+    def delete_many(
+        self, bucket: str, items: Iterable[deleting.Item], options: DeleteOptions
+    ) -> Steps[dict[deleting.Item, Exception]]:
+        return deleting.delete_many(Deleter(self._wire), bucket, items, options)
 
     # -- everything else -------------------------------------------------------------------------------------
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:

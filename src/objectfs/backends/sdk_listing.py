@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from objectfs import errors
-from objectfs.backends.answers import DELETE_BATCH, NOT_XML, delete_failure, in_order
-from objectfs.backends.base import DeleteOptions, ListOptions, Steps
+from objectfs.backends.answers import in_order
+from objectfs.backends.base import DeleteOptions, ListOptions, Op, Steps
+from objectfs.backends.deleting import Pair
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_wire import Wire
 from objectfs.types import NOTHING, ListPage, ObjectInfo, ObjectVersion, Prefix
 
-__all__ = ["delete_many", "list_page", "list_versions_page"]
+__all__ = ["Deleter", "list_page", "list_versions_page"]
 
 
 def list_page(
@@ -116,30 +117,34 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC)
 
 
-def delete_many(wire: Wire, bucket: str, keys: Iterable[str], options: DeleteOptions) -> Steps[dict[str, Exception]]:
-    failures: dict[str, Exception] = {}
-    iterator = iter(keys)
-    while batch := list(itertools.islice(iterator, DELETE_BATCH)):
-        awkward = [key for key in batch if NOT_XML.search(key)]
-        plain = [key for key in batch if not NOT_XML.search(key)]
-        if plain:
-            answer = yield wire.start(_delete(wire, bucket, plain, options))
-            for item in answer.get("Errors", ()):
-                failures[item.get("Key", "")] = delete_failure(bucket, item)
-        if awkward:
-            results = yield wire.start_many(
-                [_delete_one(wire, bucket, key, options) for key in awkward], keep_going=True
-            )
-            failures.update(
-                {key: result for key, result in zip(awkward, results, strict=True) if isinstance(result, Exception)}
-            )
-    return failures
+class Deleter:
+    """:class:`objectfs.backends.deleting.Deleter` of the sdk backend."""
 
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
-def _delete(wire: Wire, bucket: str, keys: list[str], options: DeleteOptions) -> Callable[[Task], Any]:
-    document = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-    return lambda task: wire.call(task, "delete_objects", {"Bucket": bucket, "Delete": document}, options=options)
+    def region_of(self, bucket: str) -> str | None:
+        return None
 
+    def follow(self, bucket: str, error: errors.ObjectFSError, region: str | None) -> bool:
+        return False  # each request has done it
 
-def _delete_one(wire: Wire, bucket: str, key: str, options: DeleteOptions) -> Callable[[Task], Any]:
-    return lambda task: wire.call(task, "delete_object", {"Bucket": bucket, "Key": key}, options=options)
+    def start_delete(self, bucket: str, pairs: Sequence[Pair], options: DeleteOptions) -> Op[Any]:
+        objects = [{"Key": key} if version is None else {"Key": key, "VersionId": version} for key, version in pairs]
+        params = {"Bucket": bucket, "Delete": {"Objects": objects, "Quiet": True}}
+        return self._wire.start(lambda task: self._wire.call(task, "delete_objects", params, options=options))
+
+    def refusals(self, bucket: str, answer: Any) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = answer.get("Errors", [])
+        return found
+
+    def start_each(self, bucket: str, pairs: Sequence[Pair], options: DeleteOptions) -> Op[Any]:
+        return self._wire.start_many([self._delete_one(bucket, pair, options) for pair in pairs], keep_going=True)
+
+    def failures(self, bucket: str, pairs: Sequence[Pair], answer: Any) -> list[errors.ObjectFSError | None]:
+        return [result if isinstance(result, errors.ObjectFSError) else None for result in answer]
+
+    def _delete_one(self, bucket: str, pair: Pair, options: DeleteOptions) -> Callable[[Task], Any]:
+        key, version = pair
+        params = {"Bucket": bucket, "Key": key, **({} if version is None else {"VersionId": version})}
+        return lambda task: self._wire.call(task, "delete_object", params, options=options)

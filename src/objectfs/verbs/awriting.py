@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 from objectfs import arguments as check
 from objectfs.backends.base import ReadableBuffer
@@ -19,6 +19,11 @@ from objectfs.types import PutResult
 from objectfs.verbs.driving import AsyncDriver
 
 __all__ = ["AsyncWriteVerbs"]
+
+K = TypeVar("K", bound="str | tuple[str, str | None]")
+
+AT_ONCE = 4000
+"""Keys of an async iterable that are deleted together."""
 
 
 class AsyncWriteVerbs(AsyncDriver):
@@ -132,19 +137,44 @@ class AsyncWriteVerbs(AsyncDriver):
     async def delete_many(
         self,
         bucket: str,
-        keys: Iterable[str],
+        keys: Iterable[K] | AsyncIterable[K],
         *,
         timeout: float | None = None,
         **options: Unpack[DeleteManyParams],
-    ) -> dict[str, Exception]:
-        """See :meth:`objectfs.Client.delete_many`."""
-        names = (check.check_key(key, bucket) for key in check.several(keys, "keys"))
+    ) -> dict[K, Exception]:
+        """See :meth:`objectfs.Client.delete_many`. Here ``keys`` may also be an async iterable."""
+        if isinstance(keys, AsyncIterable):
+            return await self._delete_as_they_come(bucket, keys, timeout, options)
+        items = (check.check_version_item(key, bucket) for key in check.several(keys, "keys"))
         asked = check.delete_options("DeleteManyParams", options)
-        return await self._run(
+        failures: Any = await self._run(
             "DeleteObjects",
             bucket,
             check.MANY,
-            lambda backend: backend.delete_many(bucket, names, asked),
+            lambda backend: backend.delete_many(bucket, items, asked),
             timeout,
             options=asked,
         )
+        found: dict[K, Exception] = failures
+        return found
+
+    async def _delete_as_they_come(
+        self, bucket: str, keys: AsyncIterable[K], timeout: float | None, options: DeleteManyParams
+    ) -> dict[K, Exception]:
+        """A few requests' worth at a time."""
+        clock = asyncio.get_running_loop().time
+        deadline = None if check.check_timeout(timeout) is None else clock() + (timeout or 0.0)
+        failures: dict[K, Exception] = {}
+        batch: list[K] = []
+
+        async def delete() -> None:
+            left = None if deadline is None else max(0.0, deadline - clock())
+            failures.update(await self.delete_many(bucket, batch, timeout=left, **options))
+            batch.clear()
+
+        async for key in keys:
+            batch.append(key)
+            if len(batch) == AT_ONCE:
+                await delete()
+        await delete()
+        return failures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Unpack
+from typing import Any, TypeVar, Unpack
 
 from objectfs import arguments as check
 from objectfs.backends.base import ReadableBuffer
@@ -15,6 +15,8 @@ from objectfs.types import PutResult
 from objectfs.verbs.driving import Driver
 
 __all__ = ["WriteVerbs"]
+
+K = TypeVar("K", bound="str | tuple[str, str | None]")
 
 
 class WriteVerbs(Driver):
@@ -158,24 +160,31 @@ class WriteVerbs(Driver):
     def delete_many(
         self,
         bucket: str,
-        keys: Iterable[str],
+        keys: Iterable[K],
         *,
         timeout: float | None = None,
         **options: Unpack[DeleteManyParams],
-    ) -> dict[str, Exception]:
-        """Delete many objects, 1,000 with each request (DeleteObjects). The failures by key: empty if all
-        went well.
+    ) -> dict[K, Exception]:
+        """Delete many objects, 1,000 with each request and a few requests at a time (DeleteObjects). The failures by
+        key: empty if all went well.
 
         Args:
-            keys: may be a generator of any length, such as of names out of :meth:`list`.
+            keys: strings, or pairs ``(key, version_id)``; any iterable, such as a generator of a million names out of
+                :meth:`list`, of which a few thousand are in memory at a time. A key with characters that XML cannot
+                carry is deleted with a request of its own (DeleteObject).
+
+        Raises:
+            ObjectFSError: a request failed as a whole; what was deleted before it stays deleted.
         """
-        names = (check.check_key(key, bucket) for key in check.several(keys, "keys"))
+        items = (check.check_version_item(key, bucket) for key in check.several(keys, "keys"))
         asked = check.delete_options("DeleteManyParams", options)
-        return self._run(
+        failures: Any = self._run(
             "DeleteObjects",
             bucket,
             check.MANY,
-            lambda backend: backend.delete_many(bucket, names, asked),
+            lambda backend: backend.delete_many(bucket, items, asked),
             timeout,
             options=asked,
         )
+        found: dict[K, Exception] = failures
+        return found
