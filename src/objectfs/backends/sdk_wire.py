@@ -298,7 +298,8 @@ def _add_headers(params: dict[str, Any], **_: Any) -> None:
     task = current_task()
     if task is not None:
         for name, value in task.headers.items():
-            params["headers"][name] = value
+            # botocore looks some up by name, in a plain dict: it adds to a Content-Encoding that it finds
+            params["headers"][name if name.startswith("x-") else name.title()] = value
 
 
 def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
