@@ -25,6 +25,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset, strncpy, strstr
 
 from aws.auth cimport *
+from aws.checksums cimport *
 from aws.common cimport *
 from aws.http cimport *
 from aws.io cimport *
@@ -109,3 +110,4 @@ include "engine.pyx"
 include "op.pyx"
 include "slots.pyx"
 include "listing.pyx"
+include "digest.pyx"

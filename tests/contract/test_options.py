@@ -228,9 +228,9 @@ def test_deleting(sim: S3Server, connect: Make) -> None:
     assert client.delete_many("bucket", ["b", "c\1"], **options) == {}
     check(list(sim.requests), options, {"DeleteObject", "DeleteObjects"})
     sim.requests.clear()
-    for verb in (client.delete, client.delete_many):
-        with pytest.raises(errors.UnsupportedError):  # the embedded server has no such devices
-            verb("bucket", ["b"] if verb == client.delete_many else "b", mfa="serial 123456")
+    with pytest.raises(errors.UnsupportedError):  # the embedded server has no such devices, and looks here alone
+        client.delete("bucket", "b", mfa="serial 123456")
+    client.delete_many("bucket", ["b"], mfa="serial 123456")
     check(list(sim.requests), {"mfa": ""}, {"DeleteObject", "DeleteObjects"})
     sim.requests.clear()
     client.put("bucket", "a", b"")

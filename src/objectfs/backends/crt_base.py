@@ -8,20 +8,23 @@ import math
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from objectfs import _native, errors
 from objectfs.backends import ending, machine
-from objectfs.backends.base import Steps
+from objectfs.backends.base import GetOptions, PutOptions, Steps
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_renew import Renewal
 from objectfs.backends.crt_watch import Watchers
 from objectfs.backends.crt_width import Width
+from objectfs.backends.digests import check_content
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.presign import Presigner
+from objectfs.backends.sdk_ops import Operation, Task, Workers
 from objectfs.backends.session import Endpoint, Session
 from objectfs.config import Config
+from objectfs.options import Expected
 
 __all__ = ["CrtBase", "Target", "all_of", "followed", "following", "one"]
 
@@ -49,6 +52,16 @@ LEAST_MEMORY = 256 * MiB
 
 WINDOW = 256
 """Requests of a batch that are with the C library at a time; see ``native/submit.pyx``."""
+
+
+ASIDE = 2
+"""Threads that compute what the engine does not. They start with the first that has something to do."""
+
+INLINE = 64 * 1024
+"""Bytes whose checksum costs less than handing them to a thread: 0.1 ms of SHA-256."""
+
+Blocks = Callable[[], Iterable[Any]]
+"""Content to go through, from its beginning."""
 
 
 class CrtBase:
@@ -82,9 +95,9 @@ class CrtBase:
         )
         self.memory_limit = config.memory_limit or machine.default_memory_limit()
         self.window = WINDOW
-        self.validate: str | None = None if config.checksum == "off" else "request"
-        self.validate_whole: str | None = None if config.checksum == "off" else "full"
         self.checksums = ChecksumPolicy(config.checksum)
+        self._policies = {config.checksum: self.checksums}
+        self._aside = Workers(ASIDE)
         self.leftovers = Leftovers()
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -199,6 +212,48 @@ class CrtBase:
             self._targets.pop(bucket, None)
         return True
 
+    # -- checksums ---------------------------------------------------------------------------------------------------
+    def validation(self, options: GetOptions, whole: bool = False) -> str | None:
+        """What the engine validates of a download: nothing, its answers, or (``full``) the whole object."""
+        mode = options.checksum or self.config.checksum
+        return None if mode == "off" else "full" if whole else "request"
+
+    def policy(self, options: PutOptions) -> ChecksumPolicy:
+        """What an upload with these options carries."""
+        mode = options.expected.algorithm if options.expected is not None else options.checksum
+        if mode is None:
+            return self.checksums
+        with self._lock:
+            found = self._policies.get(mode)
+            if found is None:
+                found = self._policies[mode] = ChecksumPolicy(mode)
+            return found
+
+    def expect(self, expected: Expected | None, blocks: Blocks, size: int, *where: str) -> Steps[None]:
+        """Hold content to the checksum that the caller knows; ``where``: operation, bucket and key. What takes its
+        time runs on a thread, so that a loop goes on meanwhile.
+
+        Raises:
+            ChecksumError: it has another.
+        """
+        if expected is None:
+            return
+        if size <= INLINE:
+            check_content(expected, blocks(), *where)
+            return
+
+        def work(task: Task) -> None:
+            def cancellable() -> Iterator[Any]:
+                for block in blocks():
+                    task.check()
+                    yield block
+
+            check_content(expected, cancellable(), *where)
+
+        op: Operation[None] = Operation([work], single=True)
+        op.start(self._aside)
+        yield op
+
     def busy(self) -> bool:
         """Whether any operation is under way."""
         return any(engine.inflight for engine in tuple(self._engines.values()))
@@ -232,6 +287,7 @@ class CrtBase:
             return
         if self._renewal is not None:
             self._renewal.close()
+        self._aside.stop()
         try:
             self.leftovers.close(patience)
         finally:

@@ -54,7 +54,7 @@ class BatchVerbs(GetVerbs):
         common = target.headers(options.sent("GetObject"), {"Range": f"bytes=0-{asked - 1}"})
         extra = query(options, "GetObject")
         buffers = [_native.Buffer(room) if room else None for _ in keys]
-        request, path, native, validate = _native.Request, target.path, target.native, self.validate
+        request, path, native, validate = _native.Request, target.path, target.native, self.validation(options)
         requests = [
             request(b"GetObject", b"GET", path(key, extra), native, common, recv=buffer, validate=validate)
             for key, buffer in zip(keys, buffers, strict=True)

@@ -39,7 +39,7 @@ class GetVerbs(CrtBase):
         self, target: Any, key: str, common: Any, options: GetOptions, byte_range: str | None, **more: Any
     ) -> Any:
         headers = _native.Headers([(b"Range", f"bytes={byte_range}".encode())]) if byte_range else None
-        more.setdefault("validate", self.validate)
+        more.setdefault("validate", self.validation(options))
         return _native.Request(
             b"GetObject", b"GET", target.path(key, query(options, "GetObject")), target.native, common, headers, **more
         )
@@ -61,6 +61,8 @@ class GetVerbs(CrtBase):
 
     def _first(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
         """The first part of what is asked for: (response, start, end), start and end absolute."""
+        if options.part_number is not None:
+            return (yield from self._part(bucket, key, options, common))
         start, end = options.start, options.end
         whole = not start and end is None
         if start is not None and start < -self.part_size:  # a long suffix: its start must be known to go on from
@@ -76,6 +78,17 @@ class GetVerbs(CrtBase):
         response = yield from self._ranged(bucket, key, options, common, start, None if start < 0 else last, whole)
         total = object_size(response)
         return response, max(0, total + start) if start < 0 else start, total if end is None else min(end, total)
+
+    def _part(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
+        """One part of an object that was uploaded in parts: one request, whose answer says where it lies."""
+        target = self.target(bucket)
+        response = yield from one(target.engine.start([self._get_request(target, key, common, options, None)]))
+        if response.error_code or response.status >= 300:
+            raise failure(response, "GetObject", bucket, key)
+        have = len(response.body) if response.body is not None else 0
+        first, last = (response.first, response.end) if response.total >= 0 else (0, None)
+        start, end, _ = answered(response, bucket, key, first, last, have, whole=True)
+        return response, start, end
 
     def _ranged(
         self,
@@ -116,6 +129,7 @@ class GetVerbs(CrtBase):
         common = target.headers(options.sent("GetObject"))
         response, start, end = yield from self._first(bucket, key, options, common)
         buffer: Buffer = yield from self._rest(bucket, key, options, response, start, end)
+        yield from self.expect(options.expected, lambda: (buffer,), len(buffer), "GetObject", bucket, key)
         return buffer
 
     def _rest(
@@ -136,7 +150,7 @@ class GetVerbs(CrtBase):
         if have < end - start:
             first = body
             body = _native.Buffer(end - start)
-            whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validate_whole is not None
+            whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validation(options) is not None
             if not whole:
                 _native.copy_into(body, 0, first)
             info = yield from self._fill(bucket, key, options, body, 0 if whole else have, start, end, whole, response)
@@ -169,7 +183,7 @@ class GetVerbs(CrtBase):
             pin,
             None if whole else f"{start + offset}-{end - 1}",
             recv=view,
-            validate=self.validate_whole if whole else self.validate,
+            validate=self.validation(options, whole),
             max_connections=self.large_connections,
         )
         response = yield from one(target.engine.start([request]))
@@ -187,7 +201,9 @@ class GetVerbs(CrtBase):
     def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
         view = writable_view(buffer)
         try:
-            return (yield from self._get_into(bucket, key, view, options))
+            count = yield from self._get_into(bucket, key, view, options)
+            yield from self.expect(options.expected, lambda: (view[:count],), count, "GetObject", bucket, key)
+            return count
         finally:
             # an exception's traceback would keep the caller's buffer exported; what still runs keeps its own hold
             with contextlib.suppress(BufferError):
@@ -195,6 +211,8 @@ class GetVerbs(CrtBase):
 
     @followed
     def _get_into(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:
+        if options.part_number is not None:
+            return (yield from self._part_into(bucket, key, view, options))
         start, end, room = options.start or 0, options.end, len(view)
         everything = start == 0 and end is None
         if end is not None and end <= start:
@@ -218,7 +236,7 @@ class GetVerbs(CrtBase):
                 return end - start
             several, pin = True, options.pinned(response.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
-        whole = everything and room > self.part_size and self.validate_whole is not None
+        whole = everything and room > self.part_size and self.validation(options) is not None
         last = start + room if end is None else min(end, start + room)
         request = self._get_request(
             target,
@@ -227,7 +245,7 @@ class GetVerbs(CrtBase):
             options,
             None if whole else f"{start}-{last - 1}",
             recv=view if whole else view[: last - start],
-            validate=self.validate_whole if whole else self.validate,
+            validate=self.validation(options, whole),
             max_connections=self.large_connections if room > self.part_size else 0,
         )
         response = yield from one(target.engine.start([request]))
@@ -254,6 +272,15 @@ class GetVerbs(CrtBase):
                 key=key,
             )
         return int(response.received)
+
+    def _part_into(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:
+        common = self.target(bucket).headers(options.sent("GetObject"))
+        response, start, end = yield from self._part(bucket, key, options, common)
+        if end - start > len(view):
+            raise too_small(bucket, key, end - start, len(view))
+        if end > start:
+            _native.copy_into(view, 0, response.body)
+        return end - start
 
     def _unranged_into(self, bucket: str, key: str, view: memoryview, options: GetOptions, common: Any) -> Steps[int]:
         """All of an object from an endpoint that does not answer ranges."""

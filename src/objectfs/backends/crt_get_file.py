@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +17,10 @@ from objectfs.backends.crt_answers import make_info, object_size, pinned
 from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
+from objectfs.backends.digests import BLOCK, Digest, mismatch
 from objectfs.types import ObjectInfo
 
-__all__ = ["FileVerbs"]
+__all__ = ["FileVerbs", "file_blocks"]
 
 
 class FileVerbs(GetVerbs):
@@ -45,15 +47,20 @@ class FileVerbs(GetVerbs):
             total = object_size(response)
             body = response.take_body()
             have = len(body)
-            whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validate_whole is not None
+            more = have < end - start
+            validates = self.validation(options) is not None
+            whole = more and start == 0 and end == total and total > WHOLE_OBJECT and validates
             if not whole:
                 with open(temporary, "wb", buffering=0) as file:
                     write_all(file, body)
             del body  # a part's worth of memory, not to be held while the others come
-            if have < end - start:
+            if more:
                 response = yield from self._append_file(
                     bucket, key, options, temporary, have, start, end, whole, response
                 )
+            yield from self.expect(
+                options.expected, lambda: file_blocks(temporary), end - start, "GetObject", bucket, key
+            )
             os.replace(temporary, path)
             temporary = ""
         except errors.ObjectFSError:
@@ -73,16 +80,23 @@ class FileVerbs(GetVerbs):
     ) -> Steps[None]:
         """Into a device or a pipe, which has a name already and keeps it: in order, a part at a time."""
         body = response.body if response.body is not None else b""
+        digest = None if options.expected is None else Digest(options.expected.algorithm)
         try:
             with open(path, "wb", buffering=0) as file:
                 write_all(file, body)
+                if digest is not None:
+                    digest.update(body)
                 offset = start + len(body)
-                pin = options.pinned(response.headers.get("etag"))
+                pin = replace(options.pinned(response.headers.get("etag")), expected=None)
                 while offset < end:
                     stop = min(end, offset + self.large_connections * self.part_size)
                     block = yield from self.get(bucket, key, replace(pin, start=offset, end=stop))
                     write_all(file, block)
+                    if digest is not None:
+                        digest.update(block)
                     offset = stop
+            if digest is not None and options.expected is not None and digest.value() != options.expected.value:
+                raise mismatch(digest, options.expected, "GetObject", bucket, key)
         except errors.PreconditionFailedError as error:
             raise pinned(error, options) from None
         except errors.ObjectFSError:
@@ -120,7 +134,7 @@ class FileVerbs(GetVerbs):
                 common,
                 pin,
                 None if whole else f"{start + offset}-{end - 1}",
-                validate=self.validate_whole if whole else self.validate,
+                validate=self.validation(options, whole),
                 max_connections=connections,
                 **into,
             )
@@ -167,6 +181,14 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def file_blocks(path: str) -> Iterator[memoryview]:
+    """What a file holds, in memory that is used again."""
+    memory = memoryview(bytearray(BLOCK))
+    with open(path, "rb", buffering=0) as file:
+        while count := file.readinto(memory):
+            yield memory[:count]
 
 
 def write_all(file: Any, data: Any) -> None:

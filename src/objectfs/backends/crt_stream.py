@@ -33,7 +33,7 @@ class CrtStream(StreamBase):
     def begin(self, first: memoryview) -> Steps[Op[Any] | None]:
         # What has been taken cannot be had again, should the checksum be refused: until an endpoint has taken one, the
         # first part is waited for.
-        op: Op[Any] | None = yield from self._backend.checksums.upload(
+        op: Op[Any] | None = yield from self._backend.policy(self.options).upload(
             lambda a: following(self._backend, self.bucket, lambda: self._attempt(first, a))
         )
         return op
@@ -44,7 +44,7 @@ class CrtStream(StreamBase):
         try:
             yield from upload.create()
             op: Op[Any] = upload.start_parts([upload.part_request(1, first)])
-            if self._backend.checksums.settled:
+            if self._backend.policy(self.options).settled:
                 return op
             upload.collect((yield op))
             upload.parts.remove(op)

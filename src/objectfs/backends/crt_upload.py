@@ -139,6 +139,11 @@ class Upload(Pending):
         )
         body = f'<CompleteMultipartUpload xmlns="{XMLNS}">{parts}</CompleteMultipartUpload>'.encode()
         headers = {"Content-Type": "application/xml"}
+        expected = self.options.expected
+        if expected is not None and expected.algorithm == self.algorithm and self.algorithm.startswith("CRC"):
+            # of a SHA, S3 has only that of the parts' values
+            headers[f"x-amz-checksum-{self.algorithm.lower()}"] = expected.value
+            headers["x-amz-checksum-type"] = "FULL_OBJECT"
         self.backend.target(self.bucket)
         op = self._start("CompleteMultipartUpload", "POST", f"uploadId={self.id}", headers, body, self.parts)
         response = yield from one(op)

@@ -20,6 +20,7 @@ from objectfs.backends.base import PutOptions, ReadableBuffer, Steps, StreamUplo
 from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase, all_of, followed, one
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_get_file import file_blocks
 from objectfs.backends.crt_stream import CrtStream
 from objectfs.backends.crt_upload import FileUpload, Upload, cause_first
 from objectfs.backends.memory import readable_view
@@ -51,7 +52,8 @@ class WriteVerbs(CrtBase):
         view = readable_view(data)
         send = self._put_once if len(view) <= 2 * self.part_size else self._put_parts
         try:
-            return (yield from self.checksums.upload(lambda a: send(bucket, key, view, options, a)))
+            yield from self.expect(options.expected, lambda: (view,), len(view), "PutObject", bucket, key)
+            return (yield from self.policy(options).upload(lambda a: send(bucket, key, view, options, a)))
         finally:
             # an exception's traceback would keep the caller's memory exported; what still runs keeps its own hold
             with contextlib.suppress(BufferError):
@@ -101,8 +103,11 @@ class WriteVerbs(CrtBase):
                     if len(data) != before.st_size or _stamp(after) != _stamp(before):
                         raise errors.ObjectChangedError(f"the file changed while it was read: {path}", **where)
                     return (yield from self.put(bucket, key, data, options))
+            # twice through the file, which is then in memory; that it stays the same, the end of the upload sees
+            size = before.st_size
+            yield from self.expect(options.expected, lambda: file_blocks(path), size, "PutObject", bucket, key)
             return (
-                yield from self.checksums.upload(
+                yield from self.policy(options).upload(
                     lambda a: self._put_large_file(bucket, key, path, _stamp(before), options, a)
                 )
             )
@@ -184,13 +189,14 @@ class WriteVerbs(CrtBase):
         views = {key: readable_view(data) for key, data in items.items()}
         small = [key for key, view in views.items() if len(view) <= 2 * self.part_size]
         results: dict[str, PutResult] = {}
-        if small and not self.checksums.settled:  # let one find out what the endpoint takes
+        policy = self.policy(options)
+        if small and not policy.settled:  # let one find out what the endpoint takes
             key = small.pop(0)
             results[key] = yield from self.put(bucket, key, views[key], options)
         if small:
             target = self.target(bucket)
             common = target.headers(options.sent("PutObject"))
-            algorithm = self.checksums.algorithm
+            algorithm = policy.algorithm
             requests = [self._put_request(target, key, common, views[key], algorithm) for key in small]
             responses = yield from all_of(target.engine.start(requests, window=self.window, stop_on_error=True))
             for key, response in cause_first(small, responses):

@@ -23,13 +23,13 @@ from objectfs.backends.base import (
     StreamUpload,
 )
 from objectfs.backends.call_answer import received
-from objectfs.backends.call_params import ENGINE_ALGORITHMS, Body, check_names, choose_algorithm, content_member
+from objectfs.backends.call_params import Body, check_names, choose_algorithm, content_member
 from objectfs.backends.presign import Presigner
 from objectfs.backends.sdk_listing import Deleter, list_page, list_versions_page
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_read import Reader
 from objectfs.backends.sdk_wire import Wire
-from objectfs.backends.sdk_write import Writer
+from objectfs.backends.sdk_write import Writer, require_algorithm
 from objectfs.backends.session import Session
 from objectfs.config import Config
 from objectfs.types import Buffer, ListPage, ObjectInfo, ObjectVersion, OnError, Prefix, PutResult
@@ -45,7 +45,7 @@ class SdkBackend:
     capabilities: frozenset[str] = frozenset()
 
     def __init__(self, session: Session, config: Config) -> None:
-        _require_algorithm(config.checksum, "checksum")
+        require_algorithm(config.checksum, "checksum")
         self._session = session
         self._presigner = Presigner(session)
         self._wire = Wire(session, config)
@@ -187,7 +187,7 @@ class SdkBackend:
         self._wire.check_usable()
         model = check_names(self._wire.client(True).meta.service_model, operation, params)
         algorithm = choose_algorithm(model, params, self._wire.config.checksum)
-        _require_algorithm(algorithm, "ChecksumAlgorithm")
+        require_algorithm(algorithm, "ChecksumAlgorithm")
         others = dict(params)
         if algorithm is not None:
             others["ChecksumAlgorithm"] = algorithm
@@ -241,15 +241,3 @@ class SdkBackend:
 
     def close(self) -> None:
         self._wire.close()
-
-
-def _require_algorithm(name: str | None, option: str) -> None:
-    if name not in ENGINE_ALGORITHMS:
-        return
-    from botocore.compat import HAS_CRT
-
-    if not HAS_CRT:
-        raise errors.UnsupportedError(
-            f"{option}={name!r}: botocore has no {name} of its own",
-            hint=f"Use {option}='CRC32' or 'SHA256', or backend='crt'",
-        )

@@ -10,10 +10,12 @@ from typing import Any
 from objectfs import errors, types
 from objectfs.backends import answers
 from objectfs.backends.base import GetOptions, RangeRead, Steps
+from objectfs.backends.digests import Digest, mismatch, reported
 from objectfs.backends.sdk_body import fill, finish
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_sinks import Buffer, FileSink, MemorySink, Sink, ViewSink
 from objectfs.backends.sdk_wire import Wire, answer_headers
+from objectfs.options import Expected
 from objectfs.types import ObjectInfo, OnError
 
 __all__ = ["Reader", "range_header"]
@@ -104,18 +106,33 @@ class Reader:
 
     # -- one object ------------------------------------------------------------------------------------------
     def _download(self, bucket: str, key: str, options: GetOptions, sink: Sink) -> Steps[ObjectInfo]:
+        expected = options.expected
+        if expected is not None and isinstance(sink, FileSink) and sink.sequential:
+            sink.digest = Digest(expected.algorithm)
+        info, length = yield from self._fetch(bucket, key, options, sink)
+        if expected is not None and isinstance(sink, FileSink) and sink.digest is not None:
+            if sink.digest.value() != expected.value:
+                raise mismatch(sink.digest, expected, "GetObject", bucket, key)
+        elif expected is not None:
+            yield self._wire.start(lambda task: _compare(task, sink, expected, length, bucket, key, EXPECTED))
+        return info
+
+    def _fetch(self, bucket: str, key: str, options: GetOptions, sink: Sink) -> Steps[tuple[ObjectInfo, int]]:
+        """What the object is, and the bytes of content that the sink has."""
         first: _First = yield self._wire.start(lambda task: self._first(task, bucket, key, options, sink))
         if first.rest:
             yield self._wire.start_many(
                 [self._range(bucket, key, options, first, start, end, sink) for start, end in first.rest]
             )
+            if first.known is not None:
+                yield self._wire.start(lambda task: _compare(task, sink, first.known, first.length, bucket, key))
             if first.checksum is not None:
                 done, length = first.rest[0][0], first.rest[-1][1]
                 algorithm: str = yield self._wire.start(
                     lambda task: _validate(task, sink, first.checksum, done, length, bucket, key)
                 )
-                return dataclasses.replace(first.info, checksum_validated=algorithm)
-        return first.info
+                return dataclasses.replace(first.info, checksum_validated=algorithm), first.length
+        return first.info, first.length
 
     def _first(self, task: Task, bucket: str, key: str, options: GetOptions, sink: Sink, whole: bool = False) -> _First:
         """The first request, which tells the size: all of a small object, the first part of a large one."""
@@ -170,7 +187,9 @@ class Reader:
                 # an empty object, by a server that does not answer 416 for it
                 raise errors.InvalidRangeError("the object is empty", status=status)
             found = None
-            if ranged or "content-range" in headers:
+            if options.part_number is not None:
+                found = answers.content_range(headers)
+            elif ranged or "content-range" in headers:
                 found = answers.check_range(headers, options.start or 0, options.end)
             start = found[0] if found else 0
             if length is None:
@@ -182,7 +201,7 @@ class Reader:
                 sink.open(len(data))
                 sink.write(0, memoryview(data))
                 info = answers.object_info(bucket, key, headers, size=found[2] if found else len(data))
-                return _First(info)
+                return _First(info, length=len(data))
             if found and found[1] - found[0] != length:
                 raise errors.TruncatedError(f"the answer announces {length} bytes for {headers['content-range']}")
             sink.open(length)
@@ -193,8 +212,23 @@ class Reader:
                 finish(body)
             checksum = _Checksum.of(headers, body)
             validated = checksum.algorithm if checksum is not None and not rest else None
+            known = None
+            if checksum is None and found is None and not sink.sequential and self._wire.validates(options):
+                known = reported(headers)  # of an algorithm that botocore does not have
+                if known is not None and not rest:
+                    _compare(task, sink, known, length, bucket, key)
+            if known is not None:
+                validated = known.algorithm  # or what follows raises
             info = answers.object_info(bucket, key, headers, validated=validated)
-            return _First(info, start=start, rest=rest, version=response.get("VersionId"), checksum=checksum)
+            return _First(
+                info,
+                start=start,
+                length=length,
+                rest=rest,
+                version=response.get("VersionId"),
+                checksum=checksum,
+                known=known,
+            )
         finally:
             # of a body that was read to its end this is nothing; any other's connection must not be used
             # again
@@ -274,10 +308,14 @@ class _First:
     info: ObjectInfo
     start: int = 0
     """Where in the object the content begins."""
+    length: int = 0
+    """Of the content, in bytes."""
     rest: Sequence[tuple[int, int]] = ()
     """What is still to fetch: half-open ranges of the content."""
     version: str | None = None
     checksum: _Checksum | None = None
+    known: Expected | None = None
+    """A checksum of the whole content, for which botocore has no code."""
 
 
 def _validate(task: Task, sink: Sink, checksum: Any, done: int, length: int, bucket: str, key: str) -> str:
@@ -294,6 +332,21 @@ def _validate(task: Task, sink: Sink, checksum: Any, done: int, length: int, buc
         )
     algorithm: str = checksum.algorithm
     return algorithm
+
+
+EXPECTED = "as expected_checksum says"
+
+
+def _compare(
+    task: Task, sink: Sink, known: Any, length: int, bucket: str, key: str, whose: str = "as the server says"
+) -> None:
+    """Run a checksum over all of the content."""
+    digest = Digest(known.algorithm)
+    for offset in range(0, length, CHECK_BLOCK):
+        digest.update(sink.read(offset, min(CHECK_BLOCK, length - offset)))
+        task.check()
+    if digest.value() != known.value:
+        raise mismatch(digest, known, "GetObject", bucket, key, whose)
 
 
 def _split(start: int, end: int, step: int) -> list[tuple[int, int]]:

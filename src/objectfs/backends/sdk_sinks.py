@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from objectfs import errors
+from objectfs.backends.digests import Digest
 from objectfs.backends.memory import writable_view
 from objectfs.backends.sdk_body import SharedFile
 from objectfs.types import ObjectInfo
@@ -130,6 +131,8 @@ class FileSink:
         self._temporary: str | None = None
         self._length: int | None = None
         self._sent = 0
+        self.digest: Digest | None = None
+        """Sees what is written in order, and cannot be read again."""
         try:
             self.sequential = self._is_special()
             if self.sequential:
@@ -189,6 +192,8 @@ class FileSink:
                 # an attempt that failed half way has sent its bytes already
                 data = data[max(0, self._sent - offset) :]
                 self._file.write_next(data)
+                if self.digest is not None:
+                    self.digest.update(data)
                 self._sent += len(data)
             else:
                 self._file.write_at(data, offset)

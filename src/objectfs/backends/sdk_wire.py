@@ -76,7 +76,7 @@ class Wire:
         self.counters = {"requests": 0, "retries": 0}
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._clients: dict[tuple[bool, str | None], Any] = {}
+        self._clients: dict[tuple[bool, bool, str | None], Any] = {}
         self._operations: weakref.WeakSet[Operation[Any]] = weakref.WeakSet()
         self._workers = Workers(self.connections)
         self.leftovers = Leftovers()
@@ -168,6 +168,7 @@ class Wire:
         model = model or _MODEL_NAMES[operation]
         bucket, key = params.get("Bucket"), params.get("Key")
         task.headers = {}
+        mode = options.checksum if options is not None else None
         if options is not None:
             task.headers = options.sent(model)
             params.update(options.parameters(model))
@@ -180,7 +181,7 @@ class Wire:
             task.check()
             task.status = None
             try:
-                return self._attempt(operation, params, use, body, content)
+                return self._attempt(operation, params, use, body, content, mode)
             except BaseException as caught:
                 task.check()
                 error = translate(caught, model, bucket, key, task.status)
@@ -197,7 +198,11 @@ class Wire:
             log.debug("%s: attempt %d of %d failed: %s", model, attempt, self.config.max_attempts, error)
             task.sleep(random.random() * min(2.0 ** (attempt - 1), BACKOFF_CAP))
 
-    def _attempt(self, operation: str, params: dict[str, Any], use: Any, body: Any, content: str) -> Any:
+    def _attempt(
+        self, operation: str, params: dict[str, Any], use: Any, body: Any, content: str, mode: str | None
+    ) -> Any:
+        if mode is not None:  # the call's own
+            return self._send(operation, params, use, body, content, mode != "off", mode != "off")
         checksums = self._checksums
         try:
             result = self._send(operation, params, use, body, content, checksums)
@@ -215,8 +220,17 @@ class Wire:
             self.checksum_reason = "the endpoint took botocore's default checksum"
         return result
 
-    def _send(self, operation: str, params: dict[str, Any], use: Any, body: Any, content: str, checksums: bool) -> Any:
-        client = self.client(checksums, self.session.learned_region(params.get("Bucket")))
+    def _send(
+        self,
+        operation: str,
+        params: dict[str, Any],
+        use: Any,
+        body: Any,
+        content: str,
+        checksums: bool,
+        validate: bool | None = None,
+    ) -> Any:
+        client = self.client(checksums, self.session.learned_region(params.get("Bucket")), validate)
         self.counters["requests"] += 1
         if body is not None:
             params = {**params, content: body()}
@@ -241,15 +255,27 @@ class Wire:
         """Whether it is still to be found out what the endpoint takes."""
         return not self._checksums_known
 
-    def default_algorithm(self) -> dict[str, str]:
-        """What botocore adds to uploads of its own accord, as a parameter of operations that have to name it."""
-        return {"ChecksumAlgorithm": "CRC32"} if self.config.checksum == "auto" and self._checksums else {}
+    def default_algorithm(self, mode: str | None = None) -> dict[str, str]:
+        """What botocore adds to uploads of its own accord, as a parameter of operations that have to name it; with
+        the call's own ``mode``, or the client's."""
+        adds = mode == "auto" or (mode is None and self.config.checksum == "auto" and self._checksums)
+        return {"ChecksumAlgorithm": "CRC32"} if adds else {}
 
-    def client(self, checksums: bool, region: str | None = None) -> Any:
-        """The botocore client that adds checksums to uploads where it can, or only where S3 insists; for a region, if
-        not ours."""
+    def validates(self, options: Options) -> bool:
+        """Whether a download with these options is validated against what the server says of it."""
+        return (options.checksum or self.config.checksum) != "off"
+
+    def client(self, checksums: bool, region: str | None = None, validate: bool | None = None) -> Any:
+        """The botocore client that adds checksums to uploads where it can, or only where S3 insists.
+
+        Args:
+            region: where that is not ours.
+            validate: downloads against the checksums that they come with; None for as it is set.
+        """
+        if validate is None:
+            validate = self.config.checksum != "off"
         with self._lock:
-            found = self._clients.get((checksums, region))
+            found = self._clients.get((checksums, validate, region))
             if found is None:
                 import botocore
 
@@ -262,13 +288,13 @@ class Wire:
                     max_pool_connections=self.connections,
                     retries={"total_max_attempts": 1},
                     request_checksum_calculation="when_supported" if checksums else "when_required",
-                    response_checksum_validation="when_required" if config.checksum == "off" else "when_supported",
+                    response_checksum_validation="when_supported" if validate else "when_required",
                     **more,
                 )
                 found.meta.events.register_first("before-call.s3", _add_headers)
                 first_look(found, _check_answer)
                 self.cuttable = install_connections(found)
-                self._clients[checksums, region] = found
+                self._clients[checksums, validate, region] = found
             return found
 
 
@@ -352,7 +378,7 @@ def _shut_down(
     pid: int,
     workers: Workers,
     operations: weakref.WeakSet[Operation[Any]],
-    clients: dict[tuple[bool, str | None], Any],
+    clients: dict[tuple[bool, bool, str | None], Any],
     grace: float,
 ) -> None:
     if pid != os.getpid():  # the threads and their locks stayed in the parent

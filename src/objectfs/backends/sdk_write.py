@@ -11,12 +11,14 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from objectfs import errors
 from objectfs.backends import answers
 from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.call_params import ENGINE_ALGORITHMS
+from objectfs.backends.digests import BLOCK, check_content
 from objectfs.backends.leftovers import Pending
 from objectfs.backends.memory import readable_view
 from objectfs.backends.parts import whole_part_size
@@ -26,7 +28,7 @@ from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.backends.streaming import StreamBase, put_stream, stream_memory
 from objectfs.types import PutResult
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "require_algorithm"]
 
 _SUMS = frozenset(("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256"))
 
@@ -42,6 +44,7 @@ class Writer:
 
     def put(self, bucket: str, key: str, data: ReadableBuffer, options: PutOptions) -> Steps[PutResult]:
         with readable_view(data) as view:
+            yield from self._expect(options, bucket, key, _slices(view))
             if len(view) <= 2 * self._part:
                 return (yield from self._single(bucket, key, options, lambda task: MemoryBody(view, task)))
 
@@ -85,11 +88,14 @@ class Writer:
             if before.st_size <= 2 * self._part:
                 data = yield self._wire.start(lambda task: _read_all(file, before.st_size, path, where))
                 unchanged()
+                yield from self._expect(options, bucket, key, _slices(memoryview(data)))
                 return (yield from self._single(bucket, key, options, _memory(memoryview(data))))
 
             def part(start: int, end: int) -> MakeBody:
                 return lambda task: FileBody(file, start, end - start, task)
 
+            # twice through the file, which is then in memory; that it stays the same, the end of the upload sees
+            yield from self._expect(options, bucket, key, _pieces(file, before.st_size))
             parts = self._parts(before.st_size, part)
             return (yield from self._multipart(bucket, key, options, parts, before_complete=unchanged))
         finally:
@@ -105,7 +111,10 @@ class Writer:
 
     # -- requests --------------------------------------------------------------------------------------------
     def _put(self, bucket: str, key: str, options: PutOptions, body: MakeBody) -> Callable[[Task], PutResult]:
-        params = {"Bucket": bucket, "Key": key, **self._algorithm()}
+        params = {"Bucket": bucket, "Key": key, **self._algorithm(options)}
+        if options.expected is not None:
+            params[f"Checksum{options.expected.algorithm}"] = options.expected.value
+            params.pop("ChecksumAlgorithm", None)
 
         def run(task: Task) -> PutResult:
             response = self._wire.call(task, "put_object", params, body=lambda: body(task), options=options)
@@ -209,7 +218,7 @@ class Writer:
     def _create(self, task: Task, bucket: str, key: str, options: PutOptions) -> Any:
         """CreateMultipartUpload, which has to name the checksum that the parts will carry, or the object has none."""
         params = {"Bucket": bucket, "Key": key}
-        named = self._algorithm() or self._wire.default_algorithm()
+        named = self._algorithm(options) or self._wire.default_algorithm(options.checksum)
         if named.get("ChecksumAlgorithm", "").startswith("CRC"):  # as the crt backend does, and S3 itself by default
             named["ChecksumType"] = "FULL_OBJECT"
         try:
@@ -222,7 +231,7 @@ class Writer:
     def _upload_part(
         self, upload: Mapping[str, Any], number: int, body: MakeBody, options: PutOptions
     ) -> Callable[[Task], dict[str, Any]]:
-        params = {**upload, "PartNumber": number, **self._algorithm()}
+        params = {**upload, "PartNumber": number, **self._algorithm(options)}
 
         def run(task: Task) -> dict[str, Any]:
             response = self._wire.call(task, "upload_part", params, body=lambda: body(task), options=options)
@@ -244,11 +253,29 @@ class Writer:
         common = set.intersection(*(set(part) for part in parts)) - {"ChecksumType"}
         listed = [{name: part[name] for name in part if name in common} for part in parts]
         params = {**upload, "MultipartUpload": {"Parts": listed}}
+        expected = options.expected
+        if expected is not None and expected.algorithm.startswith("CRC") and f"Checksum{expected.algorithm}" in common:
+            # of a SHA, S3 has only that of the parts' values
+            params.update({f"Checksum{expected.algorithm}": expected.value, "ChecksumType": "FULL_OBJECT"})
         return self._wire.call(task, "complete_multipart_upload", params, options=options)
 
-    def _algorithm(self) -> dict[str, str]:
-        named = self._wire.config.checksum
-        return {} if named in ("auto", "off") else {"ChecksumAlgorithm": named}
+    def _algorithm(self, options: PutOptions) -> dict[str, str]:
+        """The algorithm that is named to botocore; none for its own."""
+        named = options.checksum or self._wire.config.checksum
+        if options.expected is not None and (is_known(options.expected.algorithm) or named == "off"):
+            named = options.expected.algorithm
+        if named in ("auto", "off"):
+            return {}
+        require_algorithm(named, "checksum")
+        return {"ChecksumAlgorithm": named}
+
+    def _expect(
+        self, options: PutOptions, bucket: str, key: str, blocks: Callable[[Task], Iterable[Any]]
+    ) -> Steps[None]:
+        """Hold what is to be sent to the checksum that the caller knows."""
+        expected = options.expected
+        if expected is not None:
+            yield self._wire.start(lambda task: check_content(expected, blocks(task), "PutObject", bucket, key))
 
 
 class _Upload(Pending):
@@ -311,6 +338,45 @@ class _Stream(StreamBase):
     def finish(self) -> Steps[PutResult]:
         assert isinstance(self.pending, _Upload)
         return self._writer._finish(self.pending, self._upload, self._done, self.options)
+
+
+def _slices(view: memoryview) -> Callable[[Task], Iterable[Any]]:
+    def blocks(task: Task) -> Iterator[Any]:
+        for offset in range(0, len(view), BLOCK):
+            task.check()
+            yield view[offset : offset + BLOCK]
+
+    return blocks
+
+
+def _pieces(file: SharedFile, size: int) -> Callable[[Task], Iterable[Any]]:
+    def blocks(task: Task) -> Iterator[Any]:
+        for offset in range(0, size, BLOCK):
+            task.check()
+            yield file.read_at(min(BLOCK, size - offset), offset)
+
+    return blocks
+
+
+def is_known(algorithm: str) -> bool:
+    """Whether botocore has code for the algorithm."""
+    if algorithm not in ENGINE_ALGORITHMS:
+        return True
+    from botocore.compat import HAS_CRT
+
+    return bool(HAS_CRT)
+
+
+def require_algorithm(name: str | None, option: str) -> None:
+    """
+    Raises:
+        UnsupportedError: botocore has no code for it.
+    """
+    if name is not None and not is_known(name):
+        raise errors.UnsupportedError(
+            f"{option}={name!r}: botocore has no {name} of its own",
+            hint=f"Use {option}='CRC32' or 'SHA256', or backend='crt'",
+        )
 
 
 def _memory(view: memoryview) -> MakeBody:

@@ -12,6 +12,7 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.digests import Digest, mismatch
 from objectfs.backends.leftovers import Pending
 from objectfs.backends.memory import readable_view
 from objectfs.backends.parts import MAX_PARTS, stream_part_size
@@ -39,6 +40,7 @@ class StreamBase:
         self._number = 1
         self._flying: deque[tuple[Op[Any], int, bytearray | None]] = deque()
         self._bytes = 0
+        self._digest = None if options.expected is None else Digest(options.expected.algorithm)
         self.pending: Pending | None = None
         """The multipart upload, from before its first request."""
 
@@ -69,6 +71,8 @@ class StreamBase:
         return stream_part_size(self._number, self._least)
 
     def send(self, part: memoryview, memory: bytearray | None) -> Steps[bytearray | None]:
+        if self._digest is not None:
+            self._digest.update(part)
         spare: bytearray | None = None
         while self._flying and self._bytes + len(part) > self._memory:
             spare = (yield from self._oldest()) or spare
@@ -113,6 +117,9 @@ class StreamBase:
             return (yield from self.single(last))
         if last:
             yield from self.send(last, None)
+        expected = self.options.expected
+        if self._digest is not None and expected is not None and self._digest.value() != expected.value:
+            raise mismatch(self._digest, expected, "PutObject", self.bucket, self.key)
         yield from self.settle()
         return (yield from self.finish())
 

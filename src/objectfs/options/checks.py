@@ -48,6 +48,7 @@ MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256
 DIGESTS = {"CRC64NVME": 8, "CRC32": 4, "CRC32C": 4, "SHA1": 20, "SHA256": 32}
 """The algorithms, and the bytes of their values."""
 
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 # Headers that the engine writes itself: a second one would make the request ambiguous, or its signature
@@ -261,7 +262,8 @@ def expected_checksum(name: str, value: Any) -> Expected:
         raise InvalidRequestError(f"{name}={value!r}: the algorithm must be one of {', '.join(DIGESTS)}")
     raw: bytes | None = None
     with contextlib.suppress(ValueError):
-        raw = bytes.fromhex(digest) if len(digest) == 2 * size else base64.b64decode(digest, validate=True)
+        # no value can be both: base64 of these sizes ends with "=", or has another length
+        raw = bytes.fromhex(digest) if _HEX.fullmatch(digest) else base64.b64decode(digest, validate=True)
     if raw is None or len(raw) != size:
         raise InvalidRequestError(
             f"{name}={value!r}: a {algorithm} is {size} bytes, in base64"
