@@ -80,6 +80,7 @@ class ClientBase:
 
     @property
     def closed(self) -> bool:
+        """Whether it was closed."""
         return self._core.closed
 
     def close(self) -> None:

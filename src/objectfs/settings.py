@@ -194,27 +194,26 @@ class Config:
     """None: botocore's endpoint rules (region, dual stack, FIPS) and AWS_ENDPOINT_URL."""
     region: str | None = _setting(None, _text)
     profile: str | None = _setting(None, _text)
-    """A section ``[profiles.<name>]`` of the config file, or a profile of AWS's files, or both."""
+    """The two may have the same name: then both are used."""
     access_key_id: str | None = _setting(None, _text)
     secret_access_key: Secret | None = _setting(None, _secret)  # noqa: RUF009 - an attrs.field
     session_token: Secret | None = _setting(None, _secret)  # noqa: RUF009 - an attrs.field
     anonymous: bool = _setting(False, _boolean)
     addressing_style: str = _setting("auto", _one_of("auto", "path", "virtual"))
-    """auto: path for an endpoint_url, otherwise virtual hosts where the bucket's name allows."""
+    """Virtual hosts only where the bucket's name allows."""
     verify: bool | str = _setting(True, _verify)
-    """Of TLS: True, False, or a CA bundle. True also honours AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE."""
+    """True also honours AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE."""
     part_size: int | None = _setting(None, _size(5 * MiB, 5 * GiB))
     """S3 takes parts of 5 MiB to 5 GiB. None: 8 MiB, which S3's own guide and both engines use, growing for
     objects that would otherwise need more than 10,000 parts."""
     max_connections: int | None = _setting(None, _integer(1, 10_000))
     memory_limit: int | None = _setting(None, _size(64 * MiB, 1024 * GiB))
-    """Bytes in flight in buffers of ours. None: chosen by the backend from what the container allows. The crt backend
-    needs 256 MiB."""
+    """Buffers of ours, not the caller's memory. None: chosen by the backend from what the container allows. The
+    crt backend needs 256 MiB."""
     throughput_gbps: float | None = _setting(None, _number(0.1, 10_000, "gigabits per second"))
-    """What the crt backend plans the connections of one large transfer for, at 0.4 Gb/s each and at most
-    max_connections. None: 10."""
+    """Those of one large transfer, at 0.4 Gb/s each and at most max_connections, on the crt backend. None: 10."""
     max_attempts: int = _setting(5, _integer(1, 100))
-    """Tries of one request, the first included. 5: AWS's SDKs use 3 for single requests and 5 for transfers;
+    """5: AWS's SDKs use 3 for single requests and 5 for transfers;
     with back-off from 1 s five tries outlast the few seconds that S3 needs to scale a hot prefix."""
     connect_timeout: float = _setting(10.0, _number(0.001, 3600, "seconds"))
     """10 s is three SYN retransmissions: what has not answered by then is not there. (botocore's 60 s hides

@@ -70,6 +70,7 @@ class CopyVerbs(Driver):
             src_if_modified_since, src_if_unmodified_since: with a time zone.
             src_sse_customer_key: what the source was encrypted with (SSE-C), as ``sse_customer_key`` is what the
                 destination is to be encrypted with.
+            src_expected_bucket_owner: the account that must own the source's bucket.
             multipart_threshold: bytes (or text, ``"1 GiB"``) above which a copy is made in parts; 256 MiB, at most
                 5 GiB. The ETag of what was copied in parts is not that of the source.
             part_size: bytes of these parts; 64 MiB, at least 5 MiB.

@@ -183,7 +183,7 @@ class ReadVerbs(Driver):
             The content of each range.
 
         Raises:
-            NotFoundError and others of :meth:`get`.
+            NotFoundError and others of :meth:`get`: as there.
             ObjectChangedError: the object was replaced meanwhile.
             InvalidRangeError: a range begins behind the end of the object.
         """
