@@ -33,16 +33,18 @@ _TALKATIVE = tuple(
     for module in ("auth", "awsrequest", "endpoint", "handlers", "hooks", "httpsession", "parsers", "signers", "utils")
 )
 _TOKEN = re.compile(
-    r"(x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?|<Token-\d+>|<CanonicalRequestBytes>)[^\s'\",&<][^'\",&<\\\n]*",
+    r"((?:x-amz-security-token|server-side-encryption-customer-key)['\"]?\s*[:=]\s*b?['\"]?|<Token-\d+>"
+    r"|<CanonicalRequestBytes>)[^\s'\",&<][^'\",&<\\\n]*",
     re.IGNORECASE,
 )
 
 
 def _hide_tokens(record: logging.LogRecord) -> bool:
-    """At DEBUG botocore writes down what it signs, and a server repeats that when the signature is wrong, in plain
-    text and in hexadecimal, or the token alone when that is wrong."""
+    """Session tokens, and customers' keys. At DEBUG botocore writes down what it signs, and a server repeats that when
+    the signature is wrong, in plain text and in hexadecimal, or the token alone when that is wrong."""
     text = record.getMessage()
-    if "security-token" in text.lower() or "<Token-" in text or "<CanonicalRequestBytes>" in text:
+    lower = text.lower()
+    if "security-token" in lower or "customer-key" in lower or "<Token-" in text or "<CanonicalRequestBytes>" in text:
         record.msg, record.args = _TOKEN.sub(r"\1(hidden)", text), ()
     return True
 
