@@ -23,6 +23,7 @@ cdef class Buffer:
     cdef object _key
     cdef Response _response
     cdef object _total
+    cdef Buffer _parent  # whose memory this is a part of
     cdef object __weakref__
 
     def __cinit__(self, size_t size=0):
@@ -34,7 +35,8 @@ cdef class Buffer:
         self._size = size
 
     def __dealloc__(self):
-        free(self._data)
+        if self._parent is None:
+            free(self._data)
 
     def __getbuffer__(self, Py_buffer* view, int flags):
         # a block of no bytes still needs an address
@@ -87,9 +89,25 @@ cdef class Buffer:
                 self._data = smaller
             self._size = size
 
+    def _slice(self, size_t start, size_t end):
+        """The bytes from ``start`` to ``end`` as a Buffer that shares this one's memory and keeps it alive."""
+        cdef Buffer part
+        if end > self._size or start > end:
+            raise ValueError(f"no part of {self._size} bytes: {start} to {end}")
+        part = Buffer.__new__(Buffer)
+        part._parent = self if self._parent is None else self._parent
+        part._data = self._data + start
+        part._size = end - start
+        part._exports = 1  # a part is never shrunk, nor is what it is a part of
+        with cython.critical_section(part._parent):
+            part._parent._exports += 1
+        return part
+
     @property
     def info(self):
         """What the response said of the object (``ObjectInfo``), made when first asked for."""
+        if self._parent is not None:
+            return self._parent.info
         with cython.critical_section(self):
             if self._make_info is not None:
                 self._info = self._make_info(self._bucket, self._key, self._response, self._total)

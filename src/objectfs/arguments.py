@@ -18,6 +18,7 @@ __all__ = [
     "MANY",
     "check_bucket",
     "check_call",
+    "check_coalesce",
     "check_items",
     "check_key",
     "check_listing",
@@ -220,6 +221,14 @@ def _headers(options: Mapping[str, Any]) -> Mapping[str, str]:
 def _checksum(options: Mapping[str, Any], *allowed: str) -> str | None:
     value = options.get("checksum")
     return None if value is None else one_of(*allowed)("checksum", value)
+
+
+def check_coalesce(coalesce: int) -> int:
+    if isinstance(coalesce, bool) or not isinstance(coalesce, int):
+        raise TypeError(f"coalesce must be a whole number of bytes or None, not {type(coalesce).__name__}")
+    if coalesce < 0:
+        raise InvalidRequestError(f"coalesce={coalesce} must be a number of bytes from 0 on")
+    return coalesce
 
 
 def ranges(given: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

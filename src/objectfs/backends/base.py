@@ -214,8 +214,13 @@ class Backend(Protocol):
     def get_ranges(
         self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
     ) -> Steps[list[Buffer]]:
-        """Many half-open ranges of one object, in the order given. All are of the same object: if it is replaced
-        meanwhile, ObjectChangedError."""
+        """Many half-open ranges of one object, in the order given, each with a request of its own. All are of the same
+        object: if it is replaced meanwhile, ObjectChangedError. For ``backends.ranges``, which puts together what lies
+        near."""
+
+    def part_of(self, buffer: Any, start: int, end: int) -> Buffer:
+        """Bytes of a buffer that this backend made, as a buffer of their own: with ``zero-copy`` a view of the same
+        memory, which it keeps alive. All of it may be the buffer itself."""
 
     def read_range(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[RangeRead]:
         """One GetObject of ``options.start`` to ``options.end``, half-open and not empty, into ``buffer``, which is as

@@ -105,6 +105,10 @@ class BatchVerbs(GetVerbs):
         body._describe(make_info, bucket, key, response, total)
         return body
 
+    def part_of(self, buffer: Any, start: int, end: int) -> Buffer:
+        part: Buffer = buffer if (start, end) == (0, len(buffer)) else buffer._slice(start, end)
+        return part
+
     @followed
     def get_ranges(
         self, bucket: str, key: str, ranges: Sequence[tuple[int, int]], options: GetOptions
@@ -113,9 +117,12 @@ class BatchVerbs(GetVerbs):
         common = target.headers(options.sent("GetObject"))
         asked = [(start, end) for start, end in ranges if end > start]
         if not asked:
+            nothing: list[Any] = [_native.Buffer(0) for _ in ranges]
             if ranges:  # whether the object is there
-                yield from self.head(bucket, key, options)
-            return [_native.Buffer(0) for _ in ranges]
+                response = yield from self._head(bucket, key, options)
+                for buffer in nothing:
+                    buffer._describe(make_info, bucket, key, response, object_size(response))
+            return nothing
         wanted = asked
         if max(end - start for start, end in asked) > WHOLE_OBJECT:  # no memory for what lies beyond the object
             total = object_size((yield from self._ranged(bucket, key, options, common, asked[0][0], asked[0][0] + 1)))

@@ -73,6 +73,10 @@ class SdkBackend:
     ) -> Steps[list[Buffer]]:
         return self._reader.get_ranges(bucket, key, ranges, options)
 
+    def part_of(self, buffer: Any, start: int, end: int) -> Buffer:
+        part: Buffer = buffer.part(start, end)
+        return part
+
     def read_range(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[RangeRead]:
         return self._reader.read_range(bucket, key, buffer, options)
 

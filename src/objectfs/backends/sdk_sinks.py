@@ -30,6 +30,16 @@ class Buffer(bytearray):
 
     info: ObjectInfo | None = None
 
+    def part(self, start: int, end: int) -> Buffer:
+        """Those bytes as a buffer: a copy, for Python before 3.12 has no class whose memory is another's; or the
+        whole."""
+        if (start, end) == (0, len(self)):
+            return self
+        with memoryview(self) as whole, whole[start:end] as view:
+            found = Buffer(view)
+        found.info = self.info
+        return found
+
     def __bytes__(self) -> bytes:
         with memoryview(self) as view:
             return view.tobytes()

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
 from objectfs.backends.drive import Progress
+from objectfs.backends.ranges import COALESCE, get_ranges
 from objectfs.clientbase import Path
 from objectfs.errors import NotFoundError
 from objectfs.listing import Listing
@@ -119,18 +120,20 @@ class AsyncReadVerbs(AsyncDriver):
         key: str,
         ranges: Iterable[tuple[int, int]],
         *,
+        coalesce: int | None = None,
         timeout: float | None = None,
         progress: Progress | None = None,
         **options: Unpack[RangesParams],
     ) -> list[Buffer]:
         """See :meth:`objectfs.Client.get_ranges`."""
         pairs = check.ranges(ranges)
+        gap = COALESCE if coalesce is None else check.check_coalesce(coalesce)
         asked = check.get_options("RangesParams", options)
         return await self._run(
             "GetObject",
             bucket,
             key,
-            lambda backend: backend.get_ranges(bucket, key, pairs, asked),
+            lambda backend: get_ranges(backend, bucket, key, pairs, gap, asked),
             timeout,
             progress,
             options=asked,

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
 from objectfs.backends.drive import Progress
+from objectfs.backends.ranges import COALESCE, get_ranges
 from objectfs.clientbase import Path
 from objectfs.errors import NotFoundError
 from objectfs.listing import Listing
@@ -170,17 +171,23 @@ class ReadVerbs(Driver):
         key: str,
         ranges: Iterable[tuple[int, int]],
         *,
+        coalesce: int | None = None,
         timeout: float | None = None,
         progress: Progress | None = None,
         **options: Unpack[RangesParams],
     ) -> list[Buffer]:
-        """Many half-open ranges of one object (GetObject each), in the order given.
+        """Many half-open ranges of one object (GetObject), in the order given. Those near each other are one
+        request, and no byte is fetched twice.
 
         Args:
             ranges: pairs ``(start, end)`` in bytes, ``end`` not included; it is cut to the object.
+            coalesce: bytes between two ranges up to which they are fetched together, what lies between them
+                included: 65,536 if not given. What is put together so is not longer than 8 MiB. 0: each range with
+                a request of its own.
 
         Returns:
-            The content of each range.
+            The content of each range. On ``crt`` ranges that were fetched together share their memory, which lives
+            as long as any of them; so may equal ranges on ``sdk``.
 
         Raises:
             NotFoundError and others of :meth:`get`: as there.
@@ -188,12 +195,13 @@ class ReadVerbs(Driver):
             InvalidRangeError: a range begins behind the end of the object.
         """
         pairs = check.ranges(ranges)
+        gap = COALESCE if coalesce is None else check.check_coalesce(coalesce)
         asked = check.get_options("RangesParams", options)
         return self._run(
             "GetObject",
             bucket,
             key,
-            lambda backend: backend.get_ranges(bucket, key, pairs, asked),
+            lambda backend: get_ranges(backend, bucket, key, pairs, gap, asked),
             timeout,
             progress,
             options=asked,
