@@ -128,8 +128,6 @@ def test_it_is_a_file(run: Callable[[Program], None]) -> None:
         with pytest.raises(errors.NotFoundError) as caught:
             await client.open("bucket", "none")
         check(caught.value, "GetObject", "bucket", "none", 404)
-        with pytest.raises(errors.UnsupportedError, match="binary"):
-            await client.open("bucket", "lines", "r")
         with pytest.raises(errors.UnsupportedError):
             await client.open("bucket", "lines", "ab")
 
@@ -307,5 +305,81 @@ def test_failures(sim: S3Server, run: Callable[[Program], None]) -> None:
             await file.close()
         assert file.result is None
         assert await gone(client)
+
+    run(program)
+
+
+TEXTS = st.text(alphabet="ab\r\n\n ä€\U0001f600", max_size=60)
+
+
+def test_text_as_memory_does(run: Callable[[Program], None]) -> None:
+    """Decoding, newlines, limits: as io.TextIOWrapper has them."""
+
+    async def program(client: objectfs.AsyncClient) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def replay(text: str, encoding: str, newline: str | None, reads: list[tuple[str, int]]) -> None:
+            raw = io.BytesIO()
+            model = io.TextIOWrapper(raw, encoding, newline=newline)
+            async with await client.open("bucket", "t", "w", encoding, newline=newline) as out:
+                for start in range(0, len(text), 7):
+                    assert await out.write(text[start : start + 7]) == model.write(text[start : start + 7])
+            model.flush()
+            stored = raw.getvalue()
+            assert bytes(await client.get("bucket", "t")) == stored
+            model = io.TextIOWrapper(io.BytesIO(stored), encoding, newline=newline)
+            async with await client.open("bucket", "t", "r", encoding, newline=newline) as file:
+                for what, size in reads:
+                    assert await getattr(file, what)(size) == getattr(model, what)(size)
+                assert await file.readlines() == model.readlines()
+                assert await file.seek(0) == model.seek(0)
+                assert await file.read() == model.read()
+                assert await file.read() == await file.readline() == ""
+
+        @given(
+            text=TEXTS,
+            encoding=st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]),
+            newline=st.sampled_from([None, "", "\n", "\r", "\r\n"]),
+            reads=st.lists(st.tuples(st.sampled_from(["read", "readline"]), st.integers(-1, 12)), max_size=6),
+        )
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        def check_all(text: str, encoding: str, newline: str | None, reads: list[tuple[str, int]]) -> None:
+            asyncio.run_coroutine_threadsafe(replay(text, encoding, newline, reads), loop).result(60)
+
+        await asyncio.to_thread(check_all)
+
+    run(program)
+
+
+def test_text(run: Callable[[Program], None]) -> None:
+    async def program(client: objectfs.AsyncClient) -> None:
+        lines = [f"{number} ä€\n" for number in range(150_000)]
+        async with await client.open("bucket", "new", "x", content_type="text/x") as out:
+            await out.writelines(lines)
+            assert not await client.exists("bucket", "new")
+            with pytest.raises(TypeError, match="str"):
+                await out.write(b"bytes")  # type: ignore[arg-type]
+        assert out.result is not None
+        async with await client.open("bucket", "new", "r") as file:
+            assert (file.encoding, file.mode, file.info.content_type) == ("utf-8", "r", "text/x")
+            assert [line async for line in file] == lines
+            with pytest.raises(io.UnsupportedOperation):
+                await file.seek(5)
+        with pytest.raises(ValueError, match="closed"):
+            await file.read()
+        with pytest.raises(ValueError, match="closed"):
+            await out.write("x")
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012
+            async with await client.open("bucket", "no", "w") as out:
+                await out.write("x")
+                raise ZeroDivisionError
+        assert not await client.exists("bucket", "no")
+        async with await client.open("bucket", "k", "r", "ascii") as file:
+            with pytest.raises(UnicodeDecodeError):
+                await file.read()
+        with pytest.raises(ValueError, match="encoding"):
+            await client.open("bucket", "k", "rb", "ascii")  # type: ignore[call-overload]
+        with pytest.raises(LookupError):
+            await client.open("bucket", "k", "r", "no-such")
 
     run(program)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import objectfs
 from objectfs import errors
 from objectfs.sim import Fault, S3Server
+from objectfs.transfer.segments import Budget
 
 from .conftest import Make
 from .support import MiB, check, ramp, until
@@ -369,6 +370,26 @@ def test_memory_is_bounded(served: S3Server, reader: objectfs.Client, content: b
             file.seek(rng.randrange(SIZE))
             file.read(200_000)
         assert file.raw._reading.segments.most_bytes <= 24 * MiB
+
+
+def test_all_readers_of_a_client_share_a_budget(served: S3Server, reader: objectfs.Client, content: bytes) -> None:
+    """With none of it left, reading goes on without reading ahead; what is closed gives its share back."""
+    budget = Budget.of(reader._core)
+    whole = budget._left
+    files = [reader.open("bucket", "k") for _ in range(3)]
+    for file in files[:2]:
+        file.read(300_000)
+    assert budget._left < whole
+    taken = budget._left
+    assert budget.take(taken)
+    served.clear_requests()
+    assert files[2].read(MiB) == content[:MiB]
+    assert not any(segment.ahead for segment in files[2].raw._reading.segments)
+    assert files[0].read() == content[300_000:]
+    budget.give(taken)
+    for file in files:
+        file.close()
+    assert budget._left == whole
 
 
 def test_large_reads_go_straight(served: S3Server, reader: objectfs.Client, content: bytes) -> None:

@@ -240,6 +240,21 @@ def test_exception_in_the_block(client: objectfs.Client, mode: str) -> None:
         assert not pending(client)
 
 
+def test_ctrl_c_in_the_block(sim: S3Server, client: objectfs.Client) -> None:
+    """It does not wait for the server, which hears of it all the same."""
+    client.put("bucket", "warm", bytes(3 * PART))
+    gate = threading.Event()
+    with pytest.raises(KeyboardInterrupt), client.open("bucket", "k", "wb", 0) as file:  # noqa: PT012
+        file.write(bytes(2 * PART))
+        sim.faults.add(Fault("AbortMultipartUpload", hold=gate))
+        before = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - before < 0.2 + 0.3  # 200 ms, and what a shared test machine adds
+    gate.set()
+    until(lambda: not pending(client))
+    assert not client.exists("bucket", "k")
+
+
 @pytest.mark.parametrize("mode", ["wb", "w", "raw"])
 def test_dropped(sim: S3Server, client: objectfs.Client, mode: str) -> None:
     file: Any = client.open("bucket", "k", "wb" if mode == "raw" else mode, 0 if mode == "raw" else -1)

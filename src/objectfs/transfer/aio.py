@@ -43,7 +43,8 @@ class _File(Unclosed):
     async def _run(self, steps: Steps[T]) -> T:
         return await arun(steps, self._timeout)
 
-    def _require_open(self) -> None:
+    def require_open(self) -> None:
+        """Raise ValueError where it is closed."""
         if self._closed:
             raise ValueError("I/O operation on closed file.")
 
@@ -76,7 +77,7 @@ class AsyncReader(_File):
         """Fill the buffer; fewer bytes only at the end of the object."""
         with memoryview(buffer) as given:
             async with self._turn:
-                self._require_open()
+                self.require_open()
                 if not given.nbytes:
                     return 0
                 with given.cast("B") as view:
@@ -104,21 +105,30 @@ class AsyncReader(_File):
         """``size`` bytes, fewer only at the end of the object; all that is left where it is negative or None."""
         reading = self._reading
         async with self._turn:
-            self._require_open()
+            self.require_open()
             left = max(0, reading.size - reading.position)
-            if size is None or size < 0 or size >= left:
-                before = reading.position
-                if reading.foreign:
-                    reading.check()
-                try:
-                    return await self._run(reading.read_all())
-                except BaseException:
-                    reading.position = before
-                    raise
-            memory = bytearray(size)
-            with memoryview(memory) as view:
-                count = await self._fill(view)
-            return bytes(memory) if count == size else bytes(memory[:count])
+            if reading.foreign:
+                reading.check()
+            before = reading.position
+            try:
+                return await self._run(reading.read_bytes(left if size is None or size < 0 else min(size, left)))
+            except BaseException:
+                reading.position = before
+                raise
+
+    async def read1(self, size: int = -1, /) -> bytes:
+        """Some bytes, at most ``size`` where it is not negative: what is there, or what comes first."""
+        reading = self._reading
+        async with self._turn:
+            self.require_open()
+            if reading.foreign:
+                reading.check()
+            while size:
+                if data := reading.take_bytes(size):
+                    return data
+                if not await self._run(reading.bring()):
+                    break
+            return b""
 
     async def readall(self) -> bytes:
         """All that is left."""
@@ -129,14 +139,14 @@ class AsyncReader(_File):
         reading = self._reading
         limit = -1 if size is None else size
         async with self._turn:
-            self._require_open()
+            self.require_open()
             if reading.foreign:
                 reading.check()
             before = reading.position
             line = b""
             try:
                 while limit < 0 or len(line) < limit:
-                    piece = reading.take_line(limit - len(line) if limit >= 0 else -1)
+                    piece = reading.take_bytes(limit - len(line) if limit >= 0 else -1, line=True)
                     if not piece:
                         if not await self._run(reading.bring()):
                             break
@@ -156,13 +166,13 @@ class AsyncReader(_File):
     async def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """As of any file. Makes no request."""
         async with self._turn:
-            self._require_open()
+            self.require_open()
             reading = self._reading
             reading.position = target_position(reading.position, reading.size, offset, whence)
             return reading.position
 
     async def tell(self) -> int:
-        self._require_open()
+        self.require_open()
         return self._reading.position
 
     def readable(self) -> bool:
@@ -191,7 +201,7 @@ class AsyncReader(_File):
         self._close()
 
     async def __aenter__(self) -> AsyncReader:
-        self._require_open()
+        self.require_open()
         return self
 
     async def __aexit__(
@@ -232,7 +242,7 @@ class AsyncWriter(_File):
         """All of ``data``, which must not change until this has ended; the number of its bytes."""
         with memoryview(data) as given:
             async with self._turn:
-                self._require_open()
+                self.require_open()
                 if not given.nbytes:
                     return 0
                 with given.cast("B") as view:
@@ -242,10 +252,10 @@ class AsyncWriter(_File):
 
     async def flush(self) -> None:
         """Nothing: S3 shows no part of an object."""
-        self._require_open()
+        self.require_open()
 
     async def tell(self) -> int:
-        self._require_open()
+        self.require_open()
         return self._writing.position
 
     async def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
@@ -287,7 +297,7 @@ class AsyncWriter(_File):
         self._writing.drop()
 
     async def __aenter__(self) -> AsyncWriter:
-        self._require_open()
+        self.require_open()
         return self
 
     async def __aexit__(

@@ -9,9 +9,10 @@ from typing import Any, Literal, Unpack, overload
 from objectfs import arguments as check
 from objectfs.backends.drive import arun, run
 from objectfs.core import Core
-from objectfs.errors import ObjectFSError, UnsupportedError
+from objectfs.errors import ObjectFSError
 from objectfs.options import PutParams, RangesParams
 from objectfs.transfer.aio import AsyncReader, AsyncWriter
+from objectfs.transfer.atext import AsyncTextReader, AsyncTextWriter
 from objectfs.transfer.modes import parse_mode, reading_options, text_layer, writing_options
 from objectfs.transfer.reader import BUFFER, ObjectReader, RawReader, TextReader
 from objectfs.transfer.reading import Reading
@@ -183,6 +184,9 @@ class AsyncOpenVerbs:
         bucket: str,
         key: str,
         mode: Literal["rb"] = "rb",
+        encoding: None = None,
+        errors: None = None,
+        newline: None = None,
         *,
         prefetch: int | str | None = None,
         timeout: float | None = None,
@@ -194,6 +198,9 @@ class AsyncOpenVerbs:
         bucket: str,
         key: str,
         mode: Literal["wb", "xb"],
+        encoding: None = None,
+        errors: None = None,
+        newline: None = None,
         *,
         prefetch: None = None,
         timeout: float | None = None,
@@ -204,7 +211,38 @@ class AsyncOpenVerbs:
         self,
         bucket: str,
         key: str,
+        mode: Literal["r", "rt"],
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        *,
+        prefetch: int | str | None = None,
+        timeout: float | None = None,
+        **options: Unpack[RangesParams],
+    ) -> AsyncTextReader: ...
+    @overload
+    async def open(
+        self,
+        bucket: str,
+        key: str,
+        mode: Literal["w", "wt", "x", "xt"],
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        *,
+        prefetch: None = None,
+        timeout: float | None = None,
+        **options: Unpack[PutParams],
+    ) -> AsyncTextWriter: ...
+    @overload
+    async def open(
+        self,
+        bucket: str,
+        key: str,
         mode: str,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
         *,
         prefetch: int | str | None = None,
         timeout: float | None = None,
@@ -215,6 +253,9 @@ class AsyncOpenVerbs:
         bucket: str,
         key: str,
         mode: str = "rb",
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
         *,
         prefetch: int | str | None = None,
         timeout: float | None = None,
@@ -222,24 +263,20 @@ class AsyncOpenVerbs:
     ) -> Any:
         """As :meth:`objectfs.Client.open`: a file whose methods are awaited, for use with ``async with``.
 
-        Args: as there, without a buffer, which an awaited file has no use for.
+        Args: as there, without ``buffering``, which an awaited file has no use for.
 
-        Raises:
-            UnsupportedError: text modes; decode what is read.
+        Returns:
+            An :class:`~objectfs.transfer.aio.AsyncReader` or ``AsyncWriter``, in text modes an
+            :class:`~objectfs.transfer.atext.AsyncTextReader` or ``AsyncTextWriter``.
         """
         check.check_call(bucket, key, timeout)
-        parsed = parse_mode(mode, -1, None, None, None, bucket, key)
-        if parsed.text:
-            raise UnsupportedError(
-                f"mode {mode!r}: asynchronous files are binary",
-                bucket=bucket,
-                key=key,
-                hint="Open with 'rb' or 'wb', and decode or encode the lines",
-            )
+        parsed = parse_mode(mode, -1, encoding, errors, newline, bucket, key)
         if parsed.writes:
             put = writing_options(parsed, mode, options, prefetch)
             self._core.check_options(put, bucket)
-            return AsyncWriter(Writing(self._core, bucket, key, put), "xb" if parsed.exclusive else "wb", timeout)
+            writing = Writing(self._core, bucket, key, put)
+            writer = AsyncWriter(writing, "xb" if parsed.exclusive else "wb", timeout)
+            return AsyncTextWriter(writer, parsed) if parsed.text else writer
         get, ahead = reading_options(mode, options, prefetch)
         self._core.check_options(get, bucket)
         reading = Reading(self._core, bucket, key, get, ahead, 0)
@@ -248,4 +285,5 @@ class AsyncOpenVerbs:
         except ObjectFSError as error:
             error.about("GetObject", bucket, key)
             raise
-        return AsyncReader(reading, timeout)
+        reader = AsyncReader(reading, timeout)
+        return AsyncTextReader(reader, parsed) if parsed.text else reader

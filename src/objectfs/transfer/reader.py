@@ -79,7 +79,8 @@ class RawReader(Unclosed, io.RawIOBase):
     def readall(self) -> bytes:
         if self._closed or self._pid != os.getpid():
             self._unusable()
-        return self._run(self._reading.read_all())
+        reading = self._reading
+        return self._run(reading.read_bytes(max(0, reading.size - reading.position)))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         if self._closed:

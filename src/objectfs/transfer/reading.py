@@ -140,9 +140,13 @@ class Reading:
             self._advance(filled, size - filled)
         return filled
 
-    def take_line(self, limit: int) -> bytes:
-        """What is in memory from the position on, in one piece, up to and with the next newline; empty where the next
-        byte is not. At most ``limit`` bytes where that is not negative."""
+    def take_bytes(self, limit: int, line: bool = False) -> bytes:
+        """What is in memory from the position on, in one piece; empty where the next byte is not.
+
+        Args:
+            limit: bytes at most, where it is not negative.
+            line: only up to and with the next newline.
+        """
         position, segment = self.position, self._current
         if segment is None or not segment.start <= position < segment.end:
             segment = self.segments.find(position)
@@ -153,7 +157,7 @@ class Reading:
         offset, stop = position - segment.start, len(segment)
         if limit >= 0:
             stop = min(stop, offset + limit)
-        end = segment.memory.find(b"\n", offset, stop) + 1 or stop
+        end = (segment.memory.find(b"\n", offset, stop) + 1 or stop) if line else stop
         self._advance(end - offset, 0)
         return bytes(memoryview(segment.memory)[offset:end])
 
@@ -210,9 +214,8 @@ class Reading:
         yield from self._land(segment, flight)
         self._waited = time.monotonic() - before
 
-    def read_all(self) -> Steps[bytes]:
-        """The rest of the object."""
-        size = max(0, self.size - self.position)
+    def read_bytes(self, size: int) -> Steps[bytes]:
+        """So many bytes, which the object must have."""
         # bytes cannot be written to, but a BytesIO takes new ones and gives them back without a copy
         memory = io.BytesIO(bytes(size))
         if size:
