@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import csv
 import gc
 import gzip
+import hashlib
 import io
 import itertools
 import json
@@ -145,6 +147,24 @@ def test_options(client: objectfs.Client, size: int) -> None:
     info = client.head("bucket", "k")
     assert (info.content_type, info.metadata, info.storage_class) == ("a/b", {"m": "1"}, "STANDARD_IA")
     assert info.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("size", [10, 2 * PART + 1])
+def test_expected_checksum(client: objectfs.Client, size: int) -> None:
+    """A writer may know what its content must be: another is not stored."""
+    right = hashlib.sha256(ramp(size)).digest()
+    for wanted, stored in ((right, True), (hashlib.sha256(b"other").digest(), False)):
+        client.delete("bucket", "k")
+        expected = ("SHA256", base64.b64encode(wanted).decode())
+        file = client.open("bucket", "k", "wb", expected_checksum=expected)
+        file.write(ramp(size))
+        if stored:
+            file.close()
+        else:
+            with pytest.raises(errors.ChecksumError):
+                file.close()
+        assert client.exists("bucket", "k") == stored
+    assert not pending(client)
 
 
 @pytest.mark.parametrize("size", [10, 2 * PART + 1])

@@ -119,7 +119,7 @@ def writing_options(mode: Mode, text: str, options: Mapping[str, Any], prefetch:
 
 
 def _checked(make: Any, group: str, mode: str, options: Mapping[str, Any]) -> Any:
-    known = GROUPS[group] - {"expected_checksum"}
+    known = GROUPS[group]
     for name in options:
         if name not in known:
             raise TypeError(f"open() in mode {mode!r} takes no {name}; it takes {', '.join(sorted(known))}")
