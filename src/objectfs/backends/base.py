@@ -136,8 +136,8 @@ class BackendInfo:
     """``crt`` or ``sdk``."""
     attempts: tuple[Attempt, ...]
     capabilities: frozenset[str]
-    """Declared differences between backends, by name. The one in use: ``zero-copy`` (bytes land in the caller's
-    memory without an intermediate Python object)."""
+    """Declared differences between backends, by name: ``zero-copy`` (bytes land in the caller's memory without an
+    intermediate Python object); ``crc64nvme`` (CRC64NVME and CRC32C of content are computed here)."""
 
 
 @dataclass(frozen=True, slots=True)

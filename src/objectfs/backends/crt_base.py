@@ -68,7 +68,7 @@ class CrtBase:
     """What :class:`objectfs.backends.crt.CrtBackend` is made of, without the verbs."""
 
     name = "crt"
-    capabilities = frozenset(("zero-copy",))
+    capabilities = frozenset(("zero-copy", "crc64nvme"))
 
     def __init__(self, session: Session, config: Config) -> None:
         if config.memory_limit is not None and config.memory_limit < LEAST_MEMORY:

@@ -45,6 +45,10 @@ class SdkBackend:
     capabilities: frozenset[str] = frozenset()
 
     def __init__(self, session: Session, config: Config) -> None:
+        from botocore.compat import HAS_CRT
+
+        if HAS_CRT:
+            self.capabilities = frozenset(("crc64nvme",))
         require_algorithm(config.checksum, "checksum")
         self._session = session
         self._presigner = Presigner(session)
@@ -189,7 +193,7 @@ class SdkBackend:
         from botocore import xform_name
 
         self._wire.check_usable()
-        model = check_names(self._wire.client(True).meta.service_model, operation, params)
+        model = check_names(self._wire.service_model, operation, params)
         algorithm = choose_algorithm(model, params, self._wire.config.checksum)
         require_algorithm(algorithm, "ChecksumAlgorithm")
         others = dict(params)

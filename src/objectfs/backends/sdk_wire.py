@@ -261,6 +261,11 @@ class Wire:
         adds = mode == "auto" or (mode is None and self.config.checksum == "auto" and self._checksums)
         return {"ChecksumAlgorithm": "CRC32"} if adds else {}
 
+    @property
+    def service_model(self) -> Any:
+        """botocore's model of S3."""
+        return self.client(self._checksums).meta.service_model
+
     def validates(self, options: Options) -> bool:
         """Whether a download with these options is validated against what the server says of it."""
         return (options.checksum or self.config.checksum) != "off"
