@@ -404,6 +404,18 @@ def test_large_reads_go_straight(served: S3Server, reader: objectfs.Client, cont
     assert len(ranges(sim)) >= 3
 
 
+def test_what_a_read_needs_is_few_ranges(sim: S3Server, connect: Make) -> None:
+    """Also below the size of a part."""
+    client = connect()
+    client.put("bucket", "k", ramp(6 * MiB))
+    sim.clear_requests()
+    with client.open("bucket", "k") as file:
+        assert file.read() == ramp(6 * MiB)
+    fetched = ranges(sim)
+    assert len(fetched) <= 6
+    assert sum(end - start for start, end in fetched) == 6 * MiB
+
+
 def test_a_seek_ahead_cancels_what_is_of_no_use(sim: S3Server, connect: Make, content: bytes) -> None:
     client = connect()
     client.put("bucket", "k", content)

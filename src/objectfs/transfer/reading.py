@@ -250,7 +250,7 @@ class Reading:
             self._sequential = 2 * wanted + BLOCK
         size = max(wanted + self._slack, BLOCK)
         if self._run + wanted >= self._sequential:
-            size = max(size, self._step())
+            size = max(size, self._step(self._window))
         end = self.segments.gap(position, min(position + min(size, self._part), self.size))
         segment = self._start(position, end, 0)
         self._ahead = end
@@ -263,7 +263,7 @@ class Reading:
         least = max(FIRST_WINDOW, min(1 << self._run.bit_length() - 1 if self._run else 0, IN_WINDOW * self._part))
         self._window = max(self._window, min(self._limit, least))
         window = max(self._window, min(wanted, self._limit))
-        step = self._step()
+        step = self._step(window)
         self._ahead = max(self._ahead, position)
         while self._ahead < self.size and self._ahead + step <= position + window:
             there = self.segments.find(self._ahead)
@@ -282,8 +282,9 @@ class Reading:
             self._ahead = end
         self._trigger = self.size if self._ahead >= self.size else self._ahead + step - window
 
-    def _step(self) -> int:
-        return min(self._part, max(FIRST, self._window // IN_WINDOW))
+    def _step(self, window: int) -> int:
+        """Bytes of a range."""
+        return min(self._part, max(FIRST, window // IN_WINDOW))
 
     def _start(self, start: int, end: int, ahead: int) -> Segment:
         self.segments.trim(self.position, KEEP)
