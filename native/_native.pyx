@@ -41,6 +41,9 @@ cdef extern from "alloc.h" nogil:
     aws_allocator* objectfs_allocator()
     void objectfs_allocator_after_fork()
 
+cdef extern from "discreet.h" nogil:
+    void objectfs_discreet_logger(aws_logger*)
+
 cdef extern from "append.h" nogil:
     int64_t objectfs_streamed_bytes()
 

@@ -36,6 +36,7 @@ def _init_library():
         log_options.level = AWS_LL_DEBUG
         log_options.filename = PyBytes_AS_STRING(path)
         if aws_logger_init_standard(&_logger, aws_default_allocator(), &log_options) == AWS_OP_SUCCESS:
+            objectfs_discreet_logger(&_logger)
             aws_logger_set(&_logger)
 
 

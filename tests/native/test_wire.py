@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import struct
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -312,3 +317,28 @@ def test_an_answer_to_a_range_says_what_it_is(
             else:
                 with pytest.raises((errors.ServerError, errors.UnsupportedError)):
                     verb()
+
+
+def test_the_librarys_log_has_no_secrets(tmp_path: Path) -> None:
+    """It is read in the first use of the engine: a process of its own."""
+    code = """
+        import time
+        import objectfs
+        from objectfs.sim import S3Server
+        with S3Server(buckets=("bucket",), tls=True) as server:
+            server.add_access_key("who", "secret-of-who", time.time() + 600, "token-of-who")
+            who = {"access_key_id": "who", "secret_access_key": "secret-of-who", "session_token": "token-of-who"}
+            where = {"endpoint_url": server.endpoint_url, "verify": server.ca_file, "region": "us-east-1"}
+            with objectfs.Client(backend="crt", **who, **where) as client:
+                client.put("bucket", "k", b"content", sse_customer_key=bytes(range(32)))
+                client.get("bucket", "k", sse_customer_key=bytes(range(32)))
+        """
+    log = tmp_path / "log"
+    environment = {**os.environ, "OBJECTFS_CRT_LOG": str(log)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    text = log.read_text()
+    assert "S3MetaRequest" in text
+    for secret in ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "token-of-who", "secret-of-who"):
+        assert secret not in text
