@@ -269,3 +269,60 @@ def test_the_key_is_the_customers(connect: Make) -> None:
     assert caught.value.status in (400, 403)
     with pytest.raises(errors.InvalidRequestError):
         client.get("bucket", "k")
+
+
+def test_parts_of_objects(sim: S3Server, connect: Make, tmp_path: Path) -> None:
+    """By number, whatever their size; one request each where they fit into two of the client's parts."""
+    writer, client = connect(part_size=6 * MiB), connect(part_size=PART)
+    data = ramp(13 * MiB)
+    writer.put("bucket", "k", data)
+    parts = [data[: 6 * MiB], data[6 * MiB : 12 * MiB], data[12 * MiB :]]
+    sim.requests.clear()
+    path = tmp_path / "file"
+    for number, part in enumerate(parts, start=1):
+        got = client.get("bucket", "k", part_number=number)
+        assert bytes(got) == part
+        assert got.info is not None
+        assert got.info.size == len(data)
+        target = bytearray(len(part))
+        assert client.get_into("bucket", "k", target, part_number=number) == len(part)
+        assert target == part
+        with pytest.raises(errors.BufferTooSmallError):
+            client.get_into("bucket", "k", bytearray(len(part) - 1), part_number=number)
+        client.get_file("bucket", "k", path, part_number=number)
+        assert path.read_bytes() == part
+        assert client.head("bucket", "k", part_number=number).headers["content-length"] == str(len(part))
+    assert all(request.query["partNumber"] for request in sim.requests)
+    with pytest.raises(errors.ObjectFSError):
+        client.get("bucket", "k", part_number=4)
+    client.put("bucket", "one", b"content")
+    assert bytes(client.get("bucket", "one", part_number=1)) == b"content"
+
+
+def test_parts_larger_than_the_clients(sim: S3Server, connect: Make, tmp_path: Path) -> None:
+    data = ramp(25 * MiB)
+    connect(part_size=12 * MiB).put("bucket", "k", data)
+    client = connect(part_size=PART)
+    path = tmp_path / "file"
+    for number, part in ((1, data[: 12 * MiB]), (2, data[12 * MiB : 24 * MiB]), (3, data[24 * MiB :])):
+        assert bytes(client.get("bucket", "k", part_number=number)) == part
+        client.get_file("bucket", "k", path, part_number=number)
+        assert path.read_bytes() == part
+
+
+async def test_the_async_client(sim: S3Server, backend: str) -> None:
+    settings: dict[str, Any] = {"endpoint_url": sim.endpoint_url, "verify": sim.ca_file, "region": "us-east-1"}
+    who = {"access_key_id": "test", "secret_access_key": "testtest"}
+    async with objectfs.AsyncClient(backend=backend, part_size=PART, **settings, **who) as client:
+        for data in (b"content", LARGE):
+            sim.requests.clear()
+            await client.put("bucket", "k", data, **COMMON, **SSE_C, tags={"a": "b"})
+            assert bytes(await client.get("bucket", "k", **COMMON, **SSE_C)) == data
+            assert await client.exists("bucket", "k", **COMMON, **SSE_C)
+            await client.delete("bucket", "k", **COMMON)
+            options = {**COMMON, **SSE_C, "tags": {}}
+            check(list(sim.requests), options, {request.operation for request in sim.requests})
+        with pytest.raises(errors.ChecksumError):
+            await client.put("bucket", "k", LARGE, expected_checksum=f"sha256:{bytes(32).hex()}")
+        with pytest.raises(TypeError):
+            await client.get("bucket", "k", version="1")  # type: ignore[call-arg]

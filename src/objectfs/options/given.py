@@ -68,13 +68,14 @@ class Options:
             if row.place == "query" and operation in row.operations
         ]
 
-    def parameters(self, operation: str) -> dict[str, str]:
+    def parameters(self, operation: str) -> dict[str, Any]:
         """The query's parameters by botocore's names."""
-        return {
-            row.parameter: value
-            for row, value in ((OPTIONS[name], value) for name, value in self.given.items())
-            if row.place == "query" and operation in row.operations
-        }
+        found: dict[str, Any] = {}
+        for name, value in self.given.items():
+            row = OPTIONS[name]
+            if row.place == "query" and operation in row.operations:
+                found[row.parameter] = int(value) if name == "part_number" else value
+        return found
 
     def without(self, names: Iterable[str]) -> Self:
         """The same but for these."""
