@@ -21,8 +21,9 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_REFCNT, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy, memset, strncpy, strstr
+from libc.string cimport memchr, memcmp, memcpy, memset, strlen, strncpy, strstr
 
 from aws.auth cimport *
 from aws.checksums cimport *

@@ -119,6 +119,27 @@ cdef int _on_upload_review(
     if not _source_unchanged(op):
         op.source_changed = True
         return aws_raise_error(AWS_ERROR_S3_CANCELED)
+    return _note_parts(op, review)
+
+
+cdef int _note_parts(op_t* op, const aws_s3_upload_review* review) noexcept nogil:
+    """Keep what was said of the parts: the library tells of the answer to CompleteMultipartUpload only its ETag."""
+    cdef const aws_s3_upload_part_review* part
+    cdef char size[32]
+    cdef size_t i
+    op.data_len = 0
+    for i in range(review.part_count):
+        part = &review.part_array[i]
+        if part.checksum.len == 0:
+            op.data_len = 0
+            return AWS_OP_SUCCESS
+        snprintf(size, sizeof(size), b"%llu:", <unsigned long long>part.size)
+        if (
+            _append(op, <const uint8_t*>size, strlen(size)) != AWS_OP_SUCCESS
+            or _append(op, part.checksum.ptr, part.checksum.len) != AWS_OP_SUCCESS
+            or _append(op, <const uint8_t*>b"\n", 1) != AWS_OP_SUCCESS
+        ):
+            return AWS_OP_ERR
     return AWS_OP_SUCCESS
 
 

@@ -26,3 +26,8 @@ def crc(str algorithm not None, data, uint64_t previous=0):
             value = aws_checksums_crc32c_ex(<const uint8_t*>view.buf, view.len, <uint32_t>value)
     PyBuffer_Release(&view)
     return value
+
+
+def combine_crc64nvme(uint64_t first, uint64_t second, uint64_t length):
+    """The CRC64NVME of two pieces, from those of each and the bytes of the second."""
+    return aws_checksums_crc64nvme_combine(first, second, length)

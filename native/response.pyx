@@ -27,6 +27,8 @@ cdef class Response:
     """The answer broke off after it had begun."""
     cdef readonly bint source_changed
     """The file changed while it was sent."""
+    cdef readonly bytes parts
+    """Of a file that was sent in parts: the size and the checksum of each, ``b"8388608:<base64>\\n…"``; or None."""
     cdef readonly str failed_operation
     """The S3 operation that the error answer belongs to (an upload sends several), or None."""
     cdef readonly object validated
@@ -192,6 +194,10 @@ cdef Response _take_response(op_t* op):
         response._packed = _pack_headers(op.response_headers)
         aws_http_headers_release(op.response_headers)
         op.response_headers = NULL
+    if op.data != NULL and op.kind == KIND_PUT_FILE and op.error_code == 0:
+        response.parts = op.data[:op.data_len]
+        free(op.data)
+        op.data = NULL
     if op.data != NULL:
         response.body = _buffer_adopt(op.data, op.data_len)
         op.data = NULL

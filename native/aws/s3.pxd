@@ -84,8 +84,12 @@ cdef extern from "aws/s3/s3_client.h" nogil:
     int aws_s3_request_metrics_get_error_code(const aws_s3_request_metrics*)
     void aws_s3_request_metrics_get_request_type(const aws_s3_request_metrics*, aws_s3_request_type*)
     int aws_s3_request_metrics_get_response_status_code(const aws_s3_request_metrics*, int*)
+    ctypedef struct aws_s3_upload_part_review "struct aws_s3_upload_part_review":
+        uint64_t size
+        aws_byte_cursor checksum
     ctypedef struct aws_s3_upload_review "struct aws_s3_upload_review":
         size_t part_count
+        aws_s3_upload_part_review* part_array
     ctypedef struct aws_s3_meta_request_result "struct aws_s3_meta_request_result":
         aws_http_headers* error_response_headers
         aws_byte_buf* error_response_body

@@ -97,8 +97,9 @@ class PutResult:
     etag: str | None
     version_id: str | None = None
     checksum: tuple[str, str] | None = None
-    """Algorithm and base64 value that the server confirmed, e.g. ``("CRC64NVME", "…")``. None where it confirmed none,
-    and for files that the crt backend sends in parts."""
+    """Algorithm and base64 value that the server confirmed, e.g. ``("CRC64NVME", "…")``; None where it confirmed none.
+    ``"…-3"`` is made of the values of three parts: S3 has it so for SHA1 and SHA256. Of a file that the crt backend
+    sends in parts, it is made here of the parts' values, each of which the server has confirmed."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -186,3 +186,21 @@ def test_damage_is_seen_and_may_be_ignored(sim: S3Server, connect: Make) -> None
     with pytest.raises(errors.ChecksumError):
         client.get("bucket", "k")
     assert bytes(client.get("bucket", "k", checksum="off")) != b"content"
+
+
+@pytest.mark.parametrize("algorithm", [None, *ALGORITHMS])
+def test_the_checksum_of_a_file_in_parts(connect: Make, tmp_path: Path, backend: str, algorithm: Any) -> None:
+    """It is the one that the server then has of the object."""
+    if backend == "sdk" and algorithm in ("CRC64NVME", "CRC32C"):
+        with pytest.raises(errors.UnsupportedError):
+            connect().put("bucket", "k", b"", checksum=algorithm)
+        return
+    client = connect(part_size=PART)
+    path = tmp_path / "file"
+    path.write_bytes(LARGE)
+    result = client.put_file("bucket", "k", path, checksum=algorithm)
+    assert result.checksum is not None
+    name, value = result.checksum
+    assert name == (algorithm or ("CRC32" if backend == "sdk" else "CRC64NVME"))
+    assert client.head("bucket", "k", checksum_mode="ENABLED").headers[f"x-amz-checksum-{name.lower()}"] == value
+    assert client.put_file("bucket", "k", path, checksum="off").checksum is None or backend == "sdk"

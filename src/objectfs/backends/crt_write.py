@@ -23,6 +23,7 @@ from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get_file import file_blocks
 from objectfs.backends.crt_stream import CrtStream
 from objectfs.backends.crt_upload import FileUpload, Upload, cause_first
+from objectfs.backends.digests import of_parts
 from objectfs.backends.memory import readable_view
 from objectfs.backends.parts import whole_part_size
 from objectfs.backends.streaming import put_stream
@@ -155,7 +156,9 @@ class WriteVerbs(CrtBase):
             raise error
         if not response.headers.get("etag"):
             yield from self._must_be_there(bucket, key, stamp[0], options, response)
-        return put_result(response.headers)
+        found = of_parts(algorithm, response.parts) if algorithm is not None and response.parts else None
+        told = {} if found is None else {f"x-amz-checksum-{str(algorithm).lower()}": found}
+        return put_result({**response.headers, **told})
 
     def _must_be_there(self, bucket: str, key: str, size: int, options: PutOptions, completed: Any) -> Steps[None]:
         """The C library takes any document for the answer to CompleteMultipartUpload, and keeps only its ETag. Where

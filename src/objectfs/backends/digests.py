@@ -13,7 +13,7 @@ from objectfs import errors
 from objectfs.options import Expected
 from objectfs.options.checks import DIGESTS
 
-__all__ = ["BLOCK", "Digest", "check_content", "mismatch", "reported"]
+__all__ = ["BLOCK", "Digest", "check_content", "mismatch", "of_parts", "reported"]
 
 BLOCK = 1024 * 1024
 """Bytes that are read of a file at a time: what a cache of the CPU holds."""
@@ -108,6 +108,27 @@ def mismatch(
         bucket=bucket,
         key=key,
     )
+
+
+def of_parts(algorithm: str, parts: bytes) -> str | None:
+    """The checksum that S3 gives an object, from those that it has confirmed of the parts: of all the content for a
+    CRC64NVME, for others that of the parts' values.
+
+    Args:
+        parts: ``size:base64`` of each, a line for each.
+    """
+    pieces = [line.partition(b":") for line in parts.split()]
+    if not pieces:
+        return None
+    values = [base64.b64decode(value) for _, _, value in pieces]
+    if algorithm != "CRC64NVME":
+        digest = Digest(algorithm)
+        digest.update(b"".join(values))
+        return f"{digest.value()}-{len(values)}"
+    whole = 0
+    for (size, _, _), value in zip(pieces, values, strict=True):
+        whole = _native().combine_crc64nvme(whole, int.from_bytes(value, "big"), int(size))
+    return base64.b64encode(whole.to_bytes(8, "big")).decode("ascii")
 
 
 def reported(headers: Mapping[str, str]) -> Expected | None:
