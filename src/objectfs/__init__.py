@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from objectfs.backends.base import Attempt, BackendInfo
     from objectfs.client import Client
     from objectfs.errors import ObjectFSError
-    from objectfs.types import BucketInfo, Buffer, ObjectInfo, ObjectVersion, Prefix, PutResult
+    from objectfs.types import (
+        BucketInfo,
+        Buffer,
+        ObjectInfo,
+        ObjectVersion,
+        Prefix,
+        PresignedPost,
+        PresignedUrl,
+        PutResult,
+    )
 
     __version__: str
 
@@ -34,6 +43,8 @@ __all__ = [
     "ObjectInfo",
     "ObjectVersion",
     "Prefix",
+    "PresignedPost",
+    "PresignedUrl",
     "PutResult",
     "__version__",
     "errors",
@@ -50,6 +61,8 @@ _HOMES = {
     "ObjectInfo": "objectfs.types",
     "ObjectVersion": "objectfs.types",
     "Prefix": "objectfs.types",
+    "PresignedPost": "objectfs.types",
+    "PresignedUrl": "objectfs.types",
     "PutResult": "objectfs.types",
 }
 

@@ -15,11 +15,12 @@ from objectfs.verbs.acopying import AsyncCopyVerbs
 from objectfs.verbs.areading import AsyncReadVerbs
 from objectfs.verbs.aversions import AsyncVersionVerbs
 from objectfs.verbs.awriting import AsyncWriteVerbs
+from objectfs.verbs.presigning import PresignVerbs
 
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncReadVerbs, AsyncWriteVerbs, AsyncCopyVerbs, AsyncOpenVerbs, AsyncVersionVerbs):
+class AsyncClient(AsyncReadVerbs, AsyncWriteVerbs, AsyncCopyVerbs, AsyncOpenVerbs, AsyncVersionVerbs, PresignVerbs):
     """:class:`objectfs.Client` with awaitable verbs: the same settings, arguments, results and errors.
 
     It belongs to no loop and starts no thread for what the engine does; cancelling a task cancels its

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from objectfs import arguments as check
 from objectfs.backends.base import BackendInfo
 from objectfs.core import Core
 
-__all__ = ["ClientBase", "Method", "Path"]
+__all__ = ["ClientBase", "Path"]
 
 Path = str | bytes | os.PathLike[Any]
-Method = Literal["get", "put", "head", "delete"]
 
 
 class ClientBase:
@@ -43,31 +41,6 @@ class ClientBase:
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         self._core = Core(given)
-
-    def presign(
-        self,
-        method: Method,
-        bucket: str,
-        key: str,
-        expires: int = 3600,
-        params: Mapping[str, Any] | None = None,
-    ) -> str:
-        """A URL that allows one request to whoever has it. No request is made.
-
-        Args:
-            method: ``get``, ``put``, ``head`` or ``delete``.
-            expires: in seconds, at most 604,800 (7 days).
-            params: further parameters of the operation by botocore's names (``ResponseContentType``).
-
-        Returns:
-            A URL for GetObject, PutObject, HeadObject or DeleteObject, signed in its query.
-
-        Raises:
-            InvalidRequestError: there is no such method or parameter, or ``expires`` is out of range.
-            CredentialsError: there are no credentials to sign with.
-        """
-        check.check_call(bucket, key)
-        return self._core.backend().presign(method, bucket, key, expires, params or {})
 
     def stats(self) -> dict[str, Any]:
         """Counters and settings in force. No request is made."""

@@ -18,7 +18,18 @@ from typing import (
     runtime_checkable,
 )
 
-__all__ = ["NOTHING", "BucketInfo", "Buffer", "ListPage", "ObjectInfo", "ObjectVersion", "Prefix", "PutResult"]
+__all__ = [
+    "NOTHING",
+    "BucketInfo",
+    "Buffer",
+    "ListPage",
+    "ObjectInfo",
+    "ObjectVersion",
+    "Prefix",
+    "PresignedPost",
+    "PresignedUrl",
+    "PutResult",
+]
 
 E = TypeVar("E")
 
@@ -132,6 +143,35 @@ class BucketInfo:
     created: datetime | None = None
     region: str | None = None
     """Where the answer says it (AWS does, if it was asked for pages)."""
+
+
+class PresignedUrl(str):
+    """A URL that allows one request to whoever has it; a string, with what else the request needs."""
+
+    method: str
+    """Of HTTP: ``GET``, ``PUT``, ``HEAD``, ``DELETE``."""
+    headers: Mapping[str, str]
+    """Which have to be sent along, exactly so: they are signed too. Names in lower case."""
+    expires_at: datetime
+    """In UTC. With temporary credentials it ends with them, if that is earlier."""
+
+    def __new__(cls, url: str, method: str, headers: Mapping[str, str], expires_at: datetime) -> PresignedUrl:
+        made = super().__new__(cls, url)
+        made.method, made.headers, made.expires_at = method, headers, expires_at
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.method, self.headers, self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedPost:
+    """A form that allows one upload (PostObject) to whoever has it."""
+
+    url: str
+    """Where the form is posted to, as ``multipart/form-data``."""
+    fields: Mapping[str, str]
+    """What it has to contain, before the field ``file``."""
 
 
 @dataclass(frozen=True, slots=True)

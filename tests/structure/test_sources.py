@@ -79,6 +79,8 @@ PUBLIC = {
     "ObjectInfo",
     "ObjectVersion",
     "Prefix",
+    "PresignedPost",
+    "PresignedUrl",
     "PutResult",
     "__version__",
     "errors",

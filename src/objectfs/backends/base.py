@@ -56,8 +56,18 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from objectfs.options import DeleteOptions, GetOptions, ListOptions, PutOptions
-from objectfs.types import Buffer, ListPage, ObjectInfo, ObjectVersion, OnError, Prefix, PutResult
+from objectfs.options import DeleteOptions, GetOptions, ListOptions, Options, PutOptions
+from objectfs.types import (
+    Buffer,
+    ListPage,
+    ObjectInfo,
+    ObjectVersion,
+    OnError,
+    Prefix,
+    PresignedPost,
+    PresignedUrl,
+    PutResult,
+)
 
 if TYPE_CHECKING:
     from objectfs.backends.copying import CopyPlan
@@ -300,8 +310,15 @@ class Backend(Protocol):
         ValueError for an unknown operation or parameter.
         """
 
-    def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
-        """A presigned URL for ``get``, ``put``, ``head`` or ``delete``. No request is made."""
+    def presign(
+        self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any], options: Options
+    ) -> PresignedUrl:
+        """A presigned URL for ``get``, ``put``, ``head``, ``delete`` or ``upload_part``. No request is made."""
+
+    def presign_post(
+        self, bucket: str, key: str, expires: int, fields: Mapping[str, str], conditions: Sequence[Any]
+    ) -> PresignedPost:
+        """A signed form for PostObject. No request is made."""
 
     def stats(self) -> dict[str, Any]:
         """Counters and settings in force: for people and for tests."""

@@ -6,7 +6,7 @@ docs/design/0008-call.md says what is decided here, and why.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from objectfs import _native, errors
@@ -20,6 +20,8 @@ from objectfs.backends.crt_errors import failure
 from objectfs.backends.pipeline import SerializedRequest
 from objectfs.backends.sdk_errors import translate, worth_another_attempt
 from objectfs.backends.session import Endpoint
+from objectfs.options import Options
+from objectfs.types import PresignedPost, PresignedUrl
 
 __all__ = ["CallVerbs"]
 
@@ -138,5 +140,14 @@ class CallVerbs(CrtBase):
                 found.crt_error = response.error
             raise found from None
 
-    def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
-        return self.presigner.presign(method, bucket, key, expires, params)
+    def presign(
+        self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any], options: Options
+    ) -> PresignedUrl:
+        self.check_usable()
+        return self.presigner.presign(method, bucket, key, expires, params, options)
+
+    def presign_post(
+        self, bucket: str, key: str, expires: int, fields: Mapping[str, str], conditions: Sequence[Any]
+    ) -> PresignedPost:
+        self.check_usable()
+        return self.presigner.presign_post(bucket, key, expires, fields, conditions)

@@ -32,7 +32,18 @@ from objectfs.backends.sdk_wire import Wire
 from objectfs.backends.sdk_write import Writer, require_algorithm
 from objectfs.backends.session import Session
 from objectfs.config import Config
-from objectfs.types import Buffer, ListPage, ObjectInfo, ObjectVersion, OnError, Prefix, PutResult
+from objectfs.options import Options
+from objectfs.types import (
+    Buffer,
+    ListPage,
+    ObjectInfo,
+    ObjectVersion,
+    OnError,
+    Prefix,
+    PresignedPost,
+    PresignedUrl,
+    PutResult,
+)
 
 __all__ = ["SdkBackend"]
 
@@ -225,9 +236,17 @@ class SdkBackend:
         answer: dict[str, Any] = yield self._wire.start(run)
         return answer
 
-    def presign(self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any]) -> str:
+    def presign(
+        self, method: str, bucket: str, key: str, expires: int, params: Mapping[str, Any], options: Options
+    ) -> PresignedUrl:
         self._wire.check_usable()
-        return self._presigner.presign(method, bucket, key, expires, params)
+        return self._presigner.presign(method, bucket, key, expires, params, options)
+
+    def presign_post(
+        self, bucket: str, key: str, expires: int, fields: Mapping[str, str], conditions: Sequence[Any]
+    ) -> PresignedPost:
+        self._wire.check_usable()
+        return self._presigner.presign_post(bucket, key, expires, fields, conditions)
 
     def stats(self) -> dict[str, Any]:
         import botocore

@@ -24,6 +24,7 @@ __all__ = [
     "PutManyParams",
     "PutParams",
     "RangesParams",
+    "UploadPartParams",
 ]
 
 ChecksumAlgorithm = Literal["CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"]
@@ -179,6 +180,13 @@ class CopyParams(PutManyParams, total=False):
 
     if_match: str | None
     """Only where the destination has this ETag, else PreconditionFailedError (412)."""
+
+
+class UploadPartParams(_Common, total=False):
+    """Of a presigned ``upload_part``."""
+
+    sse_customer_key: bytes | str | None
+    """What the upload was created with."""
 
 
 class DeleteManyParams(_Common, total=False):

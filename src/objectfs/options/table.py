@@ -24,6 +24,7 @@ from objectfs.options.params import (
     PutManyParams,
     PutParams,
     RangesParams,
+    UploadPartParams,
 )
 
 __all__ = ["GROUPS", "OPTIONS", "OWN", "Option", "check_options"]
@@ -192,6 +193,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
         PutManyParams,
         PutParams,
         CopyParams,
+        UploadPartParams,
         DeleteManyParams,
         DeleteParams,
         ListParams,
