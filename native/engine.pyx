@@ -17,7 +17,7 @@ cdef class Engine:
 
     Args:
         region, service: for the signature.
-        sessions: for directory buckets: requests are signed with what CreateSession gives, which the C library sends.
+        sessions: for directory buckets: the credentials are those of a session (express.pyx).
         tls: whether its requests go over TLS; ``verify`` and ``ca`` (PEM) then say what is trusted.
         threads: event loops, shared by the process: the first engine decides, and its ``tls`` on the messages' size.
         Others: as ``aws_s3_client_config`` has them; bytes, milliseconds, seconds.
@@ -87,6 +87,7 @@ cdef class Engine:
         if sessions:
             signing.algorithm = AWS_SIGNING_ALGORITHM_V4_S3EXPRESS
             config.enable_s3express = True
+            config.s3express_provider_override_factory = &_new_session_provider
         config.signing_config = &signing
         config.client_bootstrap = _bootstrap
         config.part_size = part_size

@@ -1,11 +1,29 @@
 # aws-c-s3: client and meta requests
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from aws.auth cimport aws_credentials_provider, aws_signing_config_aws
+from aws.auth cimport (
+    aws_credentials, aws_credentials_provider, aws_on_get_credentials_callback_fn, aws_signing_config_aws)
 from aws.common cimport aws_allocator, aws_byte_buf, aws_byte_cursor, aws_string, aws_uri
 from aws.http cimport (
     aws_http_connection_monitoring_options, aws_http_headers, aws_http_message, proxy_env_var_settings)
 from aws.io cimport aws_client_bootstrap, aws_retry_strategy, aws_tls_connection_options
 
+
+ctypedef void (*session_provider_ended_fn)(void*) noexcept nogil  # aws_simple_completion_callback
+
+cdef extern from "aws/s3/s3express_credentials_provider.h" nogil:
+    ctypedef struct aws_credentials_properties_s3express "struct aws_credentials_properties_s3express":
+        pass
+    ctypedef struct aws_s3express_credentials_provider "struct aws_s3express_credentials_provider":
+        aws_allocator* allocator
+        session_provider_ended_fn shutdown_complete_callback
+        void* shutdown_user_data
+    ctypedef struct aws_s3express_credentials_provider_vtable "struct aws_s3express_credentials_provider_vtable":
+        int (*get_credentials)(
+            aws_s3express_credentials_provider*, const aws_credentials*, const aws_credentials_properties_s3express*,
+            aws_on_get_credentials_callback_fn, void*) noexcept nogil
+        void (*destroy)(aws_s3express_credentials_provider*) noexcept nogil
+    void aws_s3express_credentials_provider_init_base(
+        aws_s3express_credentials_provider*, aws_allocator*, aws_s3express_credentials_provider_vtable*, void* impl)
 
 cdef extern from "aws/s3/s3.h" nogil:
     enum:
@@ -52,6 +70,8 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         bint should_stream
         double disk_throughput_gbps
         bint direct_io
+    ctypedef aws_s3express_credentials_provider* (*aws_s3express_provider_factory_fn)(
+        aws_allocator*, aws_s3_client*, session_provider_ended_fn, void*, void*) noexcept nogil
     ctypedef struct aws_s3_client_config "struct aws_s3_client_config":
         uint32_t max_active_connections_override
         aws_byte_cursor region
@@ -70,8 +90,9 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         const proxy_env_var_settings* proxy_ev_settings
         uint32_t connect_timeout_ms
         const aws_http_connection_monitoring_options* monitoring_options
-        bint enable_s3express
         uint16_t num_file_io_threads
+        bint enable_s3express
+        aws_s3express_provider_factory_fn s3express_provider_override_factory
     ctypedef struct aws_s3_checksum_config "struct aws_s3_checksum_config":
         aws_s3_checksum_location location
         aws_s3_checksum_algorithm checksum_algorithm

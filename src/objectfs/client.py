@@ -33,6 +33,8 @@ class Client(ReadVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerbs, PresignV
             refreshes them.
         anonymous: send requests unsigned.
         addressing_style: ``auto`` (path with an endpoint_url, else virtual hosts), ``path`` or ``virtual``.
+        use_dualstack_endpoint, use_fips_endpoint, use_accelerate_endpoint: which of AWS's addresses to use
+            (IPv6 too, FIPS 140, Transfer Acceleration); without them as in AWS's own files and variables.
         verify: of TLS certificates: True, False, or the path of a CA bundle.
         part_size: of multipart transfers and parallel ranges.
         max_connections: at most so many at a time, whatever runs on this client.

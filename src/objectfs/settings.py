@@ -200,7 +200,13 @@ class Config:
     session_token: Secret | None = _setting(None, _secret)  # noqa: RUF009 - an attrs.field
     anonymous: bool = _setting(False, _boolean)
     addressing_style: str = _setting("auto", _one_of("auto", "path", "virtual"))
-    """Virtual hosts only where the bucket's name allows."""
+    """Virtual hosts only where the bucket's name allows. Not set: what AWS's config file says, then auto."""
+    use_dualstack_endpoint: bool | None = _setting(None, _boolean)
+    """AWS's addresses that speak IPv6 too. None: AWS_USE_DUALSTACK_ENDPOINT and AWS's config file."""
+    use_fips_endpoint: bool | None = _setting(None, _boolean)
+    """AWS's addresses with FIPS 140 cryptography. None: AWS_USE_FIPS_ENDPOINT and AWS's config file."""
+    use_accelerate_endpoint: bool | None = _setting(None, _boolean)
+    """S3 Transfer Acceleration, for buckets that have it switched on. None: AWS's config file."""
     verify: bool | str = _setting(True, _verify)
     """True also honours AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE."""
     part_size: int | None = _setting(None, _size(5 * MiB, 5 * GiB))

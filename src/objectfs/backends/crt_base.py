@@ -15,6 +15,7 @@ from objectfs import _native, errors
 from objectfs.backends import ending, machine
 from objectfs.backends.base import GetOptions, PutOptions, Steps
 from objectfs.backends.crt_checksum import ChecksumPolicy
+from objectfs.backends.crt_express import Sessions
 from objectfs.backends.crt_renew import Renewal
 from objectfs.backends.crt_watch import Watchers
 from objectfs.backends.crt_width import Width
@@ -101,9 +102,10 @@ class CrtBase:
         self.leftovers = Leftovers()
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._engines: dict[tuple[str, int, str, str, bool], Any] = {}
+        self.sessions = Sessions(session)
+        self._engines: dict[tuple[str, int, str, str, str | None], Any] = {}
         self._targets: dict[str | None, Target] = {}
-        self._others: dict[Endpoint, Target] = {}
+        self._others: dict[tuple[str | None, Endpoint], Target] = {}
         self._credentials: Any = None
         self._renewal: Renewal | None = None  # for credentials that expire
         self._closed = False
@@ -117,19 +119,20 @@ class CrtBase:
         while found is None:
             region = self.session.learned_region(bucket)
             endpoint = self.session.endpoint(bucket)
-            made = Target(self.engine(endpoint), endpoint)
+            made = Target(self.engine(endpoint, bucket), endpoint)
             with self._lock:
                 if region == self.session.learned_region(bucket):  # else another thread has learned better meanwhile
                     found = self._targets[bucket] = made
-        return self._signed(found)
+        return self._signed(found, bucket)
 
-    def target_at(self, endpoint: Endpoint) -> Target:
-        """The same for an endpoint that is no bucket's own."""
+    def target_at(self, bucket: str | None, endpoint: Endpoint) -> Target:
+        """The same for an endpoint that is not the bucket's own, or none's."""
         self.check_usable()
-        found = self._others.get(endpoint)
+        key = (bucket if endpoint.sessions else None, endpoint)
+        found = self._others.get(key)
         if found is None:
-            found = self._others[endpoint] = Target(self.engine(endpoint), endpoint)
-        return self._signed(found)
+            found = self._others[key] = Target(self.engine(endpoint, bucket), endpoint)
+        return self._signed(found, bucket)
 
     def check_usable(self) -> None:
         """Raise ClosedError for a client that is closed, or the parent process's."""
@@ -138,27 +141,33 @@ class CrtBase:
         if self._pid != os.getpid():
             raise errors.ClosedError("the client belongs to the process that this one was forked from")
 
-    def _signed(self, found: Target) -> Target:
-        if self._credentials is None or self.session.credentials_refresh_due():
+    def _signed(self, found: Target, bucket: str | None) -> Target:
+        if found.endpoint.sessions:
+            assert bucket is not None
+            self.sessions.sign(bucket, found.engine)
+            self._expect_renewals()
+        elif self._credentials is None or self.session.credentials_refresh_due():
             self.renew()
         if self._renewal is not None:
             self._renewal.ensure()
         return found
 
-    def engine(self, endpoint: Endpoint) -> Any:
+    def engine(self, endpoint: Endpoint, bucket: str | None = None) -> Any:
         """The engine for an endpoint.
 
         One for each scheme and port: the C library's table of endpoints is keyed by host name alone, so two ports of
-        one host would share a pool. One for each region, service and kind of the signature.
+        one host would share a pool. One for each region and service: they are part of the signature. One for each
+        directory bucket: each has keys of its own.
         """
-        key = (endpoint.scheme, endpoint.port, endpoint.signing_region, endpoint.signing_name, endpoint.sessions)
+        owner = bucket if endpoint.sessions else None
+        key = (endpoint.scheme, endpoint.port, endpoint.signing_region, endpoint.signing_name, owner)
         with self._lock:
             if self._closed:  # meanwhile, in another thread
                 raise errors.ClosedError("the client is closed")
             engine = self._engines.get(key)
             if engine is None:
                 engine = self._engines[key] = self._make_engine(endpoint)
-                if self._credentials is not None:
+                if self._credentials is not None and owner is None:
                     engine.set_credentials(*self._credentials)
             return engine
 
@@ -199,10 +208,23 @@ class CrtBase:
         with self._lock:
             if frozen != self._credentials:
                 self._credentials = frozen
-                for engine in self._engines.values():
-                    engine.set_credentials(*frozen)
-            if self._renewal is None and self.session.credentials_expire():
+                for key, engine in self._engines.items():
+                    if key[-1] is None:
+                        engine.set_credentials(*frozen)
+        if self.session.credentials_expire():
+            self._expect_renewals()
+
+    def _expect_renewals(self) -> None:
+        with self._lock:
+            if self._renewal is None:
                 self._renewal = Renewal(self)
+
+    def renew_sessions(self) -> None:
+        """As :meth:`renew`, for the sessions of directory buckets."""
+        with self._lock:
+            engines = [(key[-1], engine) for key, engine in self._engines.items() if key[-1] is not None]
+        for bucket, engine in engines:
+            self.sessions.sign(bucket, engine)
 
     def follow(self, bucket: str | None, error: errors.ObjectFSError, asked: str | None) -> bool:
         """See :meth:`Session.follow`."""

@@ -86,6 +86,7 @@ class CallVerbs(CrtBase):
 
     def _send(self, request: SerializedRequest, algorithm: str | None) -> Steps[_native.Response]:
         target = self.target_at(
+            request.params.get("Bucket"),
             Endpoint(
                 scheme=request.scheme,
                 host=request.host,
@@ -95,7 +96,7 @@ class CallVerbs(CrtBase):
                 signing_region=request.signing_region,
                 signing_name=request.signing_name,
                 sessions=request.sessions,
-            )
+            ),
         )
         body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()
         headers = dict(request.headers)

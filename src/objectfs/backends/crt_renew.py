@@ -7,6 +7,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from objectfs.backends.crt_express import PAUSE
+
 if TYPE_CHECKING:
     from objectfs.backends.crt_base import CrtBase
 
@@ -61,12 +63,15 @@ class Renewal:
                 return None
             self._asked = False
         session = backend.session
-        if session.credentials_refresh_due():
-            try:
+        try:
+            if session.credentials_refresh_due():
                 backend.renew()
-            except Exception as error:  # the verbs that follow meet it too, and say so
-                log.debug("credentials were not renewed: %s", error)
+            backend.renew_sessions()
+        except Exception as error:  # the verbs that follow meet it too, and say so
+            log.debug("credentials were not renewed: %s", error)
         left = session.credentials_left(HORIZON)
+        if backend.sessions:
+            return max(SHORTEST_PAUSE, min(PAUSE, left / 4))
         return LONGEST_PAUSE if left >= HORIZON else max(SHORTEST_PAUSE, min(LONGEST_PAUSE, left / 4))
 
     def close(self) -> None:

@@ -77,6 +77,8 @@ def from_client_error(
 ) -> errors.ObjectFSError:
     """A server's error answer, from botocore's ClientError."""
     response = error.response
+    if getattr(error, "operation_name", None) == "CreateSession":  # botocore's own, before what was asked for
+        operation = "CreateSession"
     metadata = response.get("ResponseMetadata", {})
     headers = {name.lower(): str(value) for name, value in metadata.get("HTTPHeaders", {}).items()}
     detail = response.get("Error", {})

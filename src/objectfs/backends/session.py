@@ -307,7 +307,17 @@ class Session:
         import botocore.config
 
         config = self._config
-        more.setdefault("s3", {"addressing_style": config.addressing_style})
+        # what is not set is left to AWS's own files and variables
+        more.setdefault(
+            "s3",
+            {
+                name: getattr(config, name)
+                for name in ("addressing_style", "use_accelerate_endpoint")
+                if name in config.sources and getattr(config, name) is not None
+            },
+        )
+        more.setdefault("use_dualstack_endpoint", config.use_dualstack_endpoint)
+        more.setdefault("use_fips_endpoint", config.use_fips_endpoint)
         if _is_address(config.endpoint_url):  # WriteGetObjectResponse: no name can stand before an address
             more.setdefault("inject_host_prefix", False)
         return {

@@ -113,7 +113,7 @@ def test_no_session(backend: str, proxy: Recorder) -> None:
         pytest.raises(errors.AccessDeniedError) as caught,
     ):
         client.call("GetObject", Bucket=DIRECTORY, Key="k")
-    assert (caught.value.operation, caught.value.bucket, caught.value.key) == ("GetObject", DIRECTORY, "k")
+    assert (caught.value.operation, caught.value.bucket, caught.value.key) == ("CreateSession", DIRECTORY, "k")
 
 
 def test_no_name_before_an_address(clients: dict[str, objectfs.Client], recorder: Recorder) -> None:

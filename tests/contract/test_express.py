@@ -1,0 +1,171 @@
+"""Directory buckets (S3 Express One Zone): a session for each bucket, whose keys sign the requests.
+
+No server at hand has directory buckets, so this one does what the documentation of CreateSession and of its signatures
+says, and computes the signatures itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import objectfs
+from objectfs import errors
+from objectfs.sim.auth import sigv4
+
+from .raw_server import Asked, RawServer, answer
+
+BUCKET = "name--usw2-az1--x-s3"
+OTHER = "other--usw2-az1--x-s3"
+REGION = "us-west-2"
+
+
+class Express:
+    """The answers of a zonal endpoint, for two buckets."""
+
+    def __init__(self, lifetime: float = 300) -> None:
+        self.lifetime = lifetime
+        self.sessions: dict[str, str] = {}
+        """Of each session's access key, the bucket."""
+        self.refused = False
+        self.wrong: list[str] = []
+        self.used: list[str] = []
+
+    def handle(self, asked: Asked) -> bytes:
+        path, _, query = asked.target.partition("?")
+        bucket = path.split("/")[1]
+        access, signature_ok = self.signed_by(asked)
+        if query in ("session", "session="):
+            if access != "test" or not signature_ok:
+                self.wrong.append(f"CreateSession signed by {access}: {signature_ok}")
+            if self.refused:
+                return answer(403, body=b"<Error><Code>AccessDenied</Code><Message>No session</Message></Error>")
+            return self.session(bucket)
+        if "x-amz-s3session-token" not in asked.headers or "x-amz-security-token" in asked.headers:
+            self.wrong.append(f"{asked.method} {asked.target} without a session's token")
+        elif asked.headers["x-amz-s3session-token"] != f"token-{access}" or self.sessions.get(access) != bucket:
+            self.wrong.append(f"{asked.method} {asked.target} with another session's token")
+        if not signature_ok:
+            self.wrong.append(f"{asked.method} {asked.target} with a wrong signature")
+        self.used.append(access)
+        if "list-type=2" in query:
+            return answer(
+                200, body=b"<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
+            )
+        if "tagging" in query:
+            return answer(200, body=b"<Tagging><TagSet></TagSet></Tagging>")
+        if asked.method == "GET":
+            return answer(206, [("Content-Range", "bytes 0-4/5"), ("ETag", '"e"')], b"hello")
+        return answer(200, [("ETag", '"e"')])
+
+    def session(self, bucket: str) -> bytes:
+        access = f"session{len(self.sessions)}"
+        self.sessions[access] = bucket
+        ends = (datetime.now(UTC) + timedelta(seconds=self.lifetime)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return answer(
+            200,
+            body=(
+                f"<CreateSessionResult><Credentials><SessionToken>token-{access}</SessionToken>"
+                f"<SecretAccessKey>secret-{access}</SecretAccessKey><AccessKeyId>{access}</AccessKeyId>"
+                f"<Expiration>{ends}</Expiration></Credentials></CreateSessionResult>"
+            ).encode(),
+        )
+
+    def signed_by(self, asked: Asked) -> tuple[str, bool]:
+        fields = dict(
+            part.strip().split("=", 1) for part in asked.headers["authorization"].partition(" ")[2].split(",")
+        )
+        access, date, region, service, last = fields["Credential"].split("/")
+        secret = "testtest" if access == "test" else f"secret-{access}"
+        names = fields["SignedHeaders"].split(";")
+        path, _, query = asked.target.partition("?")
+        canonical = "\n".join(
+            (
+                asked.method,
+                sigv4.canonical_path(path),
+                sigv4.canonical_query(query),
+                sigv4.canonical_headers(asked.headers, names),
+                ";".join(names),
+                asked.headers["x-amz-content-sha256"],
+            )
+        )
+        text = sigv4.string_to_sign(asked.headers["x-amz-date"], f"{date}/{region}/{service}/{last}", canonical)
+        expected = sigv4.sign(sigv4.signing_key(secret, date, region, service), text)
+        return access, expected == fields["Signature"] and (region, service) == (REGION, "s3express")
+
+
+def settings(server: RawServer, backend: str) -> dict[str, Any]:
+    return {
+        "backend": backend,
+        "endpoint_url": server.url,
+        "region": REGION,
+        "access_key_id": "test",
+        "secret_access_key": "testtest",
+        "max_attempts": 1,
+    }
+
+
+@pytest.fixture
+def express() -> Express:
+    return Express()
+
+
+@pytest.fixture
+def server(express: Express) -> Iterator[RawServer]:
+    with RawServer(express.handle) as made:
+        yield made
+    assert express.wrong == []
+
+
+def test_verbs_use_a_session(server: RawServer, express: Express, backend: str) -> None:
+    with objectfs.Client(**settings(server, backend)) as client:
+        assert bytes(client.get(BUCKET, "k")) == b"hello"
+        assert client.put(BUCKET, "k", b"data").etag == '"e"'
+        assert client.put(BUCKET, "k", io.BytesIO(b"data")).etag == '"e"'
+        assert list(client.list(BUCKET)) == []
+        client.delete(BUCKET, "k")
+        assert [bytes(found) for found in client.get_many(BUCKET, ["a", "b"])] == [b"hello"] * 2
+        assert client.call("GetObjectTagging", Bucket=BUCKET, Key="k")["TagSet"] == []
+        assert bytes(client.get(OTHER, "k")) == b"hello"
+    assert express.sessions == {"session0": BUCKET, "session1": OTHER}
+    assert len(express.used) >= 8
+
+
+def test_async(server: RawServer, express: Express, backend: str) -> None:
+    async def work() -> bytes:
+        async with objectfs.AsyncClient(**settings(server, backend)) as client:
+            return b"".join(map(bytes, await asyncio.gather(*(client.get(BUCKET, "k") for _ in range(5)))))
+
+    assert asyncio.run(work()) == b"hello" * 5
+    # botocore makes one for each of its threads that finds none
+    assert len(express.sessions) == 1 if backend == "crt" else len(express.sessions) <= 5
+
+
+def test_a_session_at_its_end_is_followed_by_another(server: RawServer, express: Express, backend: str) -> None:
+    express.lifetime = 5  # less than what is left for a request
+    with objectfs.Client(**settings(server, backend)) as client:
+        client.get(BUCKET, "k")
+        express.lifetime = 300
+        client.get(BUCKET, "k")
+        made = len(express.sessions)
+        client.get(BUCKET, "k")
+        client.get(BUCKET, "k")
+    assert made >= 2
+    assert len(express.sessions) == made
+    assert express.used[-1] == f"session{made - 1}"
+
+
+def test_no_session_is_told(server: RawServer, express: Express, backend: str) -> None:
+    express.refused = True
+    with objectfs.Client(**settings(server, backend)) as client:
+        with pytest.raises(errors.AccessDeniedError) as caught:
+            client.get(BUCKET, "k")
+        assert caught.value.bucket == BUCKET
+        assert caught.value.message == "No session"
+        express.refused = False
+        assert bytes(client.get(BUCKET, "k")) == b"hello"
