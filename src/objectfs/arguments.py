@@ -21,6 +21,7 @@ __all__ = [
     "check_coalesce",
     "check_items",
     "check_key",
+    "check_limit",
     "check_listing",
     "check_name",
     "check_on_error",
@@ -112,11 +113,15 @@ def check_listing(
     for name, value in (("delimiter", delimiter), ("start_after", start_after)):
         if value is not None:
             check_name(value, name, bucket)
+    check_limit(limit, bucket)
+    check_timeout(timeout)
+
+
+def check_limit(limit: int | None, bucket: str | None = None) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
         raise TypeError(f"limit must be a whole number or None, not {type(limit).__name__}")
     if limit is not None and limit < 0:
         raise InvalidRequestError(f"limit={limit} must be 0 or more", bucket=bucket)
-    check_timeout(timeout)
 
 
 def check_items(items: Mapping[str, Any], bucket: str) -> None:

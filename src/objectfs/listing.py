@@ -29,7 +29,11 @@ class Listing(Generic[E]):
     """
 
     def __init__(
-        self, operation: str, bucket: str, ask: Callable[[Any, int | None], Steps[ListPage[E]]], limit: int | None
+        self,
+        operation: str,
+        bucket: str | None,
+        ask: Callable[[Any, int | None], Steps[ListPage[E]]],
+        limit: int | None,
     ) -> None:
         self.operation, self.bucket = operation, bucket
         self._ask = ask

@@ -324,6 +324,49 @@ def test_versions_over_many_pages(connect: Make, sim: S3Server) -> None:
     assert listings(sim) == 3
 
 
+# -- buckets ---------------------------------------------------------------------------------------------------------
+def test_buckets(client: objectfs.Client, site: Site, key: str) -> None:
+    stem = f"{site.bucket}-b{key[2:8]}"
+    names = [f"{stem}-{number}" for number in range(3)]
+    for name in names:
+        client.call("CreateBucket", Bucket=name)
+    try:
+        found = list(client.list_buckets(stem))
+        assert [each.name for each in found] == names
+        assert all(each.created is not None and each.created.utcoffset() is not None for each in found)
+        assert {site.bucket, *names} <= {each.name for each in client.list_buckets()}
+        assert [each.name for each in client.list_buckets(stem, limit=2)] == names[:2]
+        assert list(client.list_buckets(f"{stem}-none")) == []
+    finally:
+        for name in names:
+            client.call("DeleteBucket", Bucket=name)
+
+
+async def test_buckets_over_many_pages(sim: S3Server, backend: str) -> None:
+    names = sorted({"bucket", *(f"b{number:04}" for number in range(1100))})
+    for name in names:
+        if name != "bucket":
+            sim.create_bucket(name)
+    async with objectfs.AsyncClient(
+        endpoint_url=sim.endpoint_url,
+        access_key_id="test",
+        secret_access_key="testtest",
+        region="us-east-1",
+        backend=backend,
+    ) as client:
+        assert [each.name async for each in client.list_buckets()] == names
+    assert [request.operation for request in sim.requests] == ["ListBuckets"] * 2
+
+
+def test_buckets_that_may_not_be_listed(connect: Make, sim: S3Server) -> None:
+    sim.faults.add(Fault("ListBuckets", status=403, code="AccessDenied"))
+    with pytest.raises(objectfs.errors.AccessDeniedError) as caught:
+        list(connect().list_buckets())
+    assert (caught.value.operation, caught.value.bucket) == ("ListBuckets", None)
+    with pytest.raises(TypeError):
+        connect().list_buckets(limit="3")  # type: ignore[arg-type]
+
+
 # -- what it costs ---------------------------------------------------------------------------------------------------
 MEASURE = """
     import resource, sys

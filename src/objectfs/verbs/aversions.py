@@ -8,8 +8,9 @@ from typing import Any
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
 from objectfs.listing import Listing
-from objectfs.types import ListPage, ObjectVersion, Prefix
+from objectfs.types import BucketInfo, ListPage, ObjectVersion, Prefix
 from objectfs.verbs.driving import AsyncDriver
+from objectfs.verbs.versions import buckets
 
 __all__ = ["AsyncVersionVerbs"]
 
@@ -35,3 +36,12 @@ class AsyncVersionVerbs(AsyncDriver):
             )
 
         return self._pages(Listing("ListObjectVersions", bucket, ask, limit), timeout)
+
+    def list_buckets(
+        self, prefix: str = "", limit: int | None = None, *, timeout: float | None = None
+    ) -> AsyncIterator[BucketInfo]:
+        """See :meth:`objectfs.Client.list_buckets`."""
+        check.check_limit(limit)
+        check.check_name(prefix, "prefix")
+        check.check_timeout(timeout)
+        return self._pages(Listing("ListBuckets", None, buckets(self._core, prefix), limit), timeout)

@@ -1,17 +1,18 @@
-"""Versions listed."""
+"""Versions and buckets listed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
-from objectfs.listing import Listing
-from objectfs.types import ListPage, ObjectVersion, Prefix
+from objectfs.core import Core
+from objectfs.listing import PAGE, Listing
+from objectfs.types import BucketInfo, ListPage, ObjectVersion, Prefix
 from objectfs.verbs.driving import Driver
 
-__all__ = ["VersionVerbs"]
+__all__ = ["VersionVerbs", "buckets"]
 
 
 class VersionVerbs(Driver):
@@ -50,3 +51,42 @@ class VersionVerbs(Driver):
             )
 
         return self._pages(Listing("ListObjectVersions", bucket, ask, limit), timeout)
+
+    def list_buckets(
+        self, prefix: str = "", limit: int | None = None, *, timeout: float | None = None
+    ) -> Iterator[BucketInfo]:
+        """The buckets of whoever asks, by name (ListBuckets). Reads ahead as :meth:`list` does.
+
+        Args:
+            prefix: of the names. A server that knows no prefix here lists all; those that do not match are left out.
+            limit: at most so many.
+            timeout: seconds for each page.
+
+        Returns:
+            An iterator of BucketInfo. The first request is made with its first step.
+
+        Raises:
+            AccessDeniedError: whoever asks may not list buckets (s3:ListAllMyBuckets).
+        """
+        check.check_limit(limit)
+        check.check_name(prefix, "prefix")
+        check.check_timeout(timeout)
+        return self._pages(Listing("ListBuckets", None, buckets(self._core, prefix), limit), timeout)
+
+
+def buckets(core: Core, prefix: str) -> Callable[[str | None, int | None], Steps[ListPage[BucketInfo]]]:
+    """How a page of buckets is asked for."""
+
+    def ask(token: str | None, size: int | None) -> Steps[ListPage[BucketInfo]]:
+        given = {"Prefix": prefix or None, "ContinuationToken": token, "MaxBuckets": size or PAGE}
+        answer = yield from core.backend().call(
+            "ListBuckets", {name: value for name, value in given.items() if value is not None}
+        )
+        found = [
+            BucketInfo(name=each["Name"], created=each.get("CreationDate"), region=each.get("BucketRegion"))
+            for each in answer.get("Buckets", ())
+            if each["Name"].startswith(prefix)
+        ]
+        return ListPage(found, answer.get("ContinuationToken") or None)
+
+    return ask
