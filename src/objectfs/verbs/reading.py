@@ -77,7 +77,8 @@ class ReadVerbs(Driver):
             buffer: it may be larger than the content; what lies behind that is left as it is.
 
         Returns:
-            The number of bytes written, from the start of the buffer.
+            The number of bytes written, from the start of the buffer. They are validated as those of :meth:`get`; a
+            number cannot say against what: docs/integrity.md.
 
         Raises:
             TypeError, ValueError: it is no buffer; it is read-only or not contiguous.
