@@ -122,3 +122,22 @@ def test_the_tables_name_what_there_is(guide: Path) -> None:
     named = [name for _, cell in rows for name in re.findall(r"`([A-Za-z_]\w*)(?:`|[=(])", cell)]
     assert len(named) > 20
     assert set(named) <= known
+
+
+def test_what_boto3_raises_has_the_class_that_the_table_says() -> None:
+    """Its exceptions exist; codes of S3 become that class."""
+    import boto3.exceptions
+    import botocore.exceptions
+
+    text = (FOLDER / "from-boto3.md").read_text(encoding="utf-8")
+    table = text[text.index("## Errors") : text.index("## Settings")]
+    codes = 0
+    for theirs, ours in re.findall(r"^\| (`.+?) \| (.+?) \|$", table, re.M):
+        for name in re.findall(r"`(\w+)`", theirs):
+            if name.endswith("Error"):
+                assert hasattr(botocore.exceptions, name) or hasattr(boto3.exceptions, name), name
+                continue
+            codes += 1
+            found = errors.from_response("GetObject", status=400, code=name, key="key")
+            assert type(found).__name__ in re.findall(r"`(\w+)`", ours), name
+    assert codes > 10
