@@ -171,7 +171,7 @@ def test_close_cancels(sim: S3Server, client: objectfs.Client) -> None:
         assert again.read() == ramp(SIZE)
 
 
-def test_dropped(sim: S3Server, client: objectfs.Client) -> None:
+def test_dropped(sim: S3Server, client: objectfs.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says so, as any file, and cancels what is on its way."""
     for mode in ("rb", "r"):
         gate = threading.Event()
@@ -184,12 +184,18 @@ def test_dropped(sim: S3Server, client: objectfs.Client) -> None:
             gc.collect()
         until(lambda: idle(client))
         gate.set()
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        file = client.open("bucket", "k")
-        file.close()
-        del file
-        gc.collect()
+        for dropped in (False, True):
+            file = client.open("bucket", "k")
+            if not dropped:
+                file.close()
+            del file
+            gc.collect()
+            assert told == ([ResourceWarning] if dropped else [])
+    assert idle(client)
 
 
 def test_client_closed_meanwhile(sim: S3Server, client: objectfs.Client) -> None:

@@ -35,11 +35,16 @@ class Unclosed:
         self.close()  # type: ignore[attr-defined]
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # at exit, or not made completely
-            if not self.closed:
-                warnings.warn(f"unclosed object {self!r}", ResourceWarning, stacklevel=2, source=self)
-        with contextlib.suppress(Exception):
-            if not self.closed:
+        try:
+            if self.closed:
+                return
+        except Exception:  # it was not made completely
+            return
+        try:
+            # where warnings are errors, what this raises is reported as of any file
+            warnings.warn(f"unclosed object {self!r}", ResourceWarning, stacklevel=2, source=self)
+        finally:
+            with contextlib.suppress(Exception):  # at exit much is gone already
                 self._drop()
 
 
