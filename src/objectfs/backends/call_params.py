@@ -12,7 +12,7 @@ from objectfs import errors
 __all__ = ["ALGORITHMS", "ENGINE_ALGORITHMS", "Body", "check_names", "choose_algorithm", "content_member", "read_body"]
 
 ALGORITHMS = frozenset(("CRC32", "SHA1", "SHA256"))
-"""What botocore computes by itself."""
+"""What every botocore computes by itself."""
 
 ENGINE_ALGORITHMS = frozenset(("CRC32C", "CRC64NVME"))
 """What it needs the package awscrt for, and the crt backend does not."""
@@ -84,7 +84,7 @@ def choose_algorithm(model: Any, params: Mapping[str, Any], configured: str) -> 
     wanted = params.get(member)
     if wanted is None:
         return configured if configured not in ("auto", "off") and content_member(model) else None
-    if isinstance(wanted, str) and wanted.upper() not in ALGORITHMS | ENGINE_ALGORITHMS:
+    if isinstance(wanted, str) and wanted.upper() not in _computed() | ENGINE_ALGORITHMS:
         raise errors.UnsupportedError(
             f"{member}={wanted!r} cannot be computed here",
             operation=model.name,
@@ -93,6 +93,14 @@ def choose_algorithm(model: Any, params: Mapping[str, Any], configured: str) -> 
             hint=f"Give the checksum itself as Checksum{wanted}=, or use {', '.join(sorted(ALGORITHMS))}",
         )
     return wanted.upper() if isinstance(wanted, str) else None
+
+
+def _computed() -> frozenset[str]:
+    """What this botocore computes: newer ones more, and with awscrt still more."""
+    from botocore import httpchecksum
+
+    names = getattr(httpchecksum, "_SUPPORTED_CHECKSUM_ALGORITHMS", ())
+    return ALGORITHMS | {name.upper() for name in names}
 
 
 class Body:

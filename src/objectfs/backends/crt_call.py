@@ -77,7 +77,12 @@ class CallVerbs(CrtBase):
                     and is_refusal(error)
                 ):
                     checksums, attempt = False, attempt - 1
-                elif response.error_code or not worth_another_attempt(error) or attempt >= self.config.max_attempts:
+                elif (
+                    # what the C library reports it has tried again already, but for a wrong checksum
+                    (response.error_code and not isinstance(error, errors.ChecksumError))
+                    or not worth_another_attempt(error)
+                    or attempt >= self.config.max_attempts
+                ):
                     raise
             else:
                 if content in params and self.config.checksum == "auto":
@@ -102,6 +107,7 @@ class CallVerbs(CrtBase):
         headers = dict(request.headers)
         if body or request.method in ("PUT", "POST"):
             headers["Content-Length"] = str(len(body))
+        asks = any(name.lower() == "x-amz-checksum-mode" for name in headers)
         path = f"{request.path}?{request.query}" if request.query else request.path
         op = target.engine.start(
             [
@@ -113,6 +119,8 @@ class CallVerbs(CrtBase):
                     target.headers(headers),
                     body=bytes(body) or None,
                     checksum=algorithm,
+                    # also by CRC64NVME, S3's own default, which botocore needs awscrt for
+                    validate="request" if asks and request.operation == "GetObject" else None,
                 )
             ]
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore import httpchecksum
 
 import objectfs
 from objectfs import errors
@@ -218,17 +219,25 @@ def test_receiving(operation: str, clients: dict[str, objectfs.Client], recorder
 
 def test_damaged_content(recorder: Recorder, clients: dict[str, objectfs.Client]) -> None:
     """Content is validated against the checksum that the server tells, and fetched again where it is wrong."""
-    right = [("x-amz-checksum-crc32", "/sUwqQ==")]  # of the content below
-    good, bad = answer(200, right, b"content"), answer(200, right, b"CONTENT")
+    values = {
+        "crc32": "/sUwqQ==",
+        "sha256": "7XACtDnprIRfIjV9giusFERzD722AW0+yUMil7nsn3M=",
+        "crc64nvme": "lhVdXyVQTGE=",
+    }
     for name in clients:
         with objectfs.Client(**settings(recorder, name, max_attempts=2)) as client:
-            replies = [bad, good]
-            recorder.handle = lambda _, replies=replies: replies.pop(0)  # type: ignore[misc]
-            assert client.call("GetObject", Bucket="b", Key="k")["Body"].read() == b"content"
-            recorder.handle = lambda _: bad
-            with pytest.raises(errors.ChecksumError) as caught:
-                client.call("GetObject", Bucket="b", Key="k")
-            assert (caught.value.operation, caught.value.bucket, caught.value.key) == ("GetObject", "b", "k")
+            for algorithm, value in values.items():
+                if algorithm not in {*client.backend.capabilities, "crc32", "sha256"}:
+                    continue
+                right = [(f"x-amz-checksum-{algorithm}", value)]
+                good, bad = answer(200, right, b"content"), answer(200, right, b"CONTENT")
+                replies = [bad, good]
+                recorder.handle = lambda _, replies=replies: replies.pop(0)  # type: ignore[misc]
+                assert client.call("GetObject", Bucket="b", Key="k")["Body"].read() == b"content"
+                recorder.handle = lambda _, bad=bad: bad  # type: ignore[misc]
+                with pytest.raises(errors.ChecksumError) as caught:
+                    client.call("GetObject", Bucket="b", Key="k")
+                assert (caught.value.operation, caught.value.bucket, caught.value.key) == ("GetObject", "b", "k")
         with objectfs.Client(**settings(recorder, name, checksum="off")) as client:
             recorder.take()
             assert client.call("GetObject", Bucket="b", Key="k")["Body"].read() == b"CONTENT"
@@ -312,8 +321,20 @@ def test_over_tls(clients: dict[str, objectfs.Client]) -> None:
                     assert client.call("GetObject", Bucket="bucket", Key=name)["Body"].read() == DATA
 
 
-def test_algorithms_of_others(clients: dict[str, objectfs.Client]) -> None:
+def test_algorithms(clients: dict[str, objectfs.Client], recorder: Recorder) -> None:
+    """What botocore computes, both do; what it does not, both refuse."""
+    recorder.handle = lambda _: answer(200)
+    mine = {"CRC32", "SHA1", "SHA256", "SHA512"} & {
+        name.upper() for name in httpchecksum._SUPPORTED_CHECKSUM_ALGORITHMS
+    }
     for client in clients.values():
+        for name in sorted(mine):
+            recorder.take()
+            client.call("PutObject", Bucket="b", Key="k", Body=io.BytesIO(b"x"), ChecksumAlgorithm=name)
+            client.call("PutBucketTagging", Bucket="b", Tagging={"TagSet": []}, ChecksumAlgorithm=name)
+            for request in recorder.take():
+                assert f"x-amz-checksum-{name.lower()}" in request.headers
+                check_checksum(request)
         with pytest.raises(errors.UnsupportedError, match="XXHASH64"):
             client.call("PutObject", Bucket="b", Key="k", Body=b"x", ChecksumAlgorithm="XXHASH64")
         with pytest.raises(errors.UnsupportedError, match="CRC64NVME"):
