@@ -118,14 +118,15 @@ class OpenVerbs:
     ) -> Any:
         """An object as a file, for whatever takes files: ``zipfile``, ``csv``, ``json``, pandas, pyarrow, h5py …
 
-        Reading (GetObject of ranges) begins with a small range and reads ahead in parallel once it is sequential.
-        After a seek only what is asked for is fetched. All is of one object: each request names the ETag of the first
-        answer. Memory: ``prefetch`` and about 32 MiB for each open object, and all of a client's read ahead no more
-        than half of its ``memory_limit`` together.
+        Reading (GetObject of ranges, HeadObject for an empty object) begins with a small range and reads ahead in
+        parallel once it is sequential. After a seek only what is asked for is fetched. All is of one object: each
+        request names the ETag of the first answer. Memory: ``prefetch`` and about 32 MiB for each open object, and all
+        of a client's read ahead no more than half of its ``memory_limit`` together.
 
-        Writing (PutObject, or a multipart upload from the second part on) sends parts in parallel while it goes on.
-        The object appears with ``close()``. An exception in the ``with`` block, ``abort()``, and dropping the file
-        unclosed leave no object and no pending upload. Memory: 144 MiB at most with parts of 8 MiB.
+        Writing (PutObject; from the second part on CreateMultipartUpload, UploadPart, CompleteMultipartUpload) sends
+        parts in parallel while it goes on. The object appears with ``close()``. An exception in the ``with`` block,
+        ``abort()``, and dropping the file unclosed leave no object and no pending upload. Memory: 144 MiB at most with
+        parts of 8 MiB.
 
         Args:
             mode: ``r`` to read, ``w`` to write, ``x`` to write only if there is no such object (decided when it is

@@ -82,7 +82,7 @@ class CopyVerbs(Driver):
 
         Raises:
             NotFoundError: there is no such source.
-            ObjectChangedError: the source was replaced while it was copied; nothing was stored.
+            ObjectChangedError: the source was replaced while it was copied; nothing was stored (AbortMultipartUpload).
             PreconditionFailedError: a condition does not hold.
             AccessDeniedError: also where the tags of a large object may not be read, which is needed to keep them.
         """

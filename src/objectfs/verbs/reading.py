@@ -36,6 +36,7 @@ class ReadVerbs(Driver):
         """An object, or a range of it, in new memory (GetObject).
 
         Large objects are fetched in parallel ranges, all of the same object: each names the ETag of the first answer.
+        HeadObject is used too for empty objects and ranges, and for the checksum of a large object.
 
         Args:
             start, end: a half-open range in bytes; a negative ``start`` is a suffix. ``end`` is cut to the
@@ -141,7 +142,7 @@ class ReadVerbs(Driver):
         progress: Progress | None = None,
         **options: Unpack[GetManyParams],
     ) -> list[Any]:
-        """Many whole objects (GetObject each), in the order of ``keys``.
+        """Many whole objects (GetObject each, and HeadObject for empty ones), in the order of ``keys``.
 
         Args:
             keys: of the objects; all results are in memory at the same time.

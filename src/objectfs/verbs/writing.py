@@ -113,8 +113,8 @@ class WriteVerbs(Driver):
         progress: Progress | None = None,
         **options: Unpack[PutManyParams],
     ) -> dict[str, PutResult]:
-        """Store many objects from memory (PutObject each); results by key. The first failure cancels the
-        rest.
+        """Store many objects from memory (PutObject each; large ones as :meth:`put` does: CreateMultipartUpload,
+        UploadPart, CompleteMultipartUpload); results by key. The first failure cancels the rest.
 
         Args:
             items: what is bytes-like by its key (borrowed: do not change it meanwhile).
