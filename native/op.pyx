@@ -150,6 +150,11 @@ cdef class Op:
         self._try_reap()
         return True
 
+    @property
+    def engine(self):
+        """What sends them."""
+        return self._engine
+
     def done(self):
         """Whether all have ended."""
         if self._group == NULL:

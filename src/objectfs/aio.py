@@ -12,6 +12,7 @@ from objectfs import arguments as check
 from objectfs.backends.call_params import read_body
 from objectfs.transfer.opening import AsyncOpenVerbs
 from objectfs.verbs.acopying import AsyncCopyVerbs
+from objectfs.verbs.amany import AsyncManyVerbs
 from objectfs.verbs.areading import AsyncReadVerbs
 from objectfs.verbs.aversions import AsyncVersionVerbs
 from objectfs.verbs.awriting import AsyncWriteVerbs
@@ -20,7 +21,9 @@ from objectfs.verbs.presigning import PresignVerbs
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncReadVerbs, AsyncWriteVerbs, AsyncCopyVerbs, AsyncOpenVerbs, AsyncVersionVerbs, PresignVerbs):
+class AsyncClient(
+    AsyncReadVerbs, AsyncManyVerbs, AsyncWriteVerbs, AsyncCopyVerbs, AsyncOpenVerbs, AsyncVersionVerbs, PresignVerbs
+):
     """:class:`objectfs.Client` with awaitable verbs: the same settings, arguments, results and errors.
 
     It belongs to no loop and starts no thread for what the engine does; cancelling a task cancels its

@@ -8,6 +8,7 @@ from typing import Any
 from objectfs import arguments as check
 from objectfs.transfer.opening import OpenVerbs
 from objectfs.verbs.copying import CopyVerbs
+from objectfs.verbs.many import ManyVerbs
 from objectfs.verbs.presigning import PresignVerbs
 from objectfs.verbs.reading import ReadVerbs
 from objectfs.verbs.versions import VersionVerbs
@@ -16,7 +17,7 @@ from objectfs.verbs.writing import WriteVerbs
 __all__ = ["Client"]
 
 
-class Client(ReadVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerbs, PresignVerbs):
+class Client(ReadVerbs, ManyVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerbs, PresignVerbs):
     """Moves objects between an S3 service and this program. May be used from any number of threads.
 
     Every keyword may also be set as ``OBJECTFS_<NAME>`` in the environment or in the config file

@@ -70,10 +70,12 @@ from objectfs.types import (
 )
 
 if TYPE_CHECKING:
+    from objectfs.backends.bell import Bell
     from objectfs.backends.copying import CopyPlan
     from objectfs.backends.deleting import Item
 
 __all__ = [
+    "Admission",
     "Attempt",
     "Backend",
     "BackendInfo",
@@ -150,6 +152,17 @@ class BackendInfo:
     intermediate Python object); ``crc64nvme`` (CRC64NVME and CRC32C of content are computed here)."""
 
 
+class Admission(Protocol):
+    """Memory that is lent to a download, where many run side by side (``several.py``)."""
+
+    @property
+    def room(self) -> int:
+        """Bytes that it may take without asking."""
+
+    def ask(self, size: int) -> Op[Any] | None:
+        """Have ``size`` bytes in all. None: it may take them at once; else an operation to yield before it does."""
+
+
 @dataclass(frozen=True, slots=True)
 class RangeRead:
     """The answer to one range."""
@@ -199,10 +212,15 @@ class Backend(Protocol):
 
     name: str
     capabilities: frozenset[str]
+    connections: int
+    """At most so many at a time."""
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
-        """GetObject into new memory. One request where the object fits into one part; no HEAD before it."""
+        """GetObject into new memory. One request where the object fits into one part; no HEAD before it.
+
+        With ``options.admission`` no more memory is taken than that allows.
+        """
 
     def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
         """GetObject into ``buffer`` (writable, C-contiguous); the number of bytes written to its start.
@@ -319,6 +337,9 @@ class Backend(Protocol):
         self, bucket: str, key: str, expires: int, fields: Mapping[str, str], conditions: Sequence[Any]
     ) -> PresignedPost:
         """A signed form for PostObject. No request is made."""
+
+    def bell(self) -> Bell:
+        """What tells a thread which of many operations of this backend have ended."""
 
     def stats(self) -> dict[str, Any]:
         """Counters and settings in force: for people and for tests."""

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from objectfs import _native, errors
 from objectfs.backends import ending, machine
 from objectfs.backends.base import GetOptions, PutOptions, Steps
+from objectfs.backends.bell import Bell, PollBell
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_express import Sessions
 from objectfs.backends.crt_renew import Renewal
@@ -275,6 +276,9 @@ class CrtBase:
         op: Operation[None] = Operation([work], single=True)
         op.start(self._aside)
         yield op
+
+    def bell(self) -> Bell:
+        return PollBell(_native.Notifier)
 
     def busy(self) -> bool:
         """Whether any operation is under way."""

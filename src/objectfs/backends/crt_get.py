@@ -74,7 +74,8 @@ class GetVerbs(CrtBase):
         start = start or 0
         if end is not None and end <= start:  # HTTP cannot ask for no bytes; whether the object is there, HEAD tells
             return (yield from self._head(bucket, key, options)), start, start
-        last = start + self.part_size if end is None else min(start + self.part_size, end)
+        step = self.part_size if options.admission is None else max(1, min(self.part_size, options.admission.room))
+        last = start + step if end is None else min(start + step, end)
         response = yield from self._ranged(bucket, key, options, common, start, None if start < 0 else last, whole)
         total = object_size(response)
         return response, max(0, total + start) if start < 0 else start, total if end is None else min(end, total)
@@ -148,6 +149,9 @@ class GetVerbs(CrtBase):
             body = response.take_body()
         have = len(body)
         if have < end - start:
+            gate = None if options.admission is None else options.admission.ask(have + end - start)
+            if gate is not None:
+                yield gate
             first = body
             body = _native.Buffer(end - start)
             whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validation(options) is not None

@@ -22,6 +22,7 @@ from objectfs.backends.base import (
     Steps,
     StreamUpload,
 )
+from objectfs.backends.bell import Bell, QueueBell
 from objectfs.backends.call_answer import received
 from objectfs.backends.call_params import Body, check_names, choose_algorithm, content_member
 from objectfs.backends.presign import Presigner
@@ -64,6 +65,7 @@ class SdkBackend:
         self._session = session
         self._presigner = Presigner(session)
         self._wire = Wire(session, config)
+        self.connections = self._wire.connections
         self._reader = Reader(self._wire)
         self._writer = Writer(self._wire)
 
@@ -247,6 +249,9 @@ class SdkBackend:
     ) -> PresignedPost:
         self._wire.check_usable()
         return self._presigner.presign_post(bucket, key, expires, fields, conditions)
+
+    def bell(self) -> Bell:
+        return QueueBell()
 
     def stats(self) -> dict[str, Any]:
         import botocore

@@ -359,12 +359,18 @@ class Operation(Generic[T]):
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(resolve)
 
-        with self._lock:
-            if not self._finished.is_set():
-                self._callbacks.append(callback)
-                return future
-        resolve()
+        if not self.when_done(callback):
+            resolve()
         return future
+
+    def when_done(self, callback: Callable[[], None]) -> bool:
+        """Have ``callback``, which must not raise, called by the thread that ends the last function. False if all have
+        ended already."""
+        with self._lock:
+            if self._finished.is_set():
+                return False
+            self._callbacks.append(callback)
+            return True
 
     @property
     def transferred(self) -> int:

@@ -120,6 +120,11 @@ class Reader:
     def _fetch(self, bucket: str, key: str, options: GetOptions, sink: Sink) -> Steps[tuple[ObjectInfo, int]]:
         """What the object is, and the bytes of content that the sink has."""
         first: _First = yield self._wire.start(lambda task: self._first(task, bucket, key, options, sink))
+        while first.unread:
+            gate = options.admission.ask(first.length)
+            if gate is not None:
+                yield gate
+            first = yield self._wire.start(lambda task: self._first(task, bucket, key, options, sink))
         if first.rest:
             yield self._wire.start_many(
                 [self._range(bucket, key, options, first, start, end, sink) for start, end in first.rest]
@@ -204,6 +209,8 @@ class Reader:
                 return _First(info, length=len(data))
             if found and found[1] - found[0] != length:
                 raise errors.TruncatedError(f"the answer announces {length} bytes for {headers['content-range']}")
+            if options.admission is not None and length > options.admission.room:
+                return _First(answers.object_info(bucket, key, headers), length=length, unread=True)
             sink.open(length)
             rest = [] if whole or length <= 2 * self._part else _split(self._part, length, self._part)
             take = rest[0][0] if rest else length
@@ -316,6 +323,8 @@ class _First:
     checksum: _Checksum | None = None
     known: Expected | None = None
     """A checksum of the whole content, for which botocore has no code."""
+    unread: bool = False
+    """Nothing was taken of it: it is longer than the memory that was lent."""
 
 
 def _validate(task: Task, sink: Sink, checksum: Any, done: int, length: int, bucket: str, key: str) -> str:

@@ -91,6 +91,8 @@ class GetOptions(Options):
     end: int | None = None
     expected: Expected | None = None
     """What the content's checksum must be."""
+    admission: Any = None
+    """What lends memory to ``get``, where many run side by side: an ``Admission`` of ``backends/base.py``."""
 
     @property
     def version_id(self) -> str | None:
