@@ -2,8 +2,9 @@
 
 The contract tests run on every backend that is built and against the embedded server; other servers join by
 ``--s3-endpoint NAME=URL,ACCESS_KEY,SECRET_KEY[,REGION]`` or a variable ``OBJECTFS_TEST_<NAME>`` of that form, which
-``scripts/test --rgw --swift`` sets. ``OBJECTFS_REQUIRE=crt,sdk`` makes a backend that is missing a failure, and with
-``clients`` in it a foreign client that is missing (tests/sim/clients).
+``scripts/test --rgw --swift`` sets. With ``--variants`` they run over TLS and with virtual hosts too.
+``OBJECTFS_REQUIRE=crt,sdk`` makes a backend that is missing a failure, and with ``clients`` in it a foreign client that
+is missing (tests/sim/clients).
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="NAME=URL,ACCESS_KEY,SECRET_KEY[,REGION]",
         help="run the contract tests against this server too",
+    )
+    group.addoption(
+        "--variants",
+        action="store_true",
+        help="run the contract tests with virtual hosts, and over TLS, too",
     )
     group.addoption("--rgw", metavar="URL", help="Ceph's gateway with the keys test and testtest")
     group.addoption("--swift", metavar="URL", help="OpenStack Swift with the keys test:tester and testtest")

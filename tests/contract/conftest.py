@@ -17,6 +17,8 @@ import objectfs
 from objectfs.backends.select import available
 from objectfs.sim import S3Server
 
+from .forwarder import Forwarder
+
 BACKENDS = [attempt.name for attempt in available() if attempt.ok]
 
 QUIRKS: dict[str, dict[str, str]] = {
@@ -37,6 +39,12 @@ QUIRKS: dict[str, dict[str, str]] = {
 }
 
 
+VARIANTS = ["virtual", "tls"]
+"""The embedded server by virtual hosts, without and with TLS."""
+
+DOMAIN = "s3.localhost"
+
+
 @dataclass
 class Site:
     """A server that the tests run against, and a bucket of the test's own on it."""
@@ -48,6 +56,8 @@ class Site:
     region: str
     bucket: str = ""
     more: dict[str, Any] = field(default_factory=dict)
+    proxies: dict[str, str] = field(default_factory=dict)
+    """Variables under which its names lead somewhere."""
 
     def need(self, feature: str) -> None:
         """Skip the test where the server lacks what it needs."""
@@ -75,7 +85,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", BACKENDS, indirect=True)
     if "site_name" in metafunc.fixturenames:
-        metafunc.parametrize("site_name", ["sim", *metafunc.config.objectfs_endpoints], indirect=True, scope="session")
+        names = ["sim", *metafunc.config.objectfs_endpoints]
+        if metafunc.config.getoption("--variants"):
+            names += VARIANTS
+        metafunc.parametrize("site_name", names, indirect=True, scope="session")
 
 
 @pytest.fixture
@@ -107,9 +120,36 @@ def sim() -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="session")
-def site_base(request: pytest.FixtureRequest, site_name: str, shared_sim: S3Server) -> Site:
+def variants() -> Iterator[Callable[[str], Site]]:
+    """Makes sites whose buckets are hosts. No resolver knows them: a proxy leads there, which the server is itself
+    where nothing is encrypted."""
+    with contextlib.ExitStack() as stack:
+
+        def make(name: str) -> Site:
+            server = stack.enter_context(S3Server(buckets=(), domains=(DOMAIN,), tls=name == "tls"))
+            more: dict[str, Any] = {"addressing_style": "virtual"}
+            proxy = server.endpoint_url
+            if server.tls:
+                more["verify"] = str(server.ca_file)
+                forwarder = Forwarder(server.port)
+                stack.callback(forwarder.close)
+                proxy = forwarder.url
+            scheme = "https" if server.tls else "http"
+            proxies = {f"{scheme}_proxy": proxy, f"{scheme}_proxy".upper(): proxy, "NO_PROXY": "127.0.0.1"}
+            url = f"{scheme}://{DOMAIN}:{server.port}"
+            return Site("sim", url, "test", "testtest", "us-east-1", more=more, proxies=proxies)
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def site_base(
+    request: pytest.FixtureRequest, site_name: str, shared_sim: S3Server, variants: Callable[[str], Site]
+) -> Site:
     if site_name == "sim":
         return Site("sim", shared_sim.endpoint_url, "test", "testtest", "us-east-1")
+    if site_name in VARIANTS:
+        return variants(site_name)
     url, access, secret, *region = request.config.objectfs_endpoints[site_name]
     # the endpoint of a test machine has a certificate of its own making
     more = {"verify": False} if url.startswith("https:") else {}
@@ -120,7 +160,12 @@ def site_base(request: pytest.FixtureRequest, site_name: str, shared_sim: S3Serv
 def site_bucket(site_base: Site) -> Iterator[str]:
     """A bucket for this run; it goes with everything in it."""
     name = f"objectfs-{secrets.token_hex(6)}"
-    with objectfs.Client(**site_base.settings(backend="sdk" if "sdk" in BACKENDS else None)) as client:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        objectfs.Client(**site_base.settings(backend="sdk" if "sdk" in BACKENDS else None)) as client,
+    ):
+        for variable, value in site_base.proxies.items():
+            patch.setenv(variable, value)
         client.call("CreateBucket", Bucket=name)
         yield name
         client.delete_many(name, [entry.key for entry in client.list(name)])
@@ -138,7 +183,16 @@ def site(site_base: Site, site_bucket: str) -> Site:
         site_base.region,
         site_bucket,
         site_base.more,
+        site_base.proxies,
     )
+
+
+@pytest.fixture(autouse=True)
+def proxies(request: pytest.FixtureRequest, own_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test on a site needs to get there."""
+    if "site_base" in request.fixturenames:
+        for variable, value in request.getfixturevalue("site_base").proxies.items():
+            monkeypatch.setenv(variable, value)
 
 
 @pytest.fixture
