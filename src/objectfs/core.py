@@ -134,7 +134,7 @@ class Core:
         before = time.monotonic()
         try:
             yield report
-        except (ConfigError, UnsupportedError):
+        except (ClosedError, ConfigError, InvalidRequestError, UnsupportedError):  # the caller's, not the endpoint's
             raise
         except ObjectFSError as caught:
             error = caught

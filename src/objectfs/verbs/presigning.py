@@ -69,7 +69,9 @@ class PresignVerbs(ClientBase):
         check.check_call(bucket, key)
         if method not in METHODS:
             raise InvalidRequestError(
-                f"cannot presign {method!r}: one of {', '.join(METHODS)}", bucket=bucket, hint="Forms: presign_post()"
+                f"method={method!r} cannot be presigned: one of {', '.join(METHODS)}",
+                bucket=bucket,
+                hint="Forms: presign_post()",
             )
         more = dict(params or {})
         if method == "upload_part":
