@@ -85,8 +85,8 @@ class Client(ReadVerbs, ManyVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerb
         return answer
 
     def health(self, *, timeout: float = 10.0) -> dict[str, Any]:
-        """Whether the endpoint answers, and whether it knows who asks (ListBuckets). Never raises for what it
-        finds.
+        """Whether the endpoint answers, and whether it knows who asks (ListBuckets). Raises only what is the
+        caller's own: ClosedError, ConfigError, and for a ``timeout`` that cannot be.
 
         Returns:
             ``ok``; ``reachable``: it answered at all; ``error``: an exception or None; ``seconds``,
