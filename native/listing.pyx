@@ -249,7 +249,7 @@ cdef class _Entries:
     """Reads elements that describe an object, or a version of one, into copies of a template."""
 
     cdef _Maker _maker
-    cdef Py_ssize_t _key, _size, _etag, _modified, _class, _version, _latest, _owner, _restore
+    cdef Py_ssize_t _key, _size, _etag, _modified, _class, _version, _latest, _owner, _restoring, _restored
     cdef span_t _class_text, _modified_text
     cdef object _class_value, _modified_value
     cdef bint _sized
@@ -265,7 +265,8 @@ cdef class _Entries:
         self._version = self._maker.offset("version_id")
         self._latest = self._slot("is_latest")
         self._owner = self._slot("owner")
-        self._restore = self._slot("restore")
+        self._restoring = self._slot("restore_in_progress")
+        self._restored = self._slot("restored_until")
 
     cdef Py_ssize_t _slot(self, str name) except -2:
         """The place of a slot; -1 if the class does not have it."""
@@ -280,7 +281,6 @@ cdef class _Entries:
         cdef bint has_size = not self._sized
         cdef str owner_id = None
         cdef str owner_name = None
-        cdef str restore = None
         while True:
             at = _next_tag(at, end, &name)
             if at == NULL:
@@ -318,16 +318,14 @@ cdef class _Entries:
                 owner_id = _text(value)
             elif self._owner >= 0 and _is(name, b"DisplayName", 11):
                 owner_name = _text(value)
-            elif self._restore >= 0 and _is(name, b"IsRestoreInProgress", 19):
-                restore = f'ongoing-request="{_text(value)}"'
-            elif self._restore >= 0 and _is(name, b"RestoreExpiryDate", 17):
-                restore = f'{restore}, expiry-date="{_text(value)}"'
+            elif self._restoring >= 0 and _is(name, b"IsRestoreInProgress", 19):
+                _put(made, self._restoring, _is(value, b"true", 4))
+            elif self._restored >= 0 and _is(name, b"RestoreExpiryDate", 17):
+                _put(made, self._restored, _moment(value))
         if not has_key or not has_size:
             raise ValueError("an entry without key or size")
         if owner_id is not None or owner_name is not None:
             _put(made, self._owner, owner_id or owner_name)
-        if restore is not None:
-            _put(made, self._restore, restore)
         into.append(made)
         return at
 
@@ -380,8 +378,8 @@ def parse_list(data, object template not None, object prefix not None, marker=No
 
     Args:
         template: an object of a class with slots; each entry is a copy of it with those slots set that the answer has:
-            key, size, etag, last_modified, storage_class, version_id, and if the class has them is_latest, owner and
-            restore.
+            key, size, etag, last_modified, storage_class, version_id, and if the class has them is_latest, owner,
+            restore_in_progress and restored_until.
         prefix: the same for common prefixes, with the slot ``prefix``.
         marker: the same for delete markers.
 

@@ -92,6 +92,13 @@ class ObjectInfo:
     """All headers of the answer, names in lower case; empty for listed objects."""
     checksum_validated: str | None = None
     """The algorithm of the checksum that the body was validated against (``CRC64NVME``), or None."""
+    owner: str | None = None
+    """The owner's canonical id; of listed objects, if ``fetch_owner=True`` asked for it."""
+    restore_in_progress: bool | None = None
+    """Of an archived object that is, or was, restored: whether that is still going on. Of listed objects, if
+    ``optional_object_attributes=["RestoreStatus"]`` asked for it."""
+    restored_until: datetime | None = None
+    """Until when the restored copy can be read, in UTC."""
 
 
 @dataclass(frozen=True, slots=True)

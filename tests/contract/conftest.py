@@ -25,6 +25,7 @@ QUIRKS: dict[str, dict[str, str]] = {
     # What a server gets wrong, or does not do; a test that needs it is skipped there with this as its reason.
     "rgw": {
         "checksums": "Ceph accepts x-amz-checksum-* headers, but neither checks nor stores them",
+        "copy-version-id": "Ceph does not say which version CopyObject has made",
         "complete-etag": "Ceph answers CompleteMultipartUpload with an empty ETag",
         "complete-if-none-match": "Ceph ignores If-None-Match on CompleteMultipartUpload and overwrites",
         "put-if-match": "Ceph compares If-Match of a PUT with the ETag without its quotes",

@@ -170,6 +170,40 @@ def test_a_listing_that_cannot_go_on(connect: Make, page: bytes) -> None:
     assert (caught.value.operation, caught.value.bucket) == ("ListObjectsV2", "bucket")
 
 
+def test_owner_if_asked_for(connect: Make, sim: S3Server) -> None:
+    fill(sim, 2)
+    client = connect()
+    assert [entry.owner for entry in client.list("bucket") if isinstance(entry, objectfs.ObjectInfo)] == [None, None]
+    owners = {e.owner for e in client.list("bucket", fetch_owner=True) if isinstance(e, objectfs.ObjectInfo)}
+    assert len(owners) == 1
+    assert owners == {client.call("GetBucketAcl", Bucket="bucket")["Owner"]["ID"]}
+
+
+def test_restore_status_if_asked_for(connect: Make) -> None:
+    entries = (
+        "<Contents><Key>a</Key><Size>1</Size><RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress>"
+        "</RestoreStatus></Contents><Contents><Key>b</Key><Size>1</Size><RestoreStatus><IsRestoreInProgress>false"
+        "</IsRestoreInProgress><RestoreExpiryDate>2026-01-02T03:04:05.000Z</RestoreExpiryDate></RestoreStatus>"
+        "</Contents><Contents><Key>c</Key><Size>1</Size></Contents>"
+    )
+    body = f"<ListBucketResult>{entries}</ListBucketResult>".encode()
+    with RawServer(lambda _: answer(200, body=body)) as server:
+        found: list[Any] = list(
+            connect(endpoint_url=server.url).list("bucket", optional_object_attributes=["RestoreStatus"])
+        )
+    assert server.asked[-1].headers["x-amz-optional-object-attributes"] == "RestoreStatus"
+    until_then = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    told = [(entry.restore_in_progress, entry.restored_until) for entry in found]
+    assert told == [(True, None), (False, until_then), (None, None)]
+
+
+def test_restore_status_of_one(connect: Make) -> None:
+    headers = [("x-amz-restore", 'ongoing-request="false", expiry-date="Fri, 02 Jan 2026 03:04:05 GMT"')]
+    with RawServer(lambda _: answer(200, headers, b"x")) as server:
+        info = connect(endpoint_url=server.url).head("bucket", "k")
+    assert (info.restore_in_progress, info.restored_until) == (False, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
 # -- pages -----------------------------------------------------------------------------------------------------------
 def listings(sim: S3Server) -> int:
     return sum(request.operation in ("ListObjectsV2", "ListObjectVersions") for request in sim.requests)

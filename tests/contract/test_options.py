@@ -243,7 +243,7 @@ def test_listing(sim: S3Server, connect: Make) -> None:
     client = connect()
     client.put("bucket", "k", b"")
     sim.requests.clear()
-    options = {**COMMON, "optional_object_attributes": ["RestoreStatus"]}
+    options = {**COMMON, "optional_object_attributes": ["RestoreStatus"], "fetch_owner": True}
     assert len(list(client.list("bucket", **options))) == 1
     check(list(sim.requests), options, {"ListObjectsV2"})
 
@@ -253,7 +253,7 @@ def test_every_option_is_sent_by_some_test() -> None:
     tried = {
         *(name for options in WRITING.values() for name in options),
         *READING,
-        *("checksum_mode", "bypass_governance_retention", "mfa", "optional_object_attributes"),
+        *("checksum_mode", "bypass_governance_retention", "mfa", "optional_object_attributes", "fetch_owner"),
         *("version_id", "if_match", "part_number"),  # test_conditions, test_parts_of_objects
     }
     of_directory_buckets = {"if_match_last_modified_time", "if_match_size"}

@@ -42,8 +42,9 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any]) -> None:
     if length and operation_model.http["method"] != "HEAD" and status not in (204, 304) and len(body) != int(length):
         raise errors.TruncatedError(f"{len(body)} of {length} bytes of the answer arrived")
     root = _ROOTS.get(operation_model.name)
-    if status >= 300 or (root is not None and operation_model.name not in _LISTINGS):
-        # they repeat the key, which may hold characters that XML cannot; nobody reads it from there
+    listing = operation_model.name in _LISTINGS
+    if status >= 300 or (root is not None and not listing) or (listing and b"<EncodingType>url<" in body):
+        # they repeat the key, or the prefix, which may hold characters that XML cannot; nobody reads it from there
         response_dict["body"] = body = _NOT_XML.sub(b"?", body)
     if root is not None and status == 200 and root not in body[:1024] and b"<Error" not in body[:1024]:
         raise unreadable(status, {name.lower(): str(value) for name, value in response_dict["headers"].items()})

@@ -32,6 +32,7 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot carry, not even escaped. S3 takes them in keys all the same."""
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})\Z")
+_RESTORE = re.compile(r'([a-z-]+)="([^"]*)"')
 _CHECKSUMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
 
 
@@ -104,7 +105,17 @@ def object_info(
         },
         headers=headers,
         checksum_validated=validated,
+        **(_restore(headers["x-amz-restore"]) if "x-amz-restore" in headers else {}),
     )
+
+
+def _restore(text: str) -> dict[str, Any]:
+    """``ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"``."""
+    found = dict(_RESTORE.findall(text))
+    return {
+        "restore_in_progress": found.get("ongoing-request") == "true",
+        "restored_until": _date(found.get("expiry-date")),
+    }
 
 
 def put_result(headers: Mapping[str, str], etag: str | None = None) -> PutResult:

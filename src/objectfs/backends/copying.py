@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from objectfs import errors
 from objectfs.backends.base import GetOptions, Op, PutOptions, Steps
@@ -129,6 +129,10 @@ class CopyPlan:
 class Copier(Protocol):
     """What a backend does for a copy."""
 
+    @property
+    def custom_endpoint(self) -> bool:
+        """Whether the server is not AWS's own."""
+
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
         """HeadObject."""
 
@@ -176,6 +180,8 @@ def _copy_whole(backend: Copier, plan: CopyPlan, found: ObjectInfo, bucket: str,
     headers: dict[str, str] = {}
     options = plan.options
     pinned = bool(plan.replaced - {"tags"})
+    care = bool(plan.replaced) and backend.custom_endpoint
+    tags = (yield from _wanted_tags(backend, plan)) if care else ""
     if pinned:  # S3 keeps all of it or nothing: what was not given anew is sent again, as HeadObject found it
         headers["x-amz-metadata-directive"] = "REPLACE"
         options = plan.described(plan.kept(found))
@@ -183,22 +189,58 @@ def _copy_whole(backend: Copier, plan: CopyPlan, found: ObjectInfo, bucket: str,
         headers["x-amz-tagging-directive"] = "REPLACE"
     headers.update(plan.source.headers(found.etag if pinned else None))
     try:
-        return (yield from backend.copy_object(bucket, key, plan.source, headers, options, found.size))
+        result = yield from backend.copy_object(bucket, key, plan.source, headers, options, found.size)
     except errors.PreconditionFailedError as error:
         conditional = plan.source.conditional or "if_match" in options.given or "if_none_match" in options.given
         raise _changed(error, plan.source) if pinned and not conditional else error from None
+    if care:
+        yield from _see_to_tags(backend, bucket, key, result, tags)
+    return result
 
 
 def _copy_parts(backend: Copier, plan: CopyPlan, found: ObjectInfo, bucket: str, key: str) -> Steps[PutResult]:
     headers = plan.kept(found)
-    if "tags" not in plan.replaced:
-        tags = yield from _quietly(_tags(backend, plan.source))
-        if tags:
-            headers["x-amz-tagging"] = tags
+    tags = yield from _wanted_tags(backend, plan)
+    if tags:
+        headers["x-amz-tagging"] = tags
     size = whole_part_size(found.size, plan.part_size)
     ranges = [(start, min(start + size, found.size)) for start in range(0, found.size, size)]
     options = plan.described(headers)
-    return (yield from backend.copy_parts(bucket, key, plan.source, found.etag, options, ranges, WINDOW))
+    result = yield from backend.copy_parts(bucket, key, plan.source, found.etag, options, ranges, WINDOW)
+    if tags and backend.custom_endpoint:
+        yield from _see_to_tags(backend, bucket, key, result, tags)
+    return result
+
+
+def _wanted_tags(backend: Copier, plan: CopyPlan) -> Steps[str]:
+    """The tags of the copy as a query string."""
+    if "tags" in plan.replaced:
+        given: str = plan.options.given.get("tags", "")
+        return given
+    found: str = yield from _quietly(_tags(backend, plan.source))
+    return found
+
+
+def _see_to_tags(backend: Copier, bucket: str, key: str, result: PutResult, tags: str) -> Steps[None]:
+    """Look whether the copy has its tags, and give them to it if not. Ceph takes none with CreateMultipartUpload, and
+    drops them where metadata is replaced."""
+    made = CopySource(
+        bucket, key, GetOptions(given={} if result.version_id is None else {"version_id": result.version_id})
+    )
+    if sorted(parse_qsl((yield from _quietly(_tags(backend, made))), True)) == sorted(parse_qsl(tags, True)):
+        return
+    params: dict[str, Any] = {"Bucket": bucket, "Key": key}
+    if result.version_id is not None:
+        params["VersionId"] = result.version_id
+    params["Tagging"] = {"TagSet": [{"Key": name, "Value": value} for name, value in parse_qsl(tags, True)]}
+    try:
+        yield from _quietly(backend.call("PutObjectTagging", params))
+    except errors.UnsupportedError:
+        if tags:
+            raise
+    except errors.ObjectFSError as error:
+        error.hint = "The object was copied, but has not got its tags"
+        raise
 
 
 def _tags(backend: Copier, source: CopySource) -> Steps[str]:

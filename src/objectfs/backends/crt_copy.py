@@ -29,6 +29,10 @@ _CHECKSUM = re.compile(rb"<Checksum([A-Z0-9]+)>([^<]+)</")
 class CopyVerbs(GetVerbs, CallVerbs):
     """Verbs of CrtBackend."""
 
+    @property
+    def custom_endpoint(self) -> bool:
+        return self.session.custom_endpoint
+
     def copy(self, bucket: str, key: str, plan: CopyPlan) -> Steps[PutResult]:
         return copying.copy(self, plan, bucket, key)
 

@@ -43,6 +43,7 @@ class ListVerbs(CrtBase):
                 "max-keys": max_keys,
                 "prefix": prefix,
                 "start-after": start_after,
+                **dict(options.asked("ListObjectsV2")),
             },
             ObjectInfo(bucket=bucket, key="", size=0, metadata=NOTHING, headers=NOTHING),
             sent=options.sent("ListObjectsV2"),

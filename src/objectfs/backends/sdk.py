@@ -166,6 +166,10 @@ class SdkBackend:
     ) -> Steps[dict[str, PutResult]]:
         return self._writer.put_many(bucket, items, options)
 
+    @property
+    def custom_endpoint(self) -> bool:
+        return self._session.custom_endpoint
+
     def copy(self, bucket: str, key: str, plan: copying.CopyPlan) -> Steps[PutResult]:
         return copying.copy(self, plan, bucket, key)
 

@@ -32,6 +32,9 @@ def list_page(
             storage_class=item.get("StorageClass"),
             metadata=NOTHING,
             headers=NOTHING,
+            owner=_owner(item),
+            restore_in_progress=item.get("RestoreStatus", {}).get("IsRestoreInProgress"),
+            restored_until=_utc(item.get("RestoreStatus", {}).get("RestoreExpiryDate")),
         )
         for item in answer.get("Contents", ())
     ]
@@ -56,7 +59,6 @@ def _one(items: Iterator[Any]) -> Iterator[Any]:
 
 
 def _version(bucket: str, item: Mapping[str, Any], marker: bool) -> ObjectVersion:
-    owner = item.get("Owner", {})
     return ObjectVersion(
         bucket=bucket,
         key=item["Key"],
@@ -67,8 +69,14 @@ def _version(bucket: str, item: Mapping[str, Any], marker: bool) -> ObjectVersio
         etag=item.get("ETag"),
         last_modified=_utc(item.get("LastModified")),
         storage_class=item.get("StorageClass"),
-        owner=owner.get("ID") or owner.get("DisplayName"),
+        owner=_owner(item),
     )
+
+
+def _owner(item: Mapping[str, Any]) -> str | None:
+    owner = item.get("Owner", {})
+    found: str | None = owner.get("ID") or owner.get("DisplayName")
+    return found
 
 
 def _list(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -29,6 +29,10 @@ DESCRIBED = frozenset(
 """The requests that carry the caller's own headers: not those that follow in an upload, where most would be refused."""
 
 _CUSTOMER = "x-amz-server-side-encryption-customer-"
+
+
+_TYPES: Mapping[str, Callable[[str], Any]] = {"part_number": int, "fetch_owner": lambda text: text == "true"}
+"""What botocore wants in place of text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,7 @@ class Options:
         for name, value in self.given.items():
             row = OPTIONS[name]
             if row.place == "query" and operation in row.operations:
-                found[row.parameter] = int(value) if name == "part_number" else value
+                found[row.parameter] = _TYPES.get(name, str)(value)
         return found
 
     def without(self, names: Iterable[str]) -> Self:

@@ -214,5 +214,7 @@ class DeleteParams(DeleteManyParams, total=False):
 class ListParams(_Common, total=False):
     """Of ``list`` (ListObjectsV2)."""
 
+    fetch_owner: bool | None
+    """Have S3 name each object's owner: ``ObjectInfo.owner``."""
     optional_object_attributes: Sequence[Literal["RestoreStatus"]] | None
     """What else S3 is to say of each object."""

@@ -166,6 +166,7 @@ _ROWS = (
     # its algorithm and its MD5 follow from it: given.py
     _header("sse_customer_key", "SSECustomerKey", f"{_SSE}-customer-key", checks.customer_key, _SSE_C),
     # of listings
+    Option("fetch_owner", "FetchOwner", "query", "fetch-owner", checks.flag, _LIST),
     _header(
         "optional_object_attributes",
         "OptionalObjectAttributes",
