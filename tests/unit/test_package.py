@@ -48,3 +48,9 @@ import objectfs
 print(objectfs.__version__)
 """
     assert run(code).strip() == "0+unknown"
+
+
+def test_type_checkers_are_told_that_there_are_types() -> None:
+    from importlib import resources
+
+    assert (resources.files("objectfs") / "py.typed").is_file()
