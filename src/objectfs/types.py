@@ -83,9 +83,13 @@ class ObjectInfo:
     etag: str | None = None
     """With its quotes, as HTTP has it."""
     last_modified: datetime | None = None
+    """In UTC."""
     storage_class: str | None = None
+    """None for STANDARD where S3 does not say that: it does so of listed objects only."""
     version_id: str | None = None
+    """None too where the bucket has never kept versions."""
     content_type: str | None = None
+    """None of listed objects."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """User metadata (``x-amz-meta-``), names in lower case."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -106,6 +110,7 @@ class Prefix:
     """A common prefix of a listing with a delimiter: what looks like a folder."""
 
     prefix: str
+    """With the delimiter at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +118,15 @@ class PutResult:
     """The answer to an upload."""
 
     etag: str | None
+    """With its quotes."""
     version_id: str | None = None
+    """Of the version that this upload is; None where the bucket keeps none."""
     checksum: tuple[str, str] | None = None
     """Algorithm and base64 value that the server confirmed, e.g. ``("CRC64NVME", "…")``; None where it confirmed none.
     ``"…-3"`` is made of the values of three parts: S3 has it so for SHA1 and SHA256. Of a file that the crt backend
     sends in parts, it is made here of the parts' values, each of which the server has confirmed."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """All headers of the answer, names in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +140,15 @@ class ObjectVersion:
     is_latest: bool = False
     """Whether it is what a request without a version finds. Of a delete marker: the object is deleted."""
     is_delete_marker: bool = False
+    """Whether it is what a deletion left, and has no content."""
     size: int = 0
     """In bytes; 0 of a delete marker."""
     etag: str | None = None
     """With its quotes; None of a delete marker."""
     last_modified: datetime | None = None
+    """In UTC."""
     storage_class: str | None = None
+    """None of a delete marker."""
     owner: str | None = None
     """The owner's canonical id."""
 
@@ -148,6 +159,7 @@ class BucketInfo:
 
     name: str
     created: datetime | None = None
+    """With a time zone."""
     region: str | None = None
     """Where the answer says it (AWS does, if it was asked for pages)."""
 

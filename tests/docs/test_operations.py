@@ -40,6 +40,7 @@ USES: dict[str, list[Use]] = {
     "get_ranges": [lambda c, _: c.get_ranges("bucket", "large", [(0, 5), (5, 5), (LARGE - 5, LARGE)])],
     "head": [lambda c, _: c.head("bucket", "small")],
     "health": [lambda c, _: c.health()],
+    "iter_many": [lambda c, _: list(c.iter_many("bucket", KEYS))],
     "list": [lambda c, _: list(c.list("bucket"))],
     "list_buckets": [lambda c, _: list(c.list_buckets())],
     "list_versions": [lambda c, _: list(c.list_versions("bucket"))],

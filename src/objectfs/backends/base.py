@@ -136,8 +136,11 @@ class Attempt:
     """One try at getting a backend, for ``client.backend.attempts`` and ``objectfs doctor``."""
 
     name: str
+    """``crt`` or ``sdk``."""
     ok: bool
+    """Whether it can be used here."""
     reason: str
+    """Why not; or what it is, with its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ class BackendInfo:
     name: str
     """``crt`` or ``sdk``."""
     attempts: tuple[Attempt, ...]
+    """What was tried, in its order."""
     capabilities: frozenset[str]
     """Declared differences between backends, by name: ``zero-copy`` (bytes land in the caller's memory without an
     intermediate Python object); ``crc64nvme`` (CRC64NVME and CRC32C of content are computed here)."""
