@@ -30,8 +30,8 @@ class ManyVerbs(Driver):
         timeout: float | None = None,
         **options: Unpack[GetManyParams],
     ) -> Iterator[tuple[Item, Buffer | Exception]]:
-        """Many objects as they arrive (GetObject each, and HeadObject for empty ones), within a bounded memory: for more
-        than :meth:`get_many` can hold at a time.
+        """Many objects as they arrive (GetObject each, and HeadObject for empty ones), within a bounded memory: for
+        more than :meth:`get_many` can hold at a time.
 
         Nothing is read ahead of the consumer but what is on its way, and closing the iterator, or dropping it, cancels
         that. The iterator is for one thread at a time.
