@@ -7,6 +7,7 @@ import http.client
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from objectfs import errors
@@ -44,7 +45,16 @@ def _reader(body: Any) -> Any:
     into the buffer itself.
     """
     response = _plain_response(body)
-    return body.readinto if response is None else response.readinto
+    if response is not None:
+        return response.readinto
+    return getattr(body, "readinto", None) or partial(_read_into, body)
+
+
+def _read_into(body: Any, piece: memoryview) -> int:
+    """For bodies that have no readinto(), as in botocore 1.38.0."""
+    data: bytes = body.read(len(piece))
+    piece[: len(data)] = data
+    return len(data)
 
 
 def _plain_response(body: Any) -> http.client.HTTPResponse | None:

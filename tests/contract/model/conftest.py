@@ -26,9 +26,9 @@ def recorder() -> Iterator[Recorder]:
         yield server
 
 
-def settings(recorder: Recorder, backend: str, **changes: Any) -> dict[str, Any]:
+def settings(server: Any, backend: str, **changes: Any) -> dict[str, Any]:
     return {
-        "endpoint_url": recorder.url,
+        "endpoint_url": server.url if isinstance(server, Recorder) else server.endpoint_url,
         "access_key_id": "test",
         "secret_access_key": "testtest",
         "region": "us-east-1",

@@ -17,6 +17,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore import httpchecksum
+from botocore.response import StreamingBody
 
 import objectfs
 from objectfs import errors
@@ -365,3 +366,17 @@ def test_reading_does_not_hold_the_loop(clients: dict[str, objectfs.Client], rec
         recorder.take()
         asyncio.run(send(name))
         assert recorder.take()[0].body == b"content"
+
+
+def test_bodies_without_readinto(monkeypatch: pytest.MonkeyPatch, clients: dict[str, objectfs.Client]) -> None:
+    """botocore 1.38.0 has such; all that reads goes on."""
+    for kind in (StreamingBody, httpchecksum.StreamingChecksumBody):
+        monkeypatch.delattr(kind, "readinto", raising=False)
+    with S3Server(buckets=("bucket",)) as server:
+        for name in clients:
+            with objectfs.Client(**settings(server, name)) as client:
+                client.put("bucket", "k", DATA)
+                assert bytes(client.get("bucket", "k")) == DATA
+                target = bytearray(len(DATA))
+                assert client.get_into("bucket", "k", target) == len(DATA)
+                assert target == DATA
