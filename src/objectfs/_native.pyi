@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, SupportsIndex, final, overload
+from typing import Any, Self, SupportsIndex, final, overload
 
 from objectfs.backends.crt_watch import Watchers
 from objectfs.types import ObjectInfo
@@ -28,7 +28,7 @@ def parse_list(
 
 @final
 class Buffer:
-    def __init__(self, size: int = 0) -> None: ...
+    def __new__(cls, size: int = 0) -> Self: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __len__(self) -> int: ...
     def __bytes__(self) -> bytes: ...
@@ -87,11 +87,11 @@ def file_sink(fd: int, position: int, size: int) -> FileSink | None: ...
 @final
 class Endpoint:
     url: str
-    def __init__(self, url: str) -> None: ...
+    def __new__(cls, url: str) -> Self: ...
 
 @final
 class Headers:
-    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None: ...
+    def __new__(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Self: ...
 
 @final
 class Request:
@@ -120,8 +120,8 @@ class Request:
 @final
 class Engine:
     watchers: Watchers | None
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         region: str,
         service: str = "s3",
@@ -139,7 +139,7 @@ class Engine:
         max_retries: int,
         file_threads: int = 0,
         env_proxy: bool = True,
-    ) -> None: ...
+    ) -> Self: ...
     def set_credentials(
         self, access_key_id: str | None, secret_access_key: str | None, session_token: str | None = None
     ) -> None: ...
@@ -163,7 +163,7 @@ class Engine:
 
 @final
 class Notifier:
-    def __init__(self, engine: Engine, fd: int) -> None: ...
+    def __new__(cls, engine: Engine, fd: int) -> Self: ...
     def close(self) -> None: ...
     def drain(self) -> list[Op]: ...
 
