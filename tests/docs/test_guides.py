@@ -35,6 +35,7 @@ ENDPOINT = "http://localhost:9000"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 NAMES = {"objectfs": "ObjectFS", "boto3": "boto3", "s3fs": "s3fs", "obstore": "obstore"}
 HELPER = "def _same(found, wanted): assert found == wanted, f'{found!r} is not {wanted!r}'"
+TYPED_HELPER = "def _same(found: object, wanted: object) -> None: assert found == wanted"
 
 
 def other_of(guide: Path) -> str:
@@ -141,3 +142,29 @@ def test_what_boto3_raises_has_the_class_that_the_table_says() -> None:
             found = errors.from_response("GetObject", status=400, code=name, key="key")
             assert type(found).__name__ in re.findall(r"`(\w+)`", ours), name
     assert codes > 10
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=other_of)
+def test_type_checkers_understand_it(
+    guide: Path, server: S3Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As a user's program, against what is installed."""
+    pytest.importorskip("mypy", reason="mypy is not installed (dependency group lint)")
+    file = tmp_path / "guide.py"
+    file.write_text(program(guide, "objectfs", server).replace(HELPER, TYPED_HELPER), encoding="utf-8")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--config-file=",
+            "--check-untyped-defs",
+            "--cache-dir",
+            tmp_path_factory.getbasetemp() / "mypy",
+            file,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -213,8 +213,6 @@ def download_tree(client: Client, source: S3Uri, folder: str, pool: Pool, accoun
     destination = Destination(folder, create=not dry_run)
     batch: Batch[tuple[S3Uri, str, ObjectInfo]] = Batch(lambda items: pool.submit(_get_batch, client, items, account))
     for entry in client.list(source.bucket, source.key):
-        if not isinstance(entry, ObjectInfo):
-            continue
         name = entry.key[len(source.key) :]
         if entry.key.endswith("/") and entry.size == 0:
             # What consoles make for an empty folder. Where it is a plain name, the folder is made.

@@ -11,7 +11,6 @@ from objectfs import uri
 from objectfs.cli.options import connection_options, make_client
 from objectfs.cli.text import printable
 from objectfs.cli.work import Account
-from objectfs.types import ObjectInfo
 
 
 @click.command()
@@ -33,8 +32,7 @@ def command(addresses: tuple[str, ...], recursive: bool, dry_run: bool, quiet: b
             if recursive:
                 # The folder's own objects: with "dir" given, "dir/x" is meant and "directory" is not.
                 prefix = target.key if not target.key or target.key.endswith("/") else f"{target.key}/"
-                listed = client.list(target.bucket, prefix)
-                keys = (entry.key for entry in listed if isinstance(entry, ObjectInfo))
+                keys = (entry.key for entry in client.list(target.bucket, prefix))
             if dry_run:
                 for key in keys:
                     click.echo(f"(dry run) delete s3://{target.bucket}/{printable(key)}")

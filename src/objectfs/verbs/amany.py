@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 from objectfs import arguments as check
 from objectfs.backends.drive import arun
@@ -21,6 +21,32 @@ __all__ = ["AsyncManyVerbs"]
 class AsyncManyVerbs(AsyncDriver):
     """Part of :class:`objectfs.AsyncClient`."""
 
+    @overload
+    def iter_many(
+        self,
+        bucket: str,
+        keys: Iterable[Item] | AsyncIterable[Item],
+        *,
+        max_in_flight: int | None = None,
+        max_memory: int | str | None = None,
+        on_error: Literal["raise"] = "raise",
+        ordered: bool = False,
+        timeout: float | None = None,
+        **options: Unpack[GetManyParams],
+    ) -> AsyncIterator[tuple[Item, Buffer]]: ...
+    @overload
+    def iter_many(
+        self,
+        bucket: str,
+        keys: Iterable[Item] | AsyncIterable[Item],
+        *,
+        max_in_flight: int | None = None,
+        max_memory: int | str | None = None,
+        on_error: OnError = "raise",
+        ordered: bool = False,
+        timeout: float | None = None,
+        **options: Unpack[GetManyParams],
+    ) -> AsyncIterator[tuple[Item, Buffer | Exception]]: ...
     def iter_many(
         self,
         bucket: str,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
@@ -171,6 +171,30 @@ class AsyncReadVerbs(AsyncDriver):
             return False
         return True
 
+    @overload
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: None = None,
+        start_after: str | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[ListParams],
+    ) -> AsyncIterator[ObjectInfo]: ...
+    @overload
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[ListParams],
+    ) -> AsyncIterator[ObjectInfo | Prefix]: ...
     def list(
         self,
         bucket: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Unpack
+from typing import Literal, Unpack, overload
 
 from objectfs import arguments as check
 from objectfs.backends.drive import run
@@ -18,6 +18,32 @@ __all__ = ["ManyVerbs"]
 class ManyVerbs(Driver):
     """Part of :class:`objectfs.Client`."""
 
+    @overload
+    def iter_many(
+        self,
+        bucket: str,
+        keys: Iterable[Item],
+        *,
+        max_in_flight: int | None = None,
+        max_memory: int | str | None = None,
+        on_error: Literal["raise"] = "raise",
+        ordered: bool = False,
+        timeout: float | None = None,
+        **options: Unpack[GetManyParams],
+    ) -> Iterator[tuple[Item, Buffer]]: ...
+    @overload
+    def iter_many(
+        self,
+        bucket: str,
+        keys: Iterable[Item],
+        *,
+        max_in_flight: int | None = None,
+        max_memory: int | str | None = None,
+        on_error: OnError = "raise",
+        ordered: bool = False,
+        timeout: float | None = None,
+        **options: Unpack[GetManyParams],
+    ) -> Iterator[tuple[Item, Buffer | Exception]]: ...
     def iter_many(
         self,
         bucket: str,

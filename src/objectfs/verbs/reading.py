@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
@@ -259,6 +259,30 @@ class ReadVerbs(Driver):
             return False
         return True
 
+    @overload
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: None = None,
+        start_after: str | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[ListParams],
+    ) -> Iterator[ObjectInfo]: ...
+    @overload
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[ListParams],
+    ) -> Iterator[ObjectInfo | Prefix]: ...
     def list(
         self,
         bucket: str,

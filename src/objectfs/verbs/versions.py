@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, overload
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
@@ -18,6 +18,26 @@ __all__ = ["VersionVerbs", "buckets"]
 class VersionVerbs(Driver):
     """Part of :class:`objectfs.Client`."""
 
+    @overload
+    def list_versions(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Iterator[ObjectVersion]: ...
+    @overload
+    def list_versions(
+        self,
+        bucket: str,
+        prefix: str = "",
+        delimiter: str | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Iterator[ObjectVersion | Prefix]: ...
     def list_versions(
         self,
         bucket: str,
