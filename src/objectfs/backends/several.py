@@ -64,6 +64,7 @@ class Several(Generic[L, T]):
         memory, most: bytes reserved, and verbs under way, at most.
         ordered: results in the order of the jobs.
         weigh: bytes of a result that wait for whoever takes it.
+        counts: somebody wants to see progress within an operation, which costs a look at each.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Several(Generic[L, T]):
         most: int,
         ordered: bool,
         weigh: Callable[[T], int],
+        counts: bool = False,
     ) -> None:
+        self._counts = counts
         self._jobs = jobs
         self._make_bell = make_bell
         self._bell: Bell | None = None
@@ -93,7 +96,9 @@ class Several(Generic[L, T]):
         self._failure: Exception | None = None
         self._used = 0
         self._recent: deque[int] = deque(maxlen=RECENT)
-        self._any = _AnyOp(self)
+        self._draining = False
+        self._moved = 0  # by operations that have ended
+        self.seen = 0  # of what has been moved, by who drives this
         self.wake: asyncio.Future[None] | None = None
 
     # -- for drivers -------------------------------------------------------------------------------------------------
@@ -125,9 +130,23 @@ class Several(Generic[L, T]):
             if self._failure is not None:
                 raise self._failure
             return False
-        yield self._any
+        yield _AnyOp(self)
         self._settle()
         return True
+
+    def drain(self) -> Steps[None]:
+        """After an error: cancel what runs, and let it clean up. What it says is heard by nobody."""
+        self._more, self._held, self._draining = False, None, True
+        self._ended.extend(self._waiting)
+        self._waiting.clear()
+        self.cancel()
+        try:
+            self._settle()
+            while self._members:
+                yield _AnyOp(self)
+                self._settle()
+        finally:
+            self._let_go()
 
     def hungry(self) -> bool:
         """Whether another job could start."""
@@ -162,6 +181,12 @@ class Several(Generic[L, T]):
         self._let_go()
         if running:
             await asyncio.wait(running, timeout=STOP_GRACE)
+
+    def abandon(self) -> None:
+        """Cancel what runs, and wait for nothing."""
+        self._more, self._held = False, None
+        self.cancel()
+        self._let_go()
 
     def _let_go(self) -> None:
         members, self._members = list(self._members), {}
@@ -220,6 +245,7 @@ class Several(Generic[L, T]):
             if member not in self._members or member.op is None or not member.op.done():
                 continue  # heard of twice
             op, member.op = member.op, None
+            self._moved += op.transferred
             try:
                 value = op.result()
             except Exception as error:
@@ -234,8 +260,10 @@ class Several(Generic[L, T]):
             op = go()
         except StopIteration as stop:
             self._finish(member, stop.value, self._weigh(stop.value))
-        except (errors.ClosedError, errors.CancelledError):
-            raise  # of the client: the others fare no better
+        except (errors.ClosedError, errors.CancelledError) as error:
+            if not self._draining:
+                raise  # of the client: the others fare no better
+            self._finish(member, error, 0)
         except errors.ObjectFSError as error:
             self._finish(member, error.with_traceback(None), 0)  # its frames hold memory
         except Exception as error:
@@ -289,6 +317,13 @@ class Several(Generic[L, T]):
         """Whether any operation has ended, by asking each."""
         self._ended.extend(member for member in self._members if member.op is not None and member.op.done())
         return bool(self._ended)
+
+    def moved(self) -> int:
+        """Bytes of content moved so far."""
+        under_way: int = 0
+        if self._counts:
+            under_way = sum(member.op.transferred for member in self._members if member.op is not None)
+        return self._moved + under_way
 
     @property
     def ended(self) -> bool:
@@ -385,10 +420,11 @@ def _runs(op: Any) -> bool:
 class _AnyOp:
     """An operation that is done when any of several is."""
 
-    __slots__ = ("_several",)
+    __slots__ = ("_before", "_several")
 
     def __init__(self, several: Several[Any, Any]) -> None:
         self._several = several
+        self._before = several.seen
 
     def wait(self, timeout: float | None = None) -> bool:
         return self._several.block(timeout)
@@ -407,4 +443,5 @@ class _AnyOp:
 
     @property
     def transferred(self) -> int:
-        return 0
+        self._several.seen = self._several.moved()
+        return self._several.seen - self._before

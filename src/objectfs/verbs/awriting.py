@@ -15,8 +15,9 @@ from objectfs.clientbase import Path
 from objectfs.errors import ObjectFSError
 from objectfs.options import DeleteManyParams, DeleteParams, PutManyParams, PutParams
 from objectfs.streams import PutData, async_reader, has_buffer, in_thread, reader
-from objectfs.types import PutResult
+from objectfs.types import OnError, PutResult
 from objectfs.verbs.driving import AsyncDriver
+from objectfs.verbs.manyjobs import put_many
 
 __all__ = ["AsyncWriteVerbs"]
 
@@ -101,20 +102,20 @@ class AsyncWriteVerbs(AsyncDriver):
     async def put_many(
         self,
         bucket: str,
-        items: Mapping[str, ReadableBuffer],
+        items: Mapping[str, ReadableBuffer] | Iterable[tuple[str, ReadableBuffer]],
         *,
+        on_error: OnError = "raise",
         timeout: float | None = None,
         progress: Progress | None = None,
         **options: Unpack[PutManyParams],
-    ) -> dict[str, PutResult]:
+    ) -> dict[str, Any]:
         """See :meth:`objectfs.Client.put_many`."""
-        check.check_items(items, bucket)
         asked = check.put_options("PutManyParams", options)
         return await self._run(
             "PutObject",
             bucket,
             check.MANY,
-            lambda backend: backend.put_many(bucket, items, asked),
+            put_many(bucket, items, on_error, asked),
             timeout,
             progress,
             options=asked,

@@ -1,21 +1,23 @@
-"""What both clients' ``iter_many`` have in common."""
+"""What both clients' ``iter_many`` and ``put_many`` have in common."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from objectfs import arguments as check
-from objectfs.backends.base import Admission, Backend, Steps
+from objectfs.backends.base import Admission, Backend, ReadableBuffer, Steps
+from objectfs.backends.memory import readable_view
 from objectfs.backends.several import MEMORY, Job, Several
+from objectfs.core import Verb
 from objectfs.errors import InvalidRequestError, ObjectFSError
-from objectfs.options import GetOptions
-from objectfs.types import Buffer, OnError
+from objectfs.options import GetOptions, PutOptions
+from objectfs.types import Buffer, OnError, PutResult
 from objectfs.units import parse_size
 
-__all__ = ["LATER", "Item", "Reading", "told"]
+__all__ = ["LATER", "Item", "Reading", "put_each", "put_many", "told"]
 
 Item = Any
 """A key, or ``(key, start, end)``."""
@@ -84,6 +86,72 @@ class Reading:
             if self._raises:
                 raise result
         return item, result
+
+
+def put_many(bucket: str, items: Any, on_error: OnError, options: PutOptions) -> Verb[dict[str, Any]]:
+    """The verb, its arguments checked as far as they can be beforehand."""
+    check.check_on_error(on_error)
+    if isinstance(items, Mapping):
+        check.check_items(items, bucket)
+        if on_error == "raise":
+            return lambda backend: backend.put_many(bucket, items, options)
+        pairs = iter(items.items())
+    else:
+        pairs = iter(check.several(items, "items"))
+    return lambda backend: put_each(backend, bucket, pairs, on_error, options)
+
+
+def put_each(
+    backend: Backend, bucket: str, items: Iterator[tuple[str, ReadableBuffer]], on_error: OnError, options: PutOptions
+) -> Steps[dict[str, Any]]:
+    """Uploads side by side, of what an iterator gives as there is room for it; the answers by key, or the errors.
+
+    Raises:
+        TypeError, InvalidRequestError: a pair is none, or a key comes twice.
+    """
+    seen: set[str] = set()
+
+    def job(pair: Any) -> Job[str, PutResult]:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"items must be pairs (key, bytes-like), not {type(pair).__name__}")
+        key, data = pair
+        check.check_key(key, bucket)
+        if key in seen:
+            raise InvalidRequestError("the key comes twice", bucket=bucket, key=key, operation="PutObject")
+        seen.add(key)
+        with readable_view(data) as view:
+            size = len(view)
+        return Job(key, lambda admission: backend.put(bucket, key, data, options), size)
+
+    several = Several(
+        (job(pair) for pair in items),
+        backend.bell,
+        memory=MEMORY,
+        most=backend.connections,
+        ordered=False,
+        weigh=lambda result: 0,
+        counts=True,
+    )
+    results: dict[str, Any] = {}
+    try:
+        while True:
+            found = several.take()
+            if found is not None:
+                key, result = found
+                if isinstance(result, ObjectFSError):
+                    result.about("PutObject", bucket, key)
+                if isinstance(result, Exception) and on_error == "raise":
+                    raise result
+                results[key] = result
+            elif not (yield from several.wait()):
+                several.abandon()
+                return results
+    except GeneratorExit:
+        several.abandon()
+        raise
+    except BaseException:
+        yield from several.drain()
+        raise
 
 
 @contextlib.contextmanager

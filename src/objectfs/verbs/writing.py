@@ -11,8 +11,9 @@ from objectfs.backends.drive import Progress
 from objectfs.clientbase import Path
 from objectfs.options import DeleteManyParams, DeleteParams, PutManyParams, PutParams
 from objectfs.streams import PutData, has_buffer, reader
-from objectfs.types import PutResult
+from objectfs.types import OnError, PutResult
 from objectfs.verbs.driving import Driver
+from objectfs.verbs.manyjobs import put_many
 
 __all__ = ["WriteVerbs"]
 
@@ -107,31 +108,35 @@ class WriteVerbs(Driver):
     def put_many(
         self,
         bucket: str,
-        items: Mapping[str, ReadableBuffer],
+        items: Mapping[str, ReadableBuffer] | Iterable[tuple[str, ReadableBuffer]],
         *,
+        on_error: OnError = "raise",
         timeout: float | None = None,
         progress: Progress | None = None,
         **options: Unpack[PutManyParams],
-    ) -> dict[str, PutResult]:
+    ) -> dict[str, Any]:
         """Store many objects from memory (PutObject each; large ones as :meth:`put` does: CreateMultipartUpload,
-        UploadPart, CompleteMultipartUpload); results by key. The first failure cancels the rest.
+        UploadPart, CompleteMultipartUpload); results by key.
 
         Args:
-            items: what is bytes-like by its key (borrowed: do not change it meanwhile).
+            items: what is bytes-like by its key (borrowed: do not change it meanwhile), or pairs of both: also a
+                generator, whose data is taken as there is room for it, some 128 MiB at a time.
+            on_error: ``raise`` the first failure and cancel the rest, or ``return`` each in its key's place.
 
         Returns:
-            The answer to each upload, by key.
+            The PutResult of each upload by its key, or with ``on_error="return"`` the exception.
 
         Raises:
-            PreconditionFailedError and others of :meth:`put`: ``key`` says of which object; others may be stored.
+            PreconditionFailedError and others of :meth:`put`, unless they are returned: ``key`` says of which object;
+            others may be stored.
+            TypeError, InvalidRequestError: a pair is none, or a key comes twice.
         """
-        check.check_items(items, bucket)
         asked = check.put_options("PutManyParams", options)
         return self._run(
             "PutObject",
             bucket,
             check.MANY,
-            lambda backend: backend.put_many(bucket, items, asked),
+            put_many(bucket, items, on_error, asked),
             timeout,
             progress,
             options=asked,
