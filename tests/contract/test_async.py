@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -60,7 +61,7 @@ async def test_verbs(site: Site, backend: str, key: str, tmp_path: Path) -> None
         assert await client.delete_many(bucket, listed) == {}
         assert "Buckets" in await client.call("ListBuckets")
         assert (await client.health())["ok"]
-        assert client.presign("get", bucket, key).startswith(site.url)
+        assert urlsplit(client.presign("get", bucket, key)).port == urlsplit(site.url).port
         with pytest.raises(errors.NotFoundError) as caught:
             await client.get(bucket, key)
         assert (caught.value.bucket, caught.value.key) == (bucket, key)

@@ -168,13 +168,29 @@ def test_what_was_validated_is_told(sim: S3Server, connect: Make, tmp_path: Path
     told = {name for name in ALGORITHMS if f"x-amz-checksum-{name.lower()}" in stored}
     found = client.get("bucket", "k").info
     assert found is not None
-    if size != 12 * MiB:  # of ranges, S3 tells no checksum: docs/integrity.md says when an object comes in ranges
-        assert {found.checksum_validated} <= told
-        assert {client.get_file("bucket", "k", tmp_path / "f").checksum_validated} <= told
+    assert {found.checksum_validated} <= told
+    assert {client.get_file("bucket", "k", tmp_path / "f").checksum_validated} <= told
     off = client.get("bucket", "k", checksum="off").info
     assert off is not None
     assert off.checksum_validated is None
     assert client.get_file("bucket", "k", tmp_path / "f", checksum="off").checksum_validated is None
+
+
+@pytest.mark.parametrize("verb", ["get", "get_into", "get_file"])
+def test_damage_of_a_range_is_seen(sim: S3Server, connect: Make, tmp_path: Path, verb: str) -> None:
+    """No answer to a range has a checksum: that of the whole object tells."""
+    data = ramp(12 * MiB)
+    client = connect(part_size=PART)
+    client.put("bucket", "k", data, expected_checksum=("CRC32", digest("CRC32", data)))
+    sim.faults.add(Fault(operation="GetObject", key="k", times=None, corrupt=4 * MiB))
+    verbs: dict[str, Callable[[], object]] = {
+        "get": lambda: client.get("bucket", "k"),
+        "get_into": lambda: client.get_into("bucket", "k", bytearray(len(data))),
+        "get_file": lambda: client.get_file("bucket", "k", tmp_path / "f"),
+    }
+    with pytest.raises(errors.ChecksumError):
+        verbs[verb]()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_damage_is_seen_and_may_be_ignored(sim: S3Server, connect: Make) -> None:

@@ -40,9 +40,10 @@ def object_size(response: Any) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def make_info(bucket: str, key: str, response: Any, size: int) -> ObjectInfo:
-    """The object that a GET's response speaks of; made when somebody asks for it."""
-    return object_info(bucket, key, response.headers, size=size, validated=response.validated)
+def make_info(bucket: str, key: str, response: Any, size: int, validated: str | None = None) -> ObjectInfo:
+    """The object that a GET's response speaks of; made when somebody asks for it. ``validated``: with what, if it was
+    not the engine that did it."""
+    return object_info(bucket, key, response.headers, size=size, validated=validated or response.validated)
 
 
 def answered(

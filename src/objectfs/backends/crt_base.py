@@ -252,7 +252,7 @@ class CrtBase:
                 found = self._policies[mode] = ChecksumPolicy(mode)
             return found
 
-    def expect(self, expected: Expected | None, blocks: Blocks, size: int, *where: str) -> Steps[None]:
+    def expect(self, expected: Expected | None, blocks: Blocks, size: int, *where: str, **whose: str) -> Steps[None]:
         """Hold content to the checksum that the caller knows; ``where``: operation, bucket and key. What takes its
         time runs on a thread, so that a loop goes on meanwhile.
 
@@ -262,7 +262,7 @@ class CrtBase:
         if expected is None:
             return
         if size <= INLINE:
-            check_content(expected, blocks(), *where)
+            check_content(expected, blocks(), *where, **whose)
             return
 
         def work(task: Task) -> None:
@@ -271,7 +271,7 @@ class CrtBase:
                     task.check()
                     yield block
 
-            check_content(expected, cancellable(), *where)
+            check_content(expected, cancellable(), *where, **whose)
 
         op: Operation[None] = Operation([work], single=True)
         op.start(self._aside)

@@ -8,6 +8,7 @@ whole, so that the C library can validate them against the object's own checksum
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Any
 
 from objectfs import _native, errors
@@ -23,6 +24,7 @@ from objectfs.backends.crt_answers import (
 )
 from objectfs.backends.crt_base import CrtBase, followed, one
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_reported import Reported
 from objectfs.backends.memory import writable_view
 from objectfs.types import Buffer, ObjectInfo
 
@@ -154,12 +156,25 @@ class GetVerbs(CrtBase):
                 yield gate
             first = body
             body = _native.Buffer(end - start)
-            whole = start == 0 and end == total and total > WHOLE_OBJECT and self.validation(options) is not None
+            validates = start == 0 and end == total and self.validation(options) is not None
+            whole = validates and total > WHOLE_OBJECT
             if not whole:
                 _native.copy_into(body, 0, first)
-            info = yield from self._fill(bucket, key, options, body, 0 if whole else have, start, end, whole, response)
-            if info is not None:
-                response = info
+            report = None
+            if validates and not whole:
+                report = Reported(self, bucket, key, options, response.headers.get("etag"))
+            try:
+                response = yield from self._fill(
+                    bucket, key, options, body, 0 if whole else have, start, end, whole, response
+                )
+            except BaseException:
+                if report is not None:
+                    report.cancel()
+                raise
+            if report is not None:
+                validated = yield from report.check(lambda: (body,), total)
+                body._describe(partial(make_info, validated=validated), bucket, key, response, total)
+                return body
         body._describe(make_info, bucket, key, response, total)
         return body
 

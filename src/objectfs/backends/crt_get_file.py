@@ -17,6 +17,7 @@ from objectfs.backends.crt_answers import make_info, object_size, pinned
 from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
+from objectfs.backends.crt_reported import Reported
 from objectfs.backends.digests import BLOCK, Digest, mismatch
 from objectfs.types import ObjectInfo
 
@@ -49,15 +50,27 @@ class FileVerbs(GetVerbs):
             have = len(body)
             more = have < end - start
             validates = self.validation(options) is not None
-            whole = more and start == 0 and end == total and total > WHOLE_OBJECT and validates
+            validates = validates and more and start == 0 and end == total
+            whole = validates and total > WHOLE_OBJECT
+            validated = None
             if not whole:
                 with open(temporary, "wb", buffering=0) as file:
                     write_all(file, body)
             del body  # a part's worth of memory, not to be held while the others come
-            if more:
-                response = yield from self._append_file(
-                    bucket, key, options, temporary, have, start, end, whole, response
-                )
+            report = None
+            if validates and not whole:
+                report = Reported(self, bucket, key, options, response.headers.get("etag"))
+            try:
+                if more:
+                    response = yield from self._append_file(
+                        bucket, key, options, temporary, have, start, end, whole, response
+                    )
+            except BaseException:
+                if report is not None:
+                    report.cancel()
+                raise
+            if report is not None:
+                validated = yield from report.check(lambda: file_blocks(temporary), total)
             yield from self.expect(
                 options.expected, lambda: file_blocks(temporary), end - start, "GetObject", bucket, key
             )
@@ -73,7 +86,7 @@ class FileVerbs(GetVerbs):
             if temporary:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
-        return make_info(bucket, key, response, total)
+        return make_info(bucket, key, response, total, validated)
 
     def _to_special(
         self, bucket: str, key: str, options: GetOptions, path: str, response: Any, start: int, end: int

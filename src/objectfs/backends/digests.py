@@ -86,8 +86,13 @@ def _crc(algorithm: str) -> _Crc:
     return crc
 
 
-def check_content(expected: Expected, blocks: Iterable[Any], operation: str, bucket: str, key: str) -> None:
-    """Hold content to the checksum that the caller knows.
+_CLAIM = "as expected_checksum says"
+
+
+def check_content(
+    expected: Expected, blocks: Iterable[Any], operation: str, bucket: str, key: str, whose: str = _CLAIM
+) -> None:
+    """Hold content to the checksum that the caller knows, or the server, as ``whose`` says.
 
     Raises:
         ChecksumError: it has another.
@@ -96,11 +101,11 @@ def check_content(expected: Expected, blocks: Iterable[Any], operation: str, buc
     for block in blocks:
         digest.update(block)
     if digest.value() != expected.value:
-        raise mismatch(digest, expected, operation, bucket, key)
+        raise mismatch(digest, expected, operation, bucket, key, whose)
 
 
 def mismatch(
-    digest: Digest, expected: Expected, operation: str, bucket: str, key: str, whose: str = "as expected_checksum says"
+    digest: Digest, expected: Expected, operation: str, bucket: str, key: str, whose: str = _CLAIM
 ) -> errors.ChecksumError:
     return errors.ChecksumError(
         f"the content's {expected.algorithm} is {digest.value()}, not {expected.value} {whose}",
