@@ -1,0 +1,51 @@
+"""One budget of connections for everything that runs on a client."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from objectfs.sim import Fault, S3Server
+
+from .conftest import Make
+from .support import MiB, ramp
+
+
+def at_a_time(times: list[tuple[float, float]]) -> int:
+    """How many lasted at the same time, at most."""
+    most = now = 0
+    for _, step in sorted([(start, 1) for start, _ in times] + [(end, -1) for _, end in times]):
+        now += step
+        most = max(most, now)
+    return most
+
+
+def test_no_more_connections_than_were_allowed(connect: Make, sim: S3Server) -> None:
+    """Batches, parallel parts and single requests at the same time, of several threads."""
+    client = connect(max_connections=4, part_size=5 * MiB)
+    data = {f"k{number:03}": ramp(2000, number) for number in range(60)}
+    large = ramp(24 * MiB)
+    client.put_many("bucket", data)
+    client.put("bucket", "large", large)
+    sim.clear_requests()
+    sim.faults.add(Fault(delay=0.01, times="all"))
+    with ThreadPoolExecutor(7) as pool:
+        jobs = [
+            pool.submit(lambda: [bytes(one) for one in client.get_many("bucket", list(data))] == list(data.values())),
+            pool.submit(lambda: {key: bytes(one) for key, one in client.iter_many("bucket", data)} == data),  # type: ignore[arg-type]
+            pool.submit(lambda: client.get("bucket", "large") == large),
+            pool.submit(lambda: len(client.put_many("bucket", {f"p{key}": one for key, one in data.items()})) == 60),
+            pool.submit(lambda: bool(client.put("bucket", "other", large))),
+            pool.submit(
+                lambda: len(client.get_ranges("bucket", "large", [(i * MiB, i * MiB + 9) for i in range(24)])) == 24
+            ),
+            pool.submit(lambda: all(client.head("bucket", "large").size == len(large) for _ in range(20))),
+        ]
+        assert all(job.result() for job in jobs)
+    used: dict[int, list[float]] = {}
+    for request in sim.requests:
+        assert request.ended is not None
+        used.setdefault(request.connection, []).extend((request.started, request.ended))
+    # sdk closes the connection whose answer it takes only the first part of
+    assert at_a_time([(min(times), max(times)) for times in used.values()]) <= 4
+    requests = [(request.started, request.ended or 0.0) for request in sim.requests]
+    assert 2 <= at_a_time(requests) <= 4
