@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from objectfs.sim import Fault, S3Server
 
 from .conftest import Make
-from .support import MiB, ramp
+from .support import MiB, python, ramp
 
 
 def at_a_time(times: list[tuple[float, float]]) -> int:
@@ -49,3 +52,28 @@ def test_no_more_connections_than_were_allowed(connect: Make, sim: S3Server) -> 
     assert at_a_time([(min(times), max(times)) for times in used.values()]) <= 4
     requests = [(request.started, request.ended or 0.0) for request in sim.requests]
     assert 2 <= at_a_time(requests) <= 4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the address space of a process is limited on Linux")
+def test_one_large_object_among_many_small_ones(connect: Make, sim: S3Server, backend: str) -> None:
+    """It is no reason to set as much memory aside for each of them."""
+    client = connect()
+    client.put_many("bucket", {f"k{number}": b"x" for number in range(600)})
+    client.put("bucket", "k3", bytes(8 * MiB))
+    done = python(
+        """
+        import resource, sys
+        import objectfs
+        client = objectfs.Client(
+            endpoint_url=sys.argv[1], access_key_id="test", secret_access_key="testtest", backend=sys.argv[2]
+        )
+        client.get("bucket", "k0")
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (2 << 30), resource.RLIM_INFINITY))
+        assert sum(map(len, client.get_many("bucket", [f"k{number}" for number in range(600)]))) == (8 << 20) + 599
+        client.close()
+        """,
+        sim.endpoint_url,
+        backend,
+    )
+    assert done.returncode == 0, done.stderr

@@ -39,7 +39,9 @@ class BatchVerbs(GetVerbs):
                 results.extend(found)
                 sizes = [len(item) for item in found if not isinstance(item, Exception)]
                 largest = min(max(sizes, default=0), self.part_size)
-                room = largest if largest > SMALL and ranged else 0
+                # not for one large object among small ones: each would have as much memory, if only by address
+                alike = 2 * sum(sizes) >= largest * len(sizes)
+                room = largest if largest > SMALL and ranged and alike else 0
         return results
 
     @followed
