@@ -76,12 +76,14 @@ def test_get_many_with_failures_and_empty_objects(crt: CrtBackend) -> None:
     datas = {f"key{i}": bytes([i % 256]) * (i % 5) for i in range(300)}
     run(crt.put_many("bucket", datas, PutOptions()))
     keys = [key for pair in zip(datas, (f"missing{i}" for i in range(300)), strict=True) for key in pair]
-    found = run(crt.get_many("bucket", keys, "return"))
+    found = run(crt.get_many("bucket", keys, "return", GetOptions()))
     assert [bytes(item) for item in found[::2]] == list(datas.values())
     assert {type(item) for item in found[1::2]} == {errors.NotFoundError}
-    assert [bytes(item) for item in run(crt.get_many("bucket", list(datas), "raise"))] == list(datas.values())
+    assert [bytes(item) for item in run(crt.get_many("bucket", list(datas), "raise", GetOptions()))] == list(
+        datas.values()
+    )
     with pytest.raises(errors.NotFoundError) as caught:
-        run(crt.get_many("bucket", keys, "raise"))
+        run(crt.get_many("bucket", keys, "raise", GetOptions()))
     assert caught.value.key.startswith("missing")
     assert crt.stats()["operations_in_flight"] == 0
 
@@ -93,7 +95,7 @@ def test_get_many_of_growing_objects(make: Callable[..., CrtBackend]) -> None:
     sizes = [70_000] * 20 + [0, 1, 69_999, 70_001, 200_000, 6 << 20, (5 << 20) + 1] + [70_000] * 40
     datas = {f"key{i}": rng.randbytes(size) for i, size in enumerate(sizes)}
     run(crt.put_many("bucket", datas, PutOptions()))
-    found = run(crt.get_many("bucket", list(datas), "raise"))
+    found = run(crt.get_many("bucket", list(datas), "raise", GetOptions()))
     assert all(item == data for item, data in zip(found, datas.values(), strict=True))
 
 
@@ -209,7 +211,7 @@ def test_sixteen_threads_share_an_engine(crt: CrtBackend) -> None:
                 assert bytes(run(crt.get("bucket", key, GetOptions()))) == data
                 if i % 10 == 0:
                     next(crt.get("bucket", key, GetOptions())).cancel()
-                    run(crt.get_many("bucket", [key, "missing"], "return"))
+                    run(crt.get_many("bucket", [key, "missing"], "return", GetOptions()))
                     crt.stats()
         except BaseException as error:
             failures.append(error)

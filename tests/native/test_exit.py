@@ -32,7 +32,7 @@ op = next(steps); op.wait(); op = steps.send(op.result())
 """,
     "batch under way": """
 crt = make()
-steps = crt.get_many('bucket', [f'many/{i}' for i in range(500)], 'return'); op = next(steps)
+steps = crt.get_many('bucket', [f'many/{i}' for i in range(500)], 'return', GetOptions()); op = next(steps)
 """,
     "an unhandled op in a cycle": """
 crt = make(); l = []; l += [l, crt, next(crt.get('bucket', 'stall', GetOptions()))]; del crt, l

@@ -28,7 +28,7 @@ for _ in range(2):
     into = bytearray(len(data))
     run(crt.get_into('bucket', 'big', into, GetOptions()))
     assert into == data
-    many = run(crt.get_many('bucket', ['big'] * 3, 'raise'))
+    many = run(crt.get_many('bucket', ['big'] * 3, 'raise', GetOptions()))
     assert all(bytes(item) == data for item in many)
     del many
 lent = engine.debug_lent
