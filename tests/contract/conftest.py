@@ -35,6 +35,8 @@ QUIRKS: dict[str, dict[str, str]] = {
         "put-if-match": "Swift answers 501 to If-Match of a PUT",
         "storage-class": "Swift knows only STANDARD",
         "long-keys": "Swift limits names to 1,024 bytes after its own escaping",
+        "tags": "Swift answers 501 to object tags",
+        "forms": "Swift answers 412 to POST forms",
         "versioned-ids": "Swift needs versioning switched on in its middleware",
     },
 }

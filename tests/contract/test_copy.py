@@ -51,6 +51,7 @@ SIZES = pytest.mark.parametrize("data", [b"", b"small", big], ids=["empty", "who
 
 @SIZES
 def test_everything_is_kept(client: objectfs.Client, site: Site, key: str, data: bytes) -> None:
+    site.need("tags")
     client.put(site.bucket, f"{key}/a", data, **HEADERS)
     seen: list[int] = []
     result = client.copy(site.bucket, f"{key}/a", site.bucket, f"{key}/b", progress=seen.append, **PARTS)
@@ -67,7 +68,18 @@ def test_everything_is_kept(client: objectfs.Client, site: Site, key: str, data:
 
 
 @SIZES
+def test_metadata_is_kept_where_there_are_no_tags(client: objectfs.Client, site: Site, key: str, data: bytes) -> None:
+    """A server that knows no tags (Swift) has none to be kept."""
+    client.put(site.bucket, f"{key}/a", data, metadata={"a": "b"}, content_type="text/x-test")
+    client.copy(site.bucket, f"{key}/a", site.bucket, f"{key}/b", **PARTS)
+    after = client.head(site.bucket, f"{key}/b")
+    assert (after.size, after.metadata, after.content_type) == (len(data), {"a": "b"}, "text/x-test")
+    assert bytes(client.get(site.bucket, f"{key}/b")) == data
+
+
+@SIZES
 def test_what_is_given_replaces_only_that(client: objectfs.Client, site: Site, key: str, data: bytes) -> None:
+    site.need("tags")
     source, target = f"{key}/a", f"{key}/b"
     client.put(site.bucket, source, data, **HEADERS)
 

@@ -210,6 +210,7 @@ def test_both_backends_answer_the_same(connect: Make) -> None:
 
 # -- forms -----------------------------------------------------------------------------------------------------------
 def test_a_form(client: objectfs.Client, plain: Site, key: str) -> None:
+    plain.need("forms")
     form = client.presign_post(
         plain.bucket, f"{key}/${{filename}}", fields={"Content-Type": "text/x-form"}, max_size=20
     )
