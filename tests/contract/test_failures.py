@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -158,7 +159,10 @@ def test_retried(sim: S3Server, connect: Make, status: int) -> None:
     ("status", "code"),
     [(503, "SlowDown"), (500, "InternalError"), (403, "RequestTimeTooSkewed"), (429, "TooManyRequests")],
 )
-def test_the_last_answer_is_told(sim: S3Server, connect: Make, status: int, code: str) -> None:
+def test_the_last_answer_is_told(
+    sim: S3Server, connect: Make, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    monkeypatch.setattr(random, "random", lambda: 0.02)  # of the seconds between attempts: they are not the matter here
     client = connect(max_attempts=3)
     client.put("bucket", "k", ramp(20 * MiB))
     for operation, verb in [

@@ -278,3 +278,14 @@ def test_threads() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_botocores_models_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first, second = session(**LOCAL), session(**LOCAL)
+    loaders = [made.botocore.get_component("data_loader") for made in (first, second)]
+    assert loaders[0] is loaders[1]
+    assert first.endpoint("bucket") == second.endpoint("bucket")
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    other = session(**LOCAL).botocore.get_component("data_loader")
+    assert other is not loaders[0]
+    assert str(tmp_path) in other.search_paths

@@ -9,13 +9,13 @@ botocore is imported with the first use of a :class:`Session`, never with ``impo
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import logging
 import os
 import re
 import threading
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -33,6 +33,15 @@ _PLACEHOLDER_KEY = "k"
 
 _REGION = re.compile("[A-Za-z0-9-]{1,64}")
 """It becomes a part of a host name: what a server calls a region must not lead anywhere else."""
+
+
+@functools.cache
+def _loader(data_path: str | None) -> Any:
+    """botocore's models as read from its files, for all clients of the process: a second Client takes 9 ms instead of
+    63."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +112,7 @@ class Session:
         try:
             core = botocore.session.Session(profile=config.aws_profile)
             tolerant_session(core)
+            core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
             core.full_config  # noqa: B018 - reads AWS's files now: a broken one is reported here
             if config.aws_profile is not None and not config.anonymous and config.access_key_id is None:
                 core.get_scoped_config()
@@ -285,7 +295,7 @@ class Session:
         with self._lock:
             found = self._pipelines.get(region)
             if found is None:
-                make = partial(self._client_for_writing, region=region)
+                make = functools.partial(self._client_for_writing, region=region)
                 found = self._pipelines[region] = Pipeline(make, region, self._config.checksum != "off")
             return found
 
