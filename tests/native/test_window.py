@@ -81,7 +81,7 @@ def test_a_batch_with_latency_stays_wide(crt: CrtBackend, sim: S3Server) -> None
     slow = CrtBackend(crt.session, crt.config)
     try:
         sim.faults.add(Fault("GetObject", times=None, delay=0.03))
-        found = run(slow.get_many("bucket", keys, "raise"))
+        found = run(slow.get_many("bucket", keys, "raise", GetOptions()))
         assert [bytes(item) for item in found] == [key.encode() for key in keys]
         assert slow.target("bucket").engine.width in (0, 128, 256)
     finally:
@@ -92,7 +92,7 @@ def test_the_next_batch_starts_with_what_was_found(crt: CrtBackend) -> None:
     run(crt.put("bucket", "k", b"x", PutOptions()))
     engine = crt.target("bucket").engine
     assert engine.width == 0
-    assert len(run(crt.get_many("bucket", ["k"] * 3000, "raise"))) == 3000
+    assert len(run(crt.get_many("bucket", ["k"] * 3000, "raise", GetOptions()))) == 3000
     assert 32 <= engine.width <= 256
     assert bytes(run(crt.get("bucket", "k", GetOptions()))) == b"x"
 
