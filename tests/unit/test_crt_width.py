@@ -80,3 +80,16 @@ def test_settings_stay(width: Width) -> None:
             while_busy = sum(range(100_000))
         assert while_busy
         assert each.connections == each.wide
+
+
+def test_as_few_as_can_carry_what_the_processor_does(width: Width) -> None:
+    """What one connection carries, the first request of each transfer has shown."""
+    width.told(rate=1300, busy=0.99)
+    for single, expected in ((1000, 2), (5000, 2), (400, 5), (70, 24), (10, WIDE), (0, NARROW)):
+        with width.transfer(10, single) as connections:
+            assert connections == expected
+
+
+def test_wide_whatever_one_carries_where_the_network_is_the_limit(width: Width) -> None:
+    with width.transfer(10, 5000) as connections:
+        assert connections == WIDE

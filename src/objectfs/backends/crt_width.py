@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -11,8 +12,13 @@ from dataclasses import dataclass
 __all__ = ["Width"]
 
 NARROW = 8
-"""Connections where the processor is the limit. What waits in the sockets then fits into its cache: 1 GiB took 0.68 s
-of CPU time with 8 of them and 0.82 s with 25 (docs/design/0005-cpu.md)."""
+"""Connections where the processor is the limit, and nobody knows what one of them carries. What waits in the sockets
+then fits into its cache (docs/design/0005-cpu.md)."""
+
+NARROWEST = 2
+
+SPARE = 1.25
+"""So much more than the processor's rate the connections must be able to carry."""
 
 BUSY = 0.85
 """Of the cores' time: from here on the processor is the limit."""
@@ -53,12 +59,15 @@ class Width:
         self.adapts = self.adapts and self.wide > NARROW
 
     @contextlib.contextmanager
-    def transfer(self, size: int) -> Iterator[int]:
-        """For the time of a transfer of ``size`` bytes: the connections that it may use."""
+    def transfer(self, size: int, single: float = 0.0) -> Iterator[int]:
+        """For the time of a transfer of ``size`` bytes: the connections that it may use. ``single``: bytes a second
+        that one connection has just carried; 0 if nobody knows."""
         with self._lock:
             self._running += 1
             self._overlapped = self._overlapped or self._running > 1
             connections = self.connections
+            if connections < self.wide and single > 0:
+                connections = max(NARROWEST, min(self.wide, math.ceil(SPARE * self._rate / single)))
         wall, cpu = time.perf_counter(), time.process_time()
         complete = False
         try:
