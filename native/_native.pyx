@@ -51,6 +51,7 @@ cdef extern from "append.h" nogil:
 cdef extern from "sink.h" nogil:
     cdef struct objectfs_sink:
         pass
+    void objectfs_sinks_after_fork()
     objectfs_sink* objectfs_sink_new(int fd, int64_t position, size_t size)
     void objectfs_sink_free(objectfs_sink*)
     void* objectfs_sink_memory(objectfs_sink*)

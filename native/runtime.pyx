@@ -117,6 +117,7 @@ def _after_fork_in_child():
     _users = 0
     _forked = True
     objectfs_allocator_after_fork()
+    objectfs_sinks_after_fork()
     aws_mutex_init(&_record_lock)  # a thread of the parent may have held it
     _runtime_lock = _threading.Lock()
 

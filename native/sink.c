@@ -21,6 +21,7 @@
 #    include <fcntl.h>
 #    include <pthread.h>
 #    include <stdlib.h>
+#    include <string.h>
 #    include <sys/mman.h>
 #    include <sys/stat.h>
 #    include <sys/vfs.h>
@@ -115,6 +116,13 @@ static struct objectfs_sink *s_find(const uint8_t *address) {
 static bool s_grow(int fd, int64_t size) {
     struct stat about;
     return fstat(fd, &about) == 0 && (about.st_size >= size || ftruncate(fd, (off_t)size) == 0);
+}
+
+void objectfs_sinks_after_fork(void) {
+    pthread_mutex_init(&s_lock, NULL);
+    memset(s_sinks, 0, sizeof(s_sinks));
+    __atomic_store_n(&s_open, 0, __ATOMIC_RELEASE);
+    s_highest = 0;
 }
 
 struct objectfs_sink *objectfs_sink_new(int fd, int64_t position, size_t size) {
@@ -216,6 +224,8 @@ bool objectfs_sink_append(struct aws_byte_buf *to, const struct aws_byte_cursor 
 }
 
 #else
+
+void objectfs_sinks_after_fork(void) {}
 
 struct objectfs_sink *objectfs_sink_new(int fd, int64_t position, size_t size) {
     (void)fd;

@@ -24,6 +24,9 @@ int objectfs_sink_error(struct objectfs_sink *sink);
 /* Bytes written so far, those of repeated requests included. */
 int64_t objectfs_sink_written(struct objectfs_sink *sink);
 
+/* In a forked child: another thread of the parent may have held the lock, and the parent's sinks are none of ours. */
+void objectfs_sinks_after_fork(void);
+
 /* If `to` lies in a sink, writes `from` to its file: true, and in `result` what aws_byte_buf_append is to return. */
 struct aws_byte_buf;
 struct aws_byte_cursor;

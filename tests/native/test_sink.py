@@ -207,3 +207,39 @@ def test_many_at_a_time_and_no_descriptor_left() -> None:
     assert len(os.listdir("/proc/self/fd")) == before
     assert _native.file_sink(fd, 0, 10) is not None
     os.close(fd)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_a_forked_child_has_sinks_of_its_own() -> None:
+    """Another thread may be making or ending one at the moment of the fork; and the parent's take no place."""
+    fd = os.memfd_create("sink")
+    kept = [_native.file_sink(fd, 0, 10) for _ in range(256)]
+    assert _native.file_sink(fd, 0, 10) is None
+    del kept[200:]
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            _native.file_sink(fd, 0, 10)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        for _ in range(50):
+            child = os.fork()
+            if child == 0:
+                made = [_native.file_sink(fd, 0, 10) for _ in range(256)]
+                os._exit(0 if None not in made else 1)
+            found: list[int] = []
+
+            def over(child: int = child, found: list[int] = found) -> bool:
+                pid, code = os.waitpid(child, os.WNOHANG)
+                found += [code] if pid else []
+                return bool(pid)
+
+            until(over)
+            assert found == [0]
+    finally:
+        stop.set()
+        thread.join()
+        os.close(fd)
