@@ -313,6 +313,7 @@ class CrtBase:
             return
         if self._renewal is not None:
             self._renewal.close()
+        self.sessions.close()
         self._aside.stop()
         try:
             self.leftovers.close(patience)

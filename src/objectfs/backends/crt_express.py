@@ -66,6 +66,11 @@ class Sessions:
                 engine.set_credentials(*keys)
                 self._given[bucket] = keys
 
+    def close(self) -> None:
+        """Close the connections over which sessions were asked for."""
+        if self._client is not None:
+            self._client.close()
+
     def _make(self, bucket: str) -> Any:
         from botocore.credentials import RefreshableCredentials
 
