@@ -39,9 +39,9 @@ class FileVerbs(GetVerbs):
         if not os.path.isdir(folder):  # before anybody is asked for anything
             missing = OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             raise errors.LocalFileError.from_oserror(missing, **where)
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         response, start, end = yield from self._first(bucket, key, options, common)
-        took = time.perf_counter() - began
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
         if os.path.exists(path) and not os.path.isfile(path):
             yield from self._to_special(bucket, key, options, path, response, start, end)
             return make_info(bucket, key, response, object_size(response))
@@ -66,7 +66,7 @@ class FileVerbs(GetVerbs):
             try:
                 if more:
                     response = yield from self._append_file(
-                        bucket, key, options, temporary, have, start, end, whole, response, have / took
+                        bucket, key, options, temporary, have, start, end, whole, response, (have / took, cpu / took)
                     )
             except BaseException:
                 if report is not None:
@@ -133,7 +133,7 @@ class FileVerbs(GetVerbs):
         end: int,
         whole: bool,
         first: Any,
-        single: float,
+        carried: tuple[float, float],
     ) -> Steps[Any]:
         target = self.target(bucket)
         pin = options.pinned(first.headers.get("etag"))
@@ -144,7 +144,7 @@ class FileVerbs(GetVerbs):
         into: dict[str, Any] = {"recv": sink}
         if sink is None:
             into = {"recv_path": os.fsencode(temporary), "recv_position": offset}
-        with self.file_width.transfer(end - start - offset, single) as connections:
+        with self.file_width.transfer(end - start - offset, *carried) as connections:
             request = self._get_request(
                 target,
                 key,
