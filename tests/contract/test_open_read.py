@@ -176,7 +176,7 @@ def test_it_is_a_file(client: objectfs.Client, bucket: str, key: str) -> None:
 
 
 def test_small_objects(sim: S3Server, connect: Make) -> None:
-    """No HEAD; what fits into the first range is one request."""
+    """What fits into the first range is one request; of more the checksum is asked for, if it is read through."""
     client = connect()
     for size in (0, 1, 256 * KiB - 1, 256 * KiB, 256 * KiB + 1):
         client.put("bucket", "k", ramp(size))
@@ -188,8 +188,8 @@ def test_small_objects(sim: S3Server, connect: Make) -> None:
             assert file.seek(size + 5) == size + 5
             assert file.read(1) == b""
         operations = [request.operation for request in sim.requests]
-        expected = ["GetObject"] * (1 if size <= 256 * KiB else 2)
-        assert operations == (expected if size else ["GetObject", "HeadObject"])  # S3 refuses ranges of what is empty
+        expected = ["GetObject"] if 0 < size <= 256 * KiB else ["GetObject", "HeadObject"]  # no range of what is empty
+        assert sorted(operations) == sorted([*expected, *["GetObject"] * (size > 256 * KiB)])
 
 
 def test_nothing_to_open(client: objectfs.Client, bucket: str, key: str) -> None:
@@ -283,6 +283,8 @@ def ranges(sim: S3Server) -> list[tuple[int, int]]:
     """Half-open ranges of the GETs so far, in the order of their arrival."""
     found = []
     for request in sim.requests:
+        if request.operation == "HeadObject":  # for the checksum of the whole
+            continue
         assert request.operation == "GetObject"
         assert request.range is not None
         first, _, last = request.range.removeprefix("bytes=").partition("-")

@@ -326,6 +326,9 @@ class Backend(Protocol):
         The failures by item; empty if all went well. A key that no XML document can carry is deleted on its own."""
 
     # -- everything else ---------------------------------------------------------------------------------------------
+    def aside(self, work: Callable[[], None]) -> Steps[None]:
+        """Run ``work`` on a thread, so that a loop goes on meanwhile. A cancel does not end it once it has begun."""
+
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """Any operation of botocore's S3 model, with its parameter names and its result's shape.
 

@@ -277,6 +277,11 @@ class CrtBase:
         op.start(self._aside)
         yield op
 
+    def aside(self, work: Callable[[], None]) -> Steps[None]:
+        op: Operation[None] = Operation([lambda task: work()], single=True)
+        op.start(self._aside)
+        yield op
+
     def bell(self) -> Bell:
         return PollBell(_native.Notifier)
 

@@ -206,6 +206,9 @@ class SdkBackend:
         return deleting.delete_many(Deleter(self._wire), bucket, items, options)
 
     # -- everything else -------------------------------------------------------------------------------------
+    def aside(self, work: Callable[[], None]) -> Steps[None]:
+        yield self._wire.start(lambda task: work())
+
     def call(self, operation: str, params: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         from botocore import xform_name
 

@@ -118,10 +118,11 @@ class OpenVerbs:
     ) -> Any:
         """An object as a file, for whatever takes files: ``zipfile``, ``csv``, ``json``, pandas, pyarrow, h5py …
 
-        Reading (GetObject of ranges, HeadObject for an empty object) begins with a small range and reads ahead in
-        parallel once it is sequential. After a seek only what is asked for is fetched. All is of one object: each
-        request names the ETag of the first answer. Memory: ``prefetch`` and about 32 MiB for each open object, and all
-        of a client's read ahead no more than half of its ``memory_limit`` together.
+        Reading (GetObject of ranges) begins with a small range and reads ahead in parallel once it is sequential. After
+        a seek only what is asked for is fetched. All is of one object: each request names the ETag of the first answer.
+        What is read from its beginning to its end is held to the server's checksum of the whole (HeadObject beside the
+        ranges, if there are several; for an empty object too). Memory: ``prefetch`` and about 32 MiB for each open
+        object, and all of a client's read ahead no more than half of its ``memory_limit`` together.
 
         Writing (PutObject; from the second part on CreateMultipartUpload, UploadPart, CompleteMultipartUpload) sends
         parts in parallel while it goes on. The object appears with ``close()``. An exception in the ``with`` block,
@@ -141,13 +142,14 @@ class OpenVerbs:
 
         Returns:
             An ``io.BufferedReader``, ``io.BufferedWriter``, ``io.TextIOWrapper`` or, with ``buffering=0``, an
-            ``io.RawIOBase``. Readers have ``info``, what was said of the object; writers ``result`` after ``close()``
-            (a PutResult), and ``abort()``.
+            ``io.RawIOBase``. Readers have ``info``, what was said of the object, with ``checksum_validated`` once all
+            of it has been read and compared; writers ``result`` after ``close()`` (a PutResult), and ``abort()``.
 
         Raises:
             ValueError: there is no such mode, or the file is closed, as with any file.
             NotFoundError and others of :meth:`get`: at once, and with reads.
             ObjectChangedError: with reads, when the object was replaced after it was opened.
+            ChecksumError: with the read that would bring the end, when all that was read is not what the server has.
             PreconditionFailedError and others of :meth:`put`: with writes and ``close()``.
             UnsupportedError: ``a`` and ``+``, which S3 cannot do; or reading from an endpoint without ranges.
         """

@@ -15,6 +15,7 @@ from objectfs import errors
 from objectfs.backends.base import GetOptions, RangeRead, Steps
 from objectfs.core import Core
 from objectfs.transfer.segments import Budget, Flight, Segment, Segments
+from objectfs.transfer.whole import Whole
 from objectfs.types import ObjectInfo
 
 __all__ = ["PREFETCH", "Reading"]
@@ -84,6 +85,7 @@ class Reading:
         self._ahead = 0  # up to here all is in memory or on its way
         self._waited = 0.0  # seconds, the last time
         self._trigger = 0  # from this position on there is more to ask for
+        self._whole: Whole | None = None
 
     # -- the beginning and the end -----------------------------------------------------------------------------------
     def open(self) -> Steps[ObjectInfo]:
@@ -103,16 +105,30 @@ class Reading:
             segment = Segment(0, read.length, memory, None, 0)
             self.segments.add(segment)
             self._current = segment
+        self._expect_whole(read.length)
         return self.info
+
+    def _expect_whole(self, there: int) -> None:
+        """Be ready to validate the object as a whole, of which the first range has brought the beginning."""
+        assert self.info is not None
+        if there >= self.size:  # with that range, if at all
+            return
+        if self.info.checksum_validated is not None:  # a part's
+            self.info = dataclasses.replace(self.info, checksum_validated=None)
+        if (self._options.checksum or self._core.config.checksum) != "off":
+            ask_at = min(START, there) if self._limit else there
+            self._whole = Whole(self._core, self.bucket, self.key, self._options, self.size, ask_at, KEEP)
 
     def close(self) -> None:
         """Cancel what is on its way, wait for nothing."""
         self._closed = True
         self._current = None
         if self._pid != os.getpid():
-            _inherited.append(self.segments.abandon())
+            _inherited.append((self.segments.abandon(), self._whole))
             return
         self.segments.clear()
+        if self._whole is not None:
+            self._whole.close()
 
     @property
     def foreign(self) -> bool:
@@ -127,7 +143,7 @@ class Reading:
         while filled < size:
             if segment is None or not segment.start <= position < segment.end:
                 segment = self.segments.find(position)
-                if segment is None or (segment.flight is not None):
+                if segment is None or segment.flight is not None or self._held(segment, position):
                     break
                 self._current = segment
                 self.segments.touch(segment)
@@ -150,7 +166,7 @@ class Reading:
         position, segment = self.position, self._current
         if segment is None or not segment.start <= position < segment.end:
             segment = self.segments.find(position)
-            if segment is None or segment.flight is not None:
+            if segment is None or segment.flight is not None or self._held(segment, position):
                 return b""
             self._current = segment
             self.segments.touch(segment)
@@ -165,11 +181,25 @@ class Reading:
         """So many bytes have been read, and ``left`` more are wanted now."""
         if self.position != self._next:
             self._jump(self.position)
+        if self._whole is not None and self._whole.follow(self.position, self.position + count, self.segments):
+            self._validated()
         self._run += count
         self.position += count
         self._next = self.position
         if self.position >= self._trigger and self._run + left >= self._sequential and left <= self._part:
             self._read_ahead(self.position, left)
+
+    def _held(self, segment: Segment, position: int) -> bool:
+        """Whether a segment, in memory, is held back: the object's last, before there is something to hold it to."""
+        whole = self._whole
+        return whole is not None and segment.end == self.size and position <= whole.reached and whole.pending()
+
+    def _validated(self) -> None:
+        """The object is what the server has."""
+        assert self.info is not None
+        assert self._whole is not None
+        self.info = dataclasses.replace(self.info, checksum_validated=self._whole.algorithm)
+        self._whole = None
 
     def read(self, view: memoryview) -> Steps[int]:
         """Some bytes from the position on; 0 at the end of the object, or where ``view`` is empty."""
@@ -197,12 +227,20 @@ class Reading:
         position = self.position
         if position != self._next:
             self._jump(position)
+        if self._whole is not None and self._whole.full():
+            yield from self._whole.wait()
+        segment = yield from self._bring_segment(position, wanted)
+        if self._held(segment, position):
+            assert self._whole is not None
+            yield from self._whole.wait()
+
+    def _bring_segment(self, position: int, wanted: int) -> Steps[Segment]:
         segment = self.segments.find(position)
         if segment is None:
             segment = self._fetch(position, wanted)
         flight = segment.flight
         if flight is None:
-            return
+            return segment
         if self._run + wanted >= self._sequential:
             if not flight.done():
                 # waits of less than SLOW are the bandwidth's, and no window makes them shorter
@@ -213,6 +251,7 @@ class Reading:
         before = time.monotonic()
         yield from self._land(segment, flight)
         self._waited = time.monotonic() - before
+        return segment
 
     def read_bytes(self, size: int) -> Steps[bytes]:
         """So many bytes, which the object must have."""
@@ -258,6 +297,8 @@ class Reading:
 
     def _read_ahead(self, position: int, wanted: int) -> None:
         """Fill the window that begins at ``position``, from where at least ``wanted`` bytes are needed now."""
+        if self._whole is not None and self._whole.full():  # what is there already stays until it can be validated
+            return
         # long ranges cost less, so they grow with what has been read; more than a few at a time only where they are
         # waited for
         least = max(FIRST_WINDOW, min(1 << self._run.bit_length() - 1 if self._run else 0, IN_WINDOW * self._part))
@@ -287,7 +328,11 @@ class Reading:
         return min(self._part, max(FIRST, window // IN_WINDOW))
 
     def _start(self, start: int, end: int, ahead: int) -> Segment:
-        self.segments.trim(self.position, KEEP)
+        if self._whole is not None:
+            self._whole.fetched(start)
+            self._whole.catch_up(self.segments)
+        if self._whole is None or not self._whole.pending():
+            self.segments.trim(self.position, KEEP)
         size = end - start
         memory = self.segments.memory(self._part if size > self._part // 2 else size)
         options = dataclasses.replace(self._options, start=start, end=end)
@@ -298,7 +343,7 @@ class Reading:
         self.segments.touch(segment)
         return segment
 
-    def _land(self, segment: Segment, flight: Flight) -> Steps[None]:
+    def _land(self, segment: Segment, flight: Flight[RangeRead]) -> Steps[None]:
         """Wait for a segment."""
         try:
             read: RangeRead = yield from flight.wait()
@@ -321,6 +366,8 @@ class Reading:
         end = self.segments.gap(start, end)
         view = view[: end - start]
         options = dataclasses.replace(self._options, start=start, end=end)
+        if self._whole is not None:
+            self._whole.fetched(start)
         self._ahead = end
         if self._sequential and self._run + len(view) >= self._sequential:  # the next one shall not find nothing
             self._window = max(self._window, min(self._limit, IN_WINDOW * self._part))
@@ -331,6 +378,8 @@ class Reading:
                 raise errors.ObjectChangedError("the object became shorter while it was read")
         except BaseException as error:
             raise self._explained(error) from None
+        if self._whole is not None and (yield from self._whole.follow_direct(start, view, self.segments)):
+            self._validated()
         self._run += count
         self.position = self._next = end
         if not self._sequential:

@@ -7,8 +7,8 @@ import operator
 import os
 import threading
 import weakref
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Generic, TypeVar
 
 from objectfs.backends import machine
 from objectfs.backends.base import Op, RangeRead, Steps
@@ -16,16 +16,19 @@ from objectfs.core import Core
 
 __all__ = ["Budget", "Flight", "Segment", "Segments"]
 
+T = TypeVar("T")
 
-class Flight:
+
+class Flight(Generic[T]):
     """A verb whose first operation has been started. Who needs its result waits with :meth:`wait`."""
 
-    __slots__ = ("_op", "_steps", "_value")
+    __slots__ = ("_error", "_op", "_steps", "_value")
 
-    def __init__(self, steps: Steps[RangeRead]) -> None:
+    def __init__(self, steps: Steps[T]) -> None:
         self._steps = steps
         self._op: Op[Any] | None = None
-        self._value: RangeRead | None = None
+        self._value: T | None = None
+        self._error: BaseException | None = None
         try:
             self._op = next(steps)
         except StopIteration as stop:
@@ -35,26 +38,45 @@ class Flight:
         """Whether the wait would be a short one."""
         return self._op is None or self._op.done()
 
-    def wait(self) -> Steps[RangeRead]:
-        """To the end of the verb. Once only."""
-        op = self._op
-        if op is None:
-            assert self._value is not None
-            return self._value
-        try:
-            while True:
-                try:
-                    value = yield op
-                except GeneratorExit:
+    def poll(self) -> bool:
+        """Go on as far as nothing has to be waited for; whether the verb has come to its end."""
+        while self._op is not None and self._op.done():
+            self._advance(self._op)
+        return self._op is None
+
+    def settle(self) -> Steps[None]:
+        """To the end of the verb, whatever it is; raises only what comes from who waits (its timeout, Ctrl-C)."""
+        while not self.poll():
+            op = self._op
+            assert op is not None
+            try:
+                yield op
+            except BaseException as error:
+                if not _is_outcome(error, op):
                     self.cancel()
                     raise
-                except BaseException as error:
-                    op = self._op = self._steps.throw(error)
-                else:
-                    op = self._op = self._steps.send(value)
-        except StopIteration as stop:
-            read: RangeRead = stop.value
-            return read
+
+    def wait(self) -> Steps[T]:
+        """To the end of the verb. Once only."""
+        while (op := self._op) is not None:
+            try:
+                value = yield op
+            except GeneratorExit:
+                self.cancel()
+                raise
+            except BaseException as error:
+                self._step(self._steps.throw, error)
+            else:
+                self._step(self._steps.send, value)
+        return self.result()
+
+    def result(self) -> T:
+        """Of a verb that has come to its end."""
+        if self._error is not None:
+            raise self._error
+        value: Any = self._value
+        result: T = value
+        return result
 
     def cancel(self) -> None:
         """Stop it; its memory stays in use until the backend has let go."""
@@ -62,13 +84,39 @@ class Flight:
             self._op.cancel()
         self._steps.close()
 
+    def _advance(self, op: Op[Any]) -> None:
+        try:
+            value = op.result()
+        except BaseException as error:
+            self._step(self._steps.throw, error)
+        else:
+            self._step(self._steps.send, value)
+
+    def _step(self, go_on: Callable[[Any], Op[Any]], value: Any) -> None:
+        try:
+            self._op = go_on(value)
+        except StopIteration as stop:
+            self._op, self._value = None, stop.value
+        except BaseException as error:
+            self._op, self._error = None, error
+
+
+def _is_outcome(error: BaseException, op: Op[Any]) -> bool:
+    """Whether an error is what the operation came to."""
+    if op.done():
+        try:
+            op.result()
+        except BaseException as own:
+            return own is error
+    return False
+
 
 class Segment:
     """``memory[: end - start]`` is, or will be when ``flight`` has landed, the object from ``start`` to ``end``."""
 
     __slots__ = ("ahead", "end", "flight", "memory", "start", "used")
 
-    def __init__(self, start: int, end: int, memory: bytearray, flight: Flight | None, ahead: int) -> None:
+    def __init__(self, start: int, end: int, memory: bytearray, flight: Flight[RangeRead] | None, ahead: int) -> None:
         self.start = start
         self.end = end
         self.memory = memory
