@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from objectfs.backends.base import Steps
 from objectfs.backends.drive import run
 from objectfs.transfer.reading import Reading
+from objectfs.transfer.refusing import refuse_change
 from objectfs.types import ObjectInfo
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class RawReader(Unclosed, io.RawIOBase):
     """
 
     mode = "rb"
+    # in each class itself: h5py calls them with an exception pending, when only the first class is looked into
+    write = truncate = refuse_change
 
     def __init__(self, reading: Reading, timeout: float | None) -> None:
         self._reading = reading
@@ -140,6 +143,7 @@ class ObjectReader(Unclosed, io.BufferedReader):
     used from several threads, as any BufferedReader."""
 
     raw: RawReader
+    write = truncate = refuse_change
 
     @property
     def info(self) -> ObjectInfo:

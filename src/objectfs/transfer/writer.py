@@ -12,6 +12,7 @@ from objectfs.backends.base import Steps
 from objectfs.backends.drive import CLEANUP_GRACE, run
 from objectfs.errors import ObjectFSError
 from objectfs.transfer.reader import Unclosed
+from objectfs.transfer.refusing import refuse_seek
 from objectfs.transfer.writing import Writing
 from objectfs.types import PutResult
 
@@ -29,6 +30,8 @@ class RawWriter(Unclosed, io.RawIOBase):
     As any raw file it is not for several threads at a time; :class:`ObjectWriter` is. Writes and :meth:`close` raise
     what :meth:`objectfs.Client.put` raises; the upload is then aborted, and each further call raises it again.
     """
+
+    seek = truncate = refuse_seek
 
     def __init__(self, writing: Writing, mode: str, timeout: float | None) -> None:
         self._writing = writing
@@ -148,6 +151,8 @@ class ObjectWriter(_Aborts, io.BufferedWriter):
     """What ``open(bucket, key, "wb")`` gives: an ``io.BufferedWriter`` whose raw file is a :class:`RawWriter`. May be
     used from several threads, as any BufferedWriter."""
 
+    seek = truncate = refuse_seek
+
     def __init__(self, raw: RawWriter, buffer_size: int) -> None:
         super().__init__(raw, buffer_size)
         self._raw_writer = raw
@@ -162,6 +167,8 @@ class ObjectWriter(_Aborts, io.BufferedWriter):
 
 class TextWriter(_Aborts, io.TextIOWrapper):
     """What ``open(bucket, key, "w")`` gives: an ``io.TextIOWrapper`` over an :class:`ObjectWriter`."""
+
+    seek = truncate = refuse_seek
 
     @property
     def _raw(self) -> RawWriter:
