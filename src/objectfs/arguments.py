@@ -35,6 +35,7 @@ __all__ = [
     "ranges",
     "several",
     "text_path",
+    "version_markers",
 ]
 
 T = TypeVar("T")
@@ -115,6 +116,19 @@ def check_listing(
             check_name(value, name, bucket)
     check_limit(limit, bucket)
     check_timeout(timeout)
+
+
+def version_markers(bucket: str, key: str | None, version: str | None) -> tuple[str, str | None] | None:
+    """Where a listing of versions begins; None for at the beginning."""
+    if key is not None:
+        check_name(key, "key_marker", bucket)
+    if version is not None:
+        text("version_id_marker", version)
+        if not key:
+            raise InvalidRequestError(
+                "version_id_marker is a version of the object that key_marker names: give both", bucket=bucket
+            )
+    return (key, version) if key else None
 
 
 def check_limit(limit: int | None, bucket: str | None = None) -> None:
@@ -214,8 +228,8 @@ def delete_options(group: str, options: Mapping[str, Any]) -> DeleteOptions:
     return DeleteOptions(given=check_options(group, options), headers=_headers(options))
 
 
-def list_options(options: Mapping[str, Any]) -> ListOptions:
-    return ListOptions(given=check_options("ListParams", options), headers=_headers(options))
+def list_options(group: str, options: Mapping[str, Any]) -> ListOptions:
+    return ListOptions(given=check_options(group, options), headers=_headers(options))
 
 
 def _headers(options: Mapping[str, Any]) -> Mapping[str, str]:

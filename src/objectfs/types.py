@@ -151,6 +151,10 @@ class ObjectVersion:
     """None of a delete marker."""
     owner: str | None = None
     """The owner's canonical id."""
+    restore_in_progress: bool | None = None
+    """As of ObjectInfo, if ``optional_object_attributes=["RestoreStatus"]`` asked for it."""
+    restored_until: datetime | None = None
+    """Until when the restored copy can be read, in UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -248,6 +248,19 @@ def test_listing(sim: S3Server, connect: Make) -> None:
     check(list(sim.requests), options, {"ListObjectsV2"})
 
 
+def test_listing_versions(sim: S3Server, connect: Make) -> None:
+    client = connect()
+    client.put("bucket", "k", b"")
+    sim.requests.clear()
+    options = {**COMMON, "optional_object_attributes": ["RestoreStatus"]}
+    found = client.list_versions("bucket", "k", headers={"x-test": "1"}, **options)
+    assert [entry.key for entry in found if isinstance(entry, objectfs.ObjectVersion)] == ["k"]
+    check(list(sim.requests), options, {"ListObjectVersions"})
+    assert [request.headers["x-test"] for request in sim.requests] == ["1"]
+    with pytest.raises(TypeError, match="fetch_owner"):
+        client.list_versions("bucket", fetch_owner=True)  # type: ignore[call-overload]
+
+
 def test_every_option_is_sent_by_some_test() -> None:
     """Or the tests above would say nothing of one that was added."""
     tried = {

@@ -285,6 +285,7 @@ class Backend(Protocol):
         delimiter: str | None = None,
         token: tuple[str, str | None] | None = None,
         max_keys: int | None = None,
+        options: ListOptions,
     ) -> Steps[ListPage[ObjectVersion | Prefix]]:
         """One request of ListObjectVersions; ``token`` is a key marker and a version marker."""
 

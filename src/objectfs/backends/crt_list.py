@@ -59,6 +59,7 @@ class ListVerbs(CrtBase):
         delimiter: str | None = None,
         token: tuple[str, str | None] | None = None,
         max_keys: int | None = None,
+        options: ListOptions,
     ) -> Steps[ListPage[ObjectVersion | Prefix]]:
         key_marker, version_marker = token or (None, None)
         answer = yield from self._list(
@@ -75,6 +76,7 @@ class ListVerbs(CrtBase):
             },
             ObjectVersion(bucket=bucket, key="", version_id=None),
             ObjectVersion(bucket=bucket, key="", version_id=None, is_delete_marker=True),
+            sent=options.sent("ListObjectVersions"),
         )
         versions, prefixes, following = answer
         return ListPage(in_order(versions, prefixes), None if following is None else following[1:])
@@ -87,7 +89,8 @@ class ListVerbs(CrtBase):
         query: Mapping[str, Any],
         template: Any,
         marker: Any = None,
-        sent: Mapping[str, str] | None = None,
+        *,
+        sent: Mapping[str, str],
     ) -> Steps[tuple[list[Any], list[Prefix], tuple[str | None, str | None, str | None] | None]]:
         target = self.target(bucket)
         given = [(name, value) for name, value in query.items() if value or name == "versions"]

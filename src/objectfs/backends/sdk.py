@@ -132,6 +132,7 @@ class SdkBackend:
         delimiter: str | None = None,
         token: tuple[str, str | None] | None = None,
         max_keys: int | None = None,
+        options: ListOptions,
     ) -> Steps[ListPage[ObjectVersion | Prefix]]:
         key_marker, version_marker = token or (None, None)
         return list_versions_page(
@@ -144,6 +145,7 @@ class SdkBackend:
                 "VersionIdMarker": version_marker,
                 "MaxKeys": max_keys,
             },
+            options,
         )
 
     # -- writing ---------------------------------------------------------------------------------------------

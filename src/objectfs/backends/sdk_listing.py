@@ -42,8 +42,10 @@ def list_page(
     return ListPage(in_order(objects, _prefixes(answer)), token)
 
 
-def list_versions_page(wire: Wire, bucket: str, params: Mapping[str, Any]) -> Steps[ListPage[ObjectVersion | Prefix]]:
-    answer = yield from _list(wire, "list_object_versions", bucket, params, ("Versions",))
+def list_versions_page(
+    wire: Wire, bucket: str, params: Mapping[str, Any], options: ListOptions
+) -> Steps[ListPage[ObjectVersion | Prefix]]:
+    answer = yield from _list(wire, "list_object_versions", bucket, params, ("Versions",), options)
     # botocore puts versions and delete markers apart; in the document they stand mixed, the newest of a key first
     apart = {b"Version": iter(answer.get("Versions", ())), b"DeleteMarker": iter(answer.get("DeleteMarkers", ()))}
     versions = [
@@ -70,6 +72,8 @@ def _version(bucket: str, item: Mapping[str, Any], marker: bool) -> ObjectVersio
         last_modified=_utc(item.get("LastModified")),
         storage_class=item.get("StorageClass"),
         owner=_owner(item),
+        restore_in_progress=item.get("RestoreStatus", {}).get("IsRestoreInProgress"),
+        restored_until=_utc(item.get("RestoreStatus", {}).get("RestoreExpiryDate")),
     )
 
 
@@ -85,7 +89,7 @@ def _list(
     bucket: str,
     params: Mapping[str, Any],
     sized: tuple[str, ...],
-    options: ListOptions | None = None,
+    options: ListOptions,
 ) -> Steps[Mapping[str, Any]]:
     given = {name: value for name, value in params.items() if value is not None}
 

@@ -24,6 +24,7 @@ DESCRIBED = frozenset(
         "DeleteObject",
         "DeleteObjects",
         "ListObjectsV2",
+        "ListObjectVersions",
     )
 )
 """The requests that carry the caller's own headers: not those that follow in an upload, where most would be refused."""
@@ -136,4 +137,4 @@ class DeleteOptions(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOptions(Options):
-    """What ListObjectsV2 is asked for, but for prefix and the like."""
+    """What ListObjectsV2 and ListObjectVersions are asked for, but for prefix and the like."""

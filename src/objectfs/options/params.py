@@ -21,6 +21,7 @@ __all__ = [
     "GetParams",
     "HeadParams",
     "ListParams",
+    "ListVersionsParams",
     "PutManyParams",
     "PutParams",
     "RangesParams",
@@ -211,10 +212,15 @@ class DeleteParams(DeleteManyParams, total=False):
     """Only where it has this size, in bytes. Of directory buckets."""
 
 
-class ListParams(_Common, total=False):
+class ListVersionsParams(_Common, total=False):
+    """Of ``list_versions`` (ListObjectVersions)."""
+
+    optional_object_attributes: Sequence[Literal["RestoreStatus"]] | None
+    """What else S3 is to say of each object, or version of one."""
+
+
+class ListParams(ListVersionsParams, total=False):
     """Of ``list`` (ListObjectsV2)."""
 
     fetch_owner: bool | None
     """Have S3 name each object's owner: ``ObjectInfo.owner``."""
-    optional_object_attributes: Sequence[Literal["RestoreStatus"]] | None
-    """What else S3 is to say of each object."""

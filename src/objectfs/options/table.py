@@ -21,6 +21,7 @@ from objectfs.options.params import (
     GetParams,
     HeadParams,
     ListParams,
+    ListVersionsParams,
     PutManyParams,
     PutParams,
     RangesParams,
@@ -33,7 +34,7 @@ _READ = frozenset(("GetObject", "HeadObject"))
 _CREATE = frozenset(("PutObject", "CreateMultipartUpload"))
 _APPEAR = frozenset(("PutObject", "CompleteMultipartUpload"))
 _DELETE = frozenset(("DeleteObject", "DeleteObjects"))
-_LIST = frozenset(("ListObjectsV2",))
+_LIST = frozenset(("ListObjectsV2", "ListObjectVersions"))
 _SSE_C = _READ | _CREATE | {"UploadPart", "CompleteMultipartUpload"}
 _ALL = _SSE_C | {"AbortMultipartUpload"} | _DELETE | _LIST
 """What the verbs send."""
@@ -166,7 +167,7 @@ _ROWS = (
     # its algorithm and its MD5 follow from it: given.py
     _header("sse_customer_key", "SSECustomerKey", f"{_SSE}-customer-key", checks.customer_key, _SSE_C),
     # of listings
-    Option("fetch_owner", "FetchOwner", "query", "fetch-owner", checks.flag, _LIST),
+    Option("fetch_owner", "FetchOwner", "query", "fetch-owner", checks.flag, frozenset(("ListObjectsV2",))),
     _header(
         "optional_object_attributes",
         "OptionalObjectAttributes",
@@ -198,6 +199,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
         DeleteManyParams,
         DeleteParams,
         ListParams,
+        ListVersionsParams,
     )
 }
 """The names that a verb takes, by the TypedDict of its signature."""

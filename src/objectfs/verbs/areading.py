@@ -208,7 +208,7 @@ class AsyncReadVerbs(AsyncDriver):
     ) -> AsyncIterator[ObjectInfo | Prefix]:
         """See :meth:`objectfs.Client.list`."""
         check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
-        asked = check.list_options(options)
+        asked = check.list_options("ListParams", options)
 
         def ask(token: Any, size: int | None) -> Steps[ListPage[ObjectInfo | Prefix]]:
             return self._core.backend().list_page(

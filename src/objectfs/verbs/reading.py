@@ -315,7 +315,7 @@ class ReadVerbs(Driver):
             AccessDeniedError: the credentials may not list it.
         """
         check.check_listing(bucket, prefix, delimiter, start_after, limit, timeout)
-        asked = check.list_options(options)
+        asked = check.list_options("ListParams", options)
 
         def ask(token: Any, size: int | None) -> Steps[ListPage[ObjectInfo | Prefix]]:
             return self._core.backend().list_page(

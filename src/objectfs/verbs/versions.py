@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
 from objectfs.core import Core
 from objectfs.listing import PAGE, Listing
+from objectfs.options import ListVersionsParams
 from objectfs.types import BucketInfo, ListPage, ObjectVersion, Prefix
 from objectfs.verbs.driving import Driver
 
@@ -26,7 +27,10 @@ class VersionVerbs(Driver):
         delimiter: None = None,
         limit: int | None = None,
         *,
+        key_marker: str | None = None,
+        version_id_marker: str | None = None,
         timeout: float | None = None,
+        **options: Unpack[ListVersionsParams],
     ) -> Iterator[ObjectVersion]: ...
     @overload
     def list_versions(
@@ -36,7 +40,10 @@ class VersionVerbs(Driver):
         delimiter: str | None = None,
         limit: int | None = None,
         *,
+        key_marker: str | None = None,
+        version_id_marker: str | None = None,
         timeout: float | None = None,
+        **options: Unpack[ListVersionsParams],
     ) -> Iterator[ObjectVersion | Prefix]: ...
     def list_versions(
         self,
@@ -45,7 +52,10 @@ class VersionVerbs(Driver):
         delimiter: str | None = None,
         limit: int | None = None,
         *,
+        key_marker: str | None = None,
+        version_id_marker: str | None = None,
         timeout: float | None = None,
+        **options: Unpack[ListVersionsParams],
     ) -> Iterator[ObjectVersion | Prefix]:
         """All versions and delete markers, by key in the order of the UTF-8 bytes, the newest of a key first
         (ListObjectVersions). Reads ahead as :meth:`list` does.
@@ -54,6 +64,8 @@ class VersionVerbs(Driver):
             prefix: only keys that begin so.
             delimiter: keys that go on behind the prefix up to this text become one Prefix; mostly ``"/"``.
             limit: at most so many entries.
+            key_marker: begin behind all versions of this key.
+            version_id_marker: begin behind this version of the key that ``key_marker`` names.
             timeout: seconds for each page.
 
         Returns:
@@ -64,10 +76,17 @@ class VersionVerbs(Driver):
             AccessDeniedError: the credentials may not list its versions.
         """
         check.check_listing(bucket, prefix, delimiter, None, limit, timeout)
+        first = check.version_markers(bucket, key_marker, version_id_marker)
+        asked = check.list_options("ListVersionsParams", options)
 
         def ask(token: Any, size: int | None) -> Steps[ListPage[ObjectVersion | Prefix]]:
             return self._core.backend().list_versions_page(
-                bucket, prefix=prefix, delimiter=delimiter or None, token=token, max_keys=size
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter or None,
+                token=token or first,
+                max_keys=size,
+                options=asked,
             )
 
         return self._pages(Listing("ListObjectVersions", bucket, ask, limit), timeout)
