@@ -83,8 +83,8 @@ class Run:
     """One measured run in a fresh process. With ``error`` set it failed, and its figures count nowhere.
 
     ``bytes`` is what was moved of objects' contents, ``requests`` the HTTP requests that the server counted (None
-    where it cannot be asked), ``errors`` the error answers among them; ``user`` and ``system`` include child
-    processes.
+    where it cannot be asked), ``errors`` the error answers among them and ``error_names`` what they were ("2 x
+    SlowDown"); ``user`` and ``system`` include child processes.
     """
 
     wall: float
@@ -97,6 +97,7 @@ class Run:
     latency: Latency | None = None
     errors: int = 0
     error: str | None = None
+    error_names: tuple[str, ...] = ()
 
     @property
     def cpu(self) -> float:

@@ -14,7 +14,7 @@ import selectors
 import socket
 import sys
 
-from objectfs.bench.engine.payload import MIB, PERIOD
+from objectfs.bench.content import MIB, PERIOD
 
 _BLOCK = memoryview(bytes(range(PERIOD)) * (4 * MIB // PERIOD))
 _RANGE = re.compile(rb"\r\nrange: *bytes=(\d+)-(\d*)", re.I)

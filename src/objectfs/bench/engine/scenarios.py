@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from objectfs.bench.engine.payload import GIB, KIB, MIB
+from objectfs.bench.content import GIB, KIB, MIB
 
 OURS = "objectfs-crt"
 CLIENTS = {

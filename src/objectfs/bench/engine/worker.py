@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from objectfs.bench.engine import payload
+from objectfs.bench import content as payload
 from objectfs.bench.engine.scenarios import BUCKET, BY_NAME, CLIENTS, SINK, Scenario
 
 

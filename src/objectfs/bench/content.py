@@ -50,3 +50,12 @@ def check_file(path: str, size: int) -> None:
             done += len(data)
     if done != size:
         raise ValueError(f"{path}: {done} bytes, not {size}")
+
+
+def write_file(path: str, size: int) -> None:
+    """A file with an object's content."""
+    with open(path, "wb", buffering=0) as file:
+        done = 0
+        while done < size:
+            phase = done % PERIOD  # a write may take less than it is given
+            done += file.write(_block[phase : phase + size - done])
