@@ -169,13 +169,16 @@ def test_a_failure_is_named_with_its_scenario() -> None:
     assert "minio: 1 run of 1 failed, the first with: TimeoutError" in "".join(Reader(page(odd())).text)
 
 
-@pytest.mark.parametrize("largest", [1e-6, 0.0312, 0.9, 1.0, 1.999, 5.0, 18.7, 432.0, 1e9])
+@pytest.mark.parametrize(
+    "largest", [1e-6, 0.0312, 0.0754, 0.9, 0.999, 1.0, 1.999, 4.99, 5.0, 7.09, 9.9, 18.7, 432.0, 1e9]
+)
 def test_an_axis_has_a_few_round_values(largest: float) -> None:
     marks = ticks(largest)
     assert 2 <= len(marks) <= 6
     assert marks[0] == 0
     assert marks[-1] <= largest * (1 + 1e-9)
-    assert f"{marks[1]:.3g}".strip("0.").rstrip("e-0123456789")[:1] in "125" or f"{marks[1]:e}"[0] in "125"
+    assert f"{marks[1]:.3e}"[:5] in ("1.000", "2.000", "5.000")
+    assert marks == pytest.approx([marks[1] * place for place in range(len(marks))])
 
 
 def test_an_axis_of_nothing_is_zero() -> None:

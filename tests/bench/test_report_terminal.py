@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
@@ -13,8 +14,9 @@ import pytest
 from rich.console import Console
 from tests.bench.made import case, odd, report, walls
 
-from objectfs.bench.report import compare, compared, show, watch, write
-from objectfs.bench.report.terminal import Lines, Live
+from objectfs.bench.report import compare, compared, markdown, page, show, tables, watch, write
+from objectfs.bench.report.figures import sections
+from objectfs.bench.report.terminal import _SPARE, Lines, Live, fit
 from objectfs.bench.results import from_json
 
 COLOUR = re.compile(r"\x1b\[[\d;]*3\d")
@@ -121,3 +123,48 @@ def test_write_makes_three_files(tmp_path: Path) -> None:
     assert from_json(paths[0].read_text(encoding="utf-8")) == made
     assert paths[1].read_text(encoding="utf-8").startswith("# ")
     assert "Since the old report" in paths[2].read_text(encoding="utf-8")
+
+
+NEEDED = ["client", "wall s", "MB/s", "CPU s/GiB", "peak RSS", "wall / objectfs-crt"]
+
+
+@pytest.mark.parametrize(("width", "left"), [(160, 10), (88, 9), (70, 7)])
+def test_a_narrow_terminal_gets_fewer_columns_and_no_broken_words(
+    monkeypatch: pytest.MonkeyPatch, width: int, left: int
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    made = odd()
+    made = dataclasses.replace(made, cases=tuple(item for item in made.cases[:4]), missed=(), clients=(), thresholds=())
+    content = fit(tables.section(sections(made)[0], full=False), width, _SPARE)
+    titles = [column.title for column in content.columns]
+    assert len(titles) == left
+    assert set(NEEDED) <= set(titles)
+    stream = io.StringIO()
+    show(made, stream)
+    lines = re.sub(r"\x1b\[[\d;]*m", "", stream.getvalue()).splitlines()
+    assert max(len(line.rstrip()) for line in lines[1:8]) <= width
+    for row in content.rows:
+        assert next(line for line in lines if line.startswith(row[0])).split() == " ".join(row).split()
+
+
+def test_spreads_are_the_first_to_go() -> None:
+    content = tables.section(sections(odd())[0], full=False)
+    kept = fit(content, 10_000, _SPARE)
+    assert kept == content
+    less = fit(content, 1, ("no such column",))
+    ours = next(row for row in less.rows if row[0] == "objectfs-crt")
+    assert ours[1] == "1.20"
+    assert len(less.columns) == len(content.columns)
+
+
+def test_scaled_scenarios_are_said_to_be() -> None:
+    made = odd()
+    made = dataclasses.replace(made, settings=dataclasses.replace(made.settings, scale=0.25))
+    stream = io.StringIO()
+    show(made, stream)
+    for text in (stream.getvalue(), markdown(made), page(made)):
+        assert "Sizes and counts are 0.25 of what" in text
+    assert "Sizes and counts" not in page(odd())

@@ -42,7 +42,7 @@ def ticks(largest: float, unit: float = 1.0) -> list[float]:
     if largest <= 0 or not math.isfinite(largest):
         return [0.0]
     power = 10.0 ** math.floor(math.log10(largest / unit))
-    for part in (0.1, 0.2, 0.5, 1):
+    for part in (0.1, 0.2, 0.5, 1, 2):
         step = power * part * unit
         count = math.floor(largest / step + 1e-9)
         if count <= 4:

@@ -18,6 +18,8 @@ def markdown(report: Report, old: Report | None = None) -> str:
     """The whole report; with an older one, what changed since comes first."""
     parts = sections(report)
     blocks = [f"# Benchmark of S3 clients, {report.created[:10]}", _head(report), *_summary(report, parts)]
+    if tables.scaled(report):
+        blocks.insert(2, f"**{escape(tables.scaled(report))}**")
     if old is not None:
         blocks += comparison_blocks(compare(old, report))
     if report.thresholds:
@@ -46,10 +48,10 @@ def comparison_blocks(found: Comparison) -> list[str]:
 
 
 def _head(report: Report) -> str:
-    commit = f", commit {escape(report.commit)}" if report.commit else ""
-    schema = escape(report.schema)
+    commit = f", commit {report.commit}" if report.commit else ""
+    said = f"objectfs {report.objectfs_version}{commit}; {words.moment(report.created)}; schema {report.schema}."
     return (
-        f"objectfs {escape(report.objectfs_version)}{commit}; {escape(report.created)}; schema {schema}.\n"
+        f"{escape(said)}\n"
         "Medians over the runs, the lowest and the highest in parentheses. Figures compare within this report only."
     )
 

@@ -51,8 +51,10 @@ def _head(report: Report, title: str, parts: list[Section], found: Comparison | 
     commit = f", commit {report.commit}" if report.commit else ""
     said = (
         f"objectfs {report.objectfs_version}{commit}. {machine.cpu}, {words.plural(machine.cores, 'core')}, "
-        f"{words.size(machine.memory)}, {machine.kernel}, Python {machine.python}. {report.created}."
+        f"{words.size(machine.memory)}, kernel {machine.kernel}, Python {machine.python}. "
+        f"{words.moment(report.created)}."
     )
+    scaled = tables.scaled(report)
     links = [("overview", "Overview"), ("thresholds", "Thresholds"), ("scenarios", "Scenarios")]
     links += [("clients", "Clients"), ("machine", "Machine and settings")]
     if found is not None:
@@ -61,8 +63,10 @@ def _head(report: Report, title: str, parts: list[Section], found: Comparison | 
         links.remove(("thresholds", "Thresholds"))
     nav = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name in links)
     return (
-        f'<header class="top">\n<h1>{_text(title)}</h1>\n<p class="meta">{_text(said)}</p>\n{_tiles(report, parts)}'
-        f'<nav aria-label="Parts of the report">{nav}</nav>\n</header>'
+        f'<header class="top">\n<h1>{_text(title)}</h1>\n<p class="meta">{_text(said)}</p>\n'
+        + (f"<p><strong>{_text(scaled)}</strong></p>\n" if scaled else "")
+        + _tiles(report, parts)
+        + f'<nav aria-label="Parts of the report">{nav}</nav>\n</header>'
     )
 
 
@@ -209,13 +213,13 @@ _COMPARED = (
     ("client", False),
     ("wall s, old", True),
     ("wall s, new", True),
-    ("new / old", True),
+    ("wall, new / old", True),
     (f"\N{VULGAR FRACTION ONE QUARTER}{charts.TIMES} to 4{charts.TIMES}", False),
-    ("", False),
+    ("wall", False),
     ("CPU, new / old", True),
-    ("", False),
+    ("CPU", False),
     ("memory, new / old", True),
-    ("", False),
+    ("memory", False),
 )
 
 

@@ -99,6 +99,12 @@ def load(part: Section) -> str:
     return ", ".join(parts)
 
 
+def scaled(report: Report) -> str:
+    """A sentence where the scenarios are not what their titles say."""
+    scale = report.settings.scale
+    return "" if scale == 1 else f"Sizes and counts are {scale:g} of what the scenarios' titles say."
+
+
 def failures(part: Section) -> list[str]:
     """A sentence for each client with runs that failed."""
     return [
@@ -171,18 +177,10 @@ def _change(value: Change) -> tuple[str, str]:
 
 
 def comparison(found: Comparison) -> Table:
-    titles = (
-        "scenario",
-        "client",
-        "wall s, old",
-        "wall s, new",
-        "new / old",
-        "",
-        "CPU, new / old",
-        "",
-        "memory, new / old",
-        "",
-    )
+    verdicts = ("wall", "CPU", "memory")
+    titles = ["scenario", "client", "wall s, old", "wall s, new"]
+    for verdict in verdicts:
+        titles += [f"{verdict}, new / old", verdict]
     left = {0, 1, 5, 7, 9}
     columns = tuple(Column(title, right=place not in left) for place, title in enumerate(titles))
     rows = []

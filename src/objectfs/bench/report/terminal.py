@@ -6,14 +6,15 @@ colours away in a terminal as well (rich looks for it).
 
 from __future__ import annotations
 
+import itertools
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.table import Table as Grid
 from rich.text import Text
 
 from objectfs.bench.report import tables, words
@@ -125,10 +126,13 @@ class Live:
 def show(report: Report, stream: TextIO | None = None, old: Comparison | None = None) -> None:
     """The final tables, to the standard output when no stream is given."""
     console = _console(stream)
+    if tables.scaled(report):
+        _print(console, tables.scaled(report), "yellow")
     for part in sections(report):
         title = f"{words.title(part.scenario)}: {part.conditions} ({tables.load(part)})"
         rows = tables.section(part, full=False)
-        _table(console, rows, title, {place: "bold" for place, row in enumerate(rows.rows) if row[0] == OURS})
+        bold = {place: "bold" for place, row in enumerate(rows.rows) if row[0] == OURS}
+        _table(console, rows, title, bold, _SPARE)
         for sentence in tables.failures(part):
             _print(console, sentence, "red")
         console.print()
@@ -152,13 +156,16 @@ def show(report: Report, stream: TextIO | None = None, old: Comparison | None = 
 def compared(found: Comparison, stream: TextIO | None = None) -> None:
     """What changed since an older report."""
     console = _console(stream)
-    rows = tables.comparison(found)
     colours = {BETTER: "green", WORSE: "red"}
-    styles = {
-        place: colours[line.wall.verdict] for place, line in enumerate(found.lines) if line.wall.verdict in colours
-    }
-    if rows.rows:
-        _table(console, rows, f"Since {found.old.created[:10]}", styles)
+    _print(console, f"Since {found.old.created[:10]}", "bold")
+    rows = tables.comparison(found)
+    for what, group in itertools.groupby(enumerate(rows.rows), key=lambda place: place[1][0]):
+        places = list(group)
+        content = Table(rows.columns[1:], tuple(row[1:] for _, row in places))
+        verdicts = [found.lines[place].wall.verdict for place, _ in places]
+        styles = {place: colours[verdict] for place, verdict in enumerate(verdicts) if verdict in colours}
+        _table(console, content, what, styles, _SPARE_COMPARED)
+        console.print()
     if found.differences:
         _table(console, tables.differences(found), "What else differs")
     for sentence in tables.comparison_sentences(found):
@@ -169,8 +176,8 @@ def compared(found: Comparison, stream: TextIO | None = None) -> None:
 def _console(stream: TextIO | None) -> Console:
     console = Console(file=stream or sys.stdout, highlight=False)
     if not console.is_terminal:
-        # A table in a file or a pipe is as wide as it needs to be: it may be searched.
-        console.width = 400
+        # A table in a file or a pipe has all its columns: it may be searched.
+        console.width = 10_000
     return console
 
 
@@ -178,11 +185,81 @@ def _print(console: Console, text: str, style: str = "") -> None:
     console.print(Text(words.printable(text), style=style), soft_wrap=True)
 
 
-def _table(console: Console, content: Table, title: str, styles: dict[int, str] | None = None) -> None:
+# What a narrow terminal can do without, the least important first. The files have all of it.
+_SPARE = ("requests", "errors", "p99", "p50", "wall / best peer", "objects/s", f"CPU / {OURS}", "first byte")
+_SPARE_COMPARED = ("memory, new / old", "memory", "CPU, new / old", "CPU", "wall s, old", "wall s, new")
+
+
+def fit(content: Table, width: int, spare: Sequence[str]) -> Table:
+    """A table that is no wider: first without the spreads, then without columns, as long as there are spare ones."""
+    if _width(content) > width:
+        cells = (tuple(cell.partition(" (")[0] for cell in row) for row in content.rows)
+        content = Table(content.columns, tuple(cells))
+    for title in spare:
+        titles = [column.title for column in content.columns]
+        if title in titles and _width(content) > width:
+            content = _without(content, titles.index(title))
+    return content
+
+
+def _widths(content: Table) -> list[int]:
+    """What each column needs: cells stay whole, titles are broken between words."""
+    return [
+        max(len(text) for text in [*_words(column.title), "", *(row[place] for row in content.rows)])
+        for place, column in enumerate(content.columns)
+    ]
+
+
+def _words(title: str) -> list[str]:
+    """Where a title may be broken: not before a stroke."""
+    return re.split(" (?!/)", title)
+
+
+def _width(content: Table) -> int:
+    widths = _widths(content)
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _without(content: Table, place: int) -> Table:
+    return Table(
+        content.columns[:place] + content.columns[place + 1 :],
+        tuple(row[:place] + row[place + 1 :] for row in content.rows),
+    )
+
+
+def _table(
+    console: Console,
+    content: Table,
+    title: str,
+    styles: dict[int, str] | None = None,
+    spare: Sequence[str] = (),
+) -> None:
+    """Laid out here and not by rich, which breaks numbers in two where a table is wider than the terminal."""
     _print(console, title, "bold")
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in content.columns:
-        grid.add_column(Text(column.title), justify="right" if column.right else "left", overflow="fold")
+    cells = tuple(tuple(words.printable(cell) for cell in row) for row in content.rows)
+    content = fit(Table(content.columns, cells), console.width, spare)
+    widths = _widths(content)
+    titles = [_broken(column.title, width) for column, width in zip(content.columns, widths, strict=True)]
+    height = max(map(len, titles))
+    for line in range(height):
+        # A short title stands right above its column.
+        head = [title[line - height + len(title)] if line >= height - len(title) else "" for title in titles]
+        _print(console, _line(content, head, widths), "bold")
     for place, row in enumerate(content.rows):
-        grid.add_row(*(Text(words.printable(cell)) for cell in row), style=(styles or {}).get(place, ""))
-    console.print(grid)
+        _print(console, _line(content, row, widths), (styles or {}).get(place, ""))
+
+
+def _line(content: Table, row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = zip(content.columns, row, widths, strict=True)
+    return "  ".join(cell.rjust(width) if column.right else cell.ljust(width) for column, cell, width in cells).rstrip()
+
+
+def _broken(title: str, width: int) -> list[str]:
+    lines = [""]
+    for word in _words(title):
+        longer = f"{lines[-1]} {word}".strip()
+        if len(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from objectfs.bench.scenarios import BY_NAME
@@ -92,6 +93,15 @@ def duration(value: float) -> str:
     if hours:
         return f"{hours}:{minutes:02d}:{rest:02d} h"
     return f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"
+
+
+def moment(text: str) -> str:
+    """``2026-01-02 03:04 UTC``; what is no such time is left as it is."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if when.tzinfo else text
 
 
 def facts(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
