@@ -19,6 +19,8 @@ class Asked:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
+    """As it came, or the beginning of a long one."""
 
     def range(self, size: int) -> tuple[int, int]:
         """The half-open range that is asked for, of an object of that size."""
@@ -89,11 +91,13 @@ class RawServer:
             if "expect" in asked.headers:
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             left = int(asked.headers.get("content-length", "0")) - len(body)
+            asked.body = body
             chunked = "chunked" in asked.headers.get("transfer-encoding", "")
             while left > 0 or (chunked and not body.endswith(b"\r\n\r\n")):
                 if not (piece := connection.recv(65536)):
                     return
                 left -= len(piece)
+                asked.body += piece if len(asked.body) < 65536 else b""
                 body = body[-4:] + piece
             self.asked.append(asked)
             connection.sendall(self._handle(asked))

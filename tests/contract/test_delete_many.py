@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
+import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 
 import objectfs
 from objectfs import errors
+from objectfs.backends import deleting
 from objectfs.sim import Fault, S3Server
 
 from .conftest import Make, Site
+from .raw_server import Asked, RawServer, answer
 from .test_leftovers import until
 from .test_list import AWKWARD, fill
 
@@ -143,6 +147,84 @@ def test_failures_by_key(connect: Make, sim: S3Server) -> None:
         "AccessDenied",
     )
     assert "no" in str(denied)
+
+
+class Busy:
+    """Answers DeleteObjects with 200, and of each key with the codes that are planned for it, one after the other."""
+
+    def __init__(self, plan: dict[str, list[str]]) -> None:
+        self.plan = plan
+        self.asked: list[list[str]] = []
+
+    def __call__(self, asked: Asked) -> bytes:
+        wanted = [str(each.findtext("{*}Key")) for each in ET.fromstring(asked.body).findall("{*}Object")]
+        self.asked.append(wanted)
+        found = "".join(
+            f"<Error><Key>{key}</Key><Code>{self.plan[key].pop(0)}</Code><Message>m</Message></Error>"
+            for key in wanted
+            if self.plan.get(key)
+        )
+        return answer(200, body=f"<DeleteResult>{found}</DeleteResult>".encode())
+
+
+def test_what_s3_was_too_busy_for_is_asked_for_again(connect: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that, as often as a request is; what is refused for good is not."""
+    waits: list[int] = []
+    monkeypatch.setattr(deleting, "backoff", lambda attempt: waits.append(attempt) or 0.01)
+    plan = {
+        "once": ["SlowDown"],
+        "twice": ["InternalError", "ServiceUnavailable"],
+        "always": ["SlowDown"] * 9,
+        "refused": ["AccessDenied"],
+        "never": ["NotImplemented"],
+        "later": ["SlowDown", "AccessDenied"],
+    }
+    busy = Busy({key: list(codes) for key, codes in plan.items()})
+    with RawServer(busy) as server:
+        client = connect(endpoint_url=server.url, max_attempts=3, checksum="off")
+        failures = client.delete_many("bucket", [*plan, "fine"])
+        told = {key: (type(error), getattr(error, "code", None)) for key, error in failures.items()}
+        assert told == {
+            "always": (errors.ThrottledError, "SlowDown"),
+            "refused": (errors.AccessDeniedError, "AccessDenied"),
+            "never": (errors.UnsupportedError, "NotImplemented"),
+            "later": (errors.AccessDeniedError, "AccessDenied"),
+        }
+        assert busy.asked == [[*plan, "fine"], ["once", "twice", "always", "later"], ["twice", "always"]]
+        assert waits == [1, 2]
+        busy.plan = {"k": ["InternalError"] * 9}
+        assert {type(error) for error in connect(endpoint_url=server.url).delete_many("bucket", ["k"]).values()} == {
+            errors.ServerError
+        }
+        assert len(busy.asked) == 4  # max_attempts=1
+
+
+async def test_a_pause_keeps_no_loop_waiting(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And ends with the task that waits for it."""
+    paused = asyncio.Event()
+
+    def backoff(attempt: int) -> float:
+        paused.set()
+        return 60.0
+
+    monkeypatch.setattr(deleting, "backoff", backoff)
+    with RawServer(Busy({"k": ["SlowDown"] * 9})) as server:
+        async with objectfs.AsyncClient(
+            endpoint_url=server.url, access_key_id="test", secret_access_key="testtest", backend=backend
+        ) as client:
+            task = asyncio.create_task(client.delete_many("bucket", ["k"]))
+            await asyncio.wait_for(paused.wait(), 10)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(task, 10)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.delete_many("bucket", ["k"], timeout=0.2), 10)
+
+
+def test_the_pauses_grow() -> None:
+    for attempt, most in ((1, 1.0), (2, 2.0), (5, 16.0), (9, deleting.BACKOFF_CAP)):
+        drawn = [deleting.backoff(attempt) for _ in range(200)]
+        assert 0 <= min(drawn) < most / 2 < max(drawn) <= most
 
 
 def test_a_request_that_fails_as_a_whole(connect: Make, sim: S3Server) -> None:

@@ -189,6 +189,7 @@ _DELETE_STATUS = {
     "AccessDenied": 403,
     "NoSuchVersion": 404,
     "SlowDown": 503,
+    "ServiceUnavailable": 503,
     "NotImplemented": 501,
     "InternalError": 500,
 }

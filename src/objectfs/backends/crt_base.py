@@ -273,14 +273,16 @@ class CrtBase:
 
             check_content(expected, cancellable(), *where, **whose)
 
-        op: Operation[None] = Operation([work], single=True)
-        op.start(self._aside)
-        yield op
+        yield self.start_aside(work)
 
     def aside(self, work: Callable[[], None]) -> Steps[None]:
-        op: Operation[None] = Operation([lambda task: work()], single=True)
+        yield self.start_aside(lambda task: work())
+
+    def start_aside(self, work: Callable[[Task], None]) -> Operation[None]:
+        """Run ``work`` on a thread."""
+        op: Operation[None] = Operation([work], single=True)
         op.start(self._aside)
-        yield op
+        return op
 
     def bell(self) -> Bell:
         return PollBell(_native.Notifier)

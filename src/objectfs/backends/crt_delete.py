@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from objectfs.backends.crt_base import CrtBase, Target, followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_upload import XMLNS, xml_text
 from objectfs.backends.deleting import Item, Pair
+from objectfs.backends.sdk_ops import Operation, Task
 
 __all__ = ["DeleteVerbs"]
 
@@ -33,6 +35,18 @@ class DeleteVerbs(CrtBase):
 
     def delete_many(self, bucket: str, items: Iterable[Item], options: DeleteOptions) -> Steps[dict[Item, Exception]]:
         return deleting.delete_many(self, bucket, items, options)
+
+    @property
+    def max_attempts(self) -> int:
+        return self.config.max_attempts
+
+    def pause(self, seconds: float) -> Operation[None]:
+        def work(task: Task) -> None:
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) > 0 and not self._closed:
+                task.sleep(min(left, 0.1))
+
+        return self.start_aside(work)
 
     def region_of(self, bucket: str) -> str | None:
         return self.session.learned_region(bucket)

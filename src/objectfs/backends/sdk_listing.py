@@ -135,6 +135,13 @@ class Deleter:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
+    @property
+    def max_attempts(self) -> int:
+        return self._wire.config.max_attempts
+
+    def pause(self, seconds: float) -> Op[Any]:
+        return self._wire.start(lambda task: task.sleep(seconds))
+
     def region_of(self, bucket: str) -> str | None:
         return None
 

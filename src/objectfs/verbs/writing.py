@@ -173,6 +173,8 @@ class WriteVerbs(Driver):
         """Delete many objects, 1,000 with each request and a few requests at a time (DeleteObjects). The failures by
         key: empty if all went well.
 
+        Keys that S3 was too busy for are asked for again, up to the client's ``max_attempts`` times.
+
         Args:
             keys: strings, or pairs ``(key, version_id)``; any iterable, such as a generator of a million names out of
                 :meth:`list`, of which a few thousand are in memory at a time. A key with characters that XML cannot
