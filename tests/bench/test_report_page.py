@@ -11,12 +11,13 @@ import pytest
 from tests.bench.made import HOSTILE, case, odd, report, walls
 
 from objectfs.bench.report import page, words
-from objectfs.bench.report.charts import heat, ticks
+from objectfs.bench.report.charts import PLAIN, Bar, bars, heat, ticks
+from objectfs.bench.report.figures import Spread
 from objectfs.bench.results import GIB, Report
 
 VOID = {"meta", "link", "input", "br", "wbr"}
 _NAMES = """html head body title style header main section article footer nav figure figcaption details summary h1 h2
-h3 p a b i span small strong div dl dt dd ul li label table thead tbody tr th td svg g line rect circle"""
+h3 p a b i span small strong div dl dt dd ul li label table thead tbody tr th td svg g line rect circle em"""
 KNOWN = VOID | set(_NAMES.split())
 
 
@@ -179,6 +180,42 @@ def test_an_axis_has_a_few_round_values(largest: float) -> None:
     assert marks[-1] <= largest * (1 + 1e-9)
     assert f"{marks[1]:.3e}"[:5] in ("1.000", "2.000", "5.000")
     assert marks == pytest.approx([marks[1] * place for place in range(len(marks))])
+
+
+def bar(label: str, *values: float) -> Bar:
+    return Bar(label, Spread.of(values))
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    drawn = bars("Wall time", [bar("boto3", 1.0), bar("obstore", 2.0), bar("raw-c", 0.5)])
+    widths = [float(found) for found in re.findall(r'<rect class="all" x="0.0%" width="([\d.]+)%"/>', drawn)]
+    assert widths == pytest.approx([100 / 2.04, 200 / 2.04, 50 / 2.04], abs=0.1)
+    assert "goes on" not in drawn
+
+
+def test_a_bar_that_would_make_all_others_small_is_torn_and_says_so() -> None:
+    drawn = bars("Wall time", [bar("objectfs-crt", 1.0, 1.1, 1.2), bar("obstore", 2.0), bar("minio", 40.0)])
+    widths = [float(found) for found in re.findall(r'<rect class="all" x="0.0%" width="([\d.]+)%"/>', drawn)]
+    assert widths == pytest.approx([110 / 5.61, 200 / 5.61, 100], abs=0.1), "five times the best of them"
+    assert drawn.count('<line class="cut"') == 1
+    assert "goes on" in drawn
+    assert "minio 40.0 s" in drawn, "the text alternative has all of it"
+
+
+def test_parts_are_shares_of_the_bar_and_a_torn_one_has_none() -> None:
+    parts = (("user", 3.0), ("system", 1.0))
+    drawn = bars("CPU", [Bar("obstore", Spread.of([2.0]), parts), Bar("minio", Spread.of([40.0]), parts)], PLAIN)
+    places = re.findall(r'<rect class="(\w+)" x="([\d.]+)%" width="([\d.]+)%"/>', drawn)
+    assert [kind for kind, _, _ in places] == ["user", "system", "all"]
+    full = 5 * 2.0 * 1.02
+    assert float(places[0][2]) == pytest.approx(150 / full, abs=0.1)
+    assert (float(places[1][1]), float(places[1][2])) == pytest.approx((150 / full, 50 / full), abs=0.1)
+    assert places[2][1:] == ("0.0", "100.0")
+    assert "user 3.00; system 1.00" in drawn, "the exact figures have them"
+
+
+def test_plain_sockets_do_not_make_a_client_far() -> None:
+    assert "goes on" not in bars("CPU", [bar("raw-c", 0.01), bar("objectfs-crt", 1.0), bar("obstore", 7.0)])
 
 
 def test_an_axis_of_nothing_is_zero() -> None:

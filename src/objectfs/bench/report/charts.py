@@ -15,6 +15,7 @@ from html import escape
 from objectfs.bench.report import words
 from objectfs.bench.report.figures import Row, Spread, is_limit
 
+FAR, NEAR = 8, 5  # so many times the best: one that is farther makes the axis end, at the second
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -78,14 +79,30 @@ def bars(title: str, rows: Sequence[Bar], scale: Scale | None = None, *, legend:
 
     Without a scale the values are seconds. ``legend`` is HTML.
     """
-    highest = largest(row.spread for row in rows)
+    highest = _cut(rows)
     scale = scale or seconds(highest)
     write = scale.write
     full = 1.02 * highest or 1.0
     limit = min((row.spread.median for row in rows if row.spread and is_limit(row.label)), default=None)
+    torn = any(row.spread.median > full for row in rows if row.spread)
     body = "".join(_row(row, full, write) for row in rows)
     said = "; ".join(f"{row.label} {write(row.spread.median) if row.spread else row.note}" for row in rows)
-    return _figure("bars", title, legend, f"{title}: {said}", _back(full, scale, limit) + body + _axis(full, scale))
+    return _figure(
+        "bars", title, legend, f"{title}: {said}", _back(full, scale, limit) + body + _axis(full, scale, torn)
+    )
+
+
+def _cut(rows: Sequence[Bar]) -> float:
+    """Where the axis ends: at the largest value, or where some clients are that far behind, with those that are near.
+
+    Bars that go on are drawn torn. Without that the differences between the fast ones could not be seen.
+    """
+    everything = largest(row.spread for row in rows)
+    best = min((row.spread.median for row in rows if row.spread and not is_limit(row.label)), default=0.0)
+    if not best or everything <= FAR * best:
+        return everything
+    near = largest(row.spread for row in rows if row.spread and row.spread.median <= NEAR * best)
+    return max(near, NEAR * best)
 
 
 def _figure(kind: str, title: str, legend: str, said: str, body: str) -> str:
@@ -104,7 +121,7 @@ def _back(full: float, scale: Scale, limit: float | None = None) -> str:
     return f'<div class="back">{_svg(lines)}</div>'
 
 
-def _axis(full: float, scale: Scale) -> str:
+def _axis(full: float, scale: Scale, torn: bool = False) -> str:
     places = ticks(full, scale.unit)
     names = [f"{place / scale.unit:g}" for place in places]
     names[-1] = f"{names[-1]} {scale.name}".strip()
@@ -112,7 +129,8 @@ def _axis(full: float, scale: Scale) -> str:
         f'<span style="left:{_x(place / full)}">{escape(name)}</span>'
         for place, name in zip(places, names, strict=True)
     )
-    return f'<div class="axis"><div>{marks}</div></div>'
+    note = '<em><i class="cut"></i>goes on</em>' if torn else ""
+    return f'<div class="axis"><div>{marks}</div>{note}</div>'
 
 
 def _svg(drawing: str) -> str:
@@ -138,14 +156,18 @@ def _drawing(row: Bar, spread: Spread, full: float) -> str:
     start = 0.0
     # Medians of the parts need not add up to the median of the sums: they are shares of it.
     whole = sum(share for _, share in row.parts)
-    parts = [(part, spread.median * share / whole) for part, share in row.parts] if whole else [("all", spread.median)]
+    parts = [("all", min(spread.median, full))]
+    if whole and spread.median <= full:  # of a torn bar they could not be told
+        parts = [(part, spread.median * share / whole) for part, share in row.parts]
     for part, share in parts:
         pieces.append(f'<rect class="{escape(part)}" x="{_x(start / full)}" width="{_x(share / full)}"/>')
         start += share
-    if len(spread.values) > 1:
+    if spread.median > full:
+        pieces.append('<line class="cut" x1="92%" x2="94%" y1="22" y2="4"/>')
+    elif len(spread.values) > 1:
         low, high = _x(spread.low / full), _x(spread.high / full)
         pieces.append(f'<line class="whisker" x1="{low}" x2="{high}" y1="13" y2="13"/>')
-        pieces += [f'<circle class="run" cx="{_x(value / full)}"/>' for value in spread.values]
+        pieces += [f'<circle class="run" cx="{_x(value / full)}"/>' for value in spread.values if value <= full]
     return "".join(pieces)
 
 
