@@ -66,7 +66,7 @@ def find_peers(names: Iterable[str], pythons: Sequence[str]) -> tuple[list[Clien
     """Look for clients in the environments, whose first is that of ObjectFS itself: what there is, and what not."""
     wanted = list(names)
     found: dict[str, tuple[str, str]] = {}
-    reasons: dict[str, str] = {}
+    reasons: dict[str, list[str]] = {}
     for python in pythons:
         own = python == pythons[0]
         left = [name for name in wanted if name not in found and (own or not CLIENTS[name].own)]
@@ -81,13 +81,13 @@ def find_peers(names: Iterable[str], pythons: Sequence[str]) -> tuple[list[Clien
             if answer["reason"] is None:
                 found[name] = (answer["version"], python)
             else:
-                reasons.setdefault(name, answer["reason"])
+                reasons.setdefault(name, []).append(answer["reason"])
     clients = [
         Client(
             name,
             found[name][0] if name in found else None,
             name in found,
-            None if name in found else reasons.get(name, "not looked for"),
+            None if name in found else "; ".join(dict.fromkeys(reasons.get(name, ["not looked for"]))),
             CLIENTS[name].how,
         )
         for name in wanted

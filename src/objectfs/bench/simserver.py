@@ -6,10 +6,13 @@ on the standard output. It ends with its standard input.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
 from collections import Counter
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from objectfs.bench import content
@@ -22,6 +25,16 @@ READ, WARM, WRITE = "bench", "warm", "sink"
 server keeps only sizes."""
 
 REGION = "us-east-1"
+SINGLE = 8 * content.MIB
+
+
+@cache
+def etag(size: int) -> str:
+    """Of an object with the common content, as S3 would have it: clients compare it with the MD5 of what they read. A
+    large object came in parts, and its ETag says nothing."""
+    if size > SINGLE:
+        return f"{size:032x}-{-(-size // SINGLE)}"
+    return hashlib.md5(content.fill(size), usedforsecurity=False).hexdigest()
 
 
 class Server:
@@ -38,7 +51,8 @@ class Server:
         )
         for name in order["scenarios"]:
             for item in BY_NAME[name].plan(order["scale"], order["seed"]).sources:
-                self.server.store.add_synthetic(READ, item.key, item.size)
+                record = self.server.store.add_synthetic(READ, item.key, item.size)
+                self.server.store.bucket(READ).set(replace(record, etag=etag(item.size)))
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         server = self.server
@@ -46,7 +60,10 @@ class Server:
             case "count":
                 requests = [request for request in server.requests if request.status is not None]
                 errors = Counter(
-                    request.error or str(request.status) for request in requests if (request.status or 0) >= 400
+                    request.error or str(request.status)
+                    for request in requests
+                    # Whether something is there is a question, and no an answer.
+                    if (request.status or 0) >= 400 and (request.method, request.status) != ("HEAD", 404)
                 )
                 return {"requests": len(requests), "errors": errors}
             case "forget":

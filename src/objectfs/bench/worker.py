@@ -170,6 +170,14 @@ class Task:
             elif os.path.getsize(data) != item.size:
                 raise ValueError(f"{data}: {os.path.getsize(data)} bytes, not {item.size}")
             os.unlink(data)
+        elif isinstance(data, list):
+            place = item.start or 0
+            for piece in data:  # of an object that stays as it arrived
+                if whole:
+                    content.check(piece, memoryview(piece).nbytes, item.key, start=place)
+                place += memoryview(piece).nbytes
+            if place - (item.start or 0) != item.size:
+                raise ValueError(f"{item.key}: {place - (item.start or 0)} bytes arrived, not {item.size}")
         elif isinstance(data, Elsewhere):
             if data.size != item.size:
                 raise ValueError(f"{item.key}: {data.size} bytes arrived, not {item.size}")

@@ -41,20 +41,21 @@ ENTRIES = (
     Entry(
         "boto3-crt",
         "boto_crt",
-        f"transfers with preferred_transfer_client='crt' (boto3's reference of TransferConfig; {_S3_GUIDE})",
+        "the transfer manager of preferred_transfer_client='crt' (boto3's reference of TransferConfig), made as the "
+        "AWS CLI makes it, because boto3 gives it no endpoint; 16 threads for many objects",
     ),
     Entry("awscrt", "awscrt", "S3Client with its defaults, requests started all at once (awscrt.s3's reference)"),
     Entry(
         "obstore",
         "obstore",
-        "get_async and put_async of all objects at once in asyncio.gather, get_ranges; large downloads as concurrent "
-        "get_range_async of 8 MiB, large uploads in parts, 12 at a time (obstore's reference and 'Performance' page)",
+        "get_async and put_async in asyncio.gather, 64 at a time; get_ranges, also for large objects in memory, which "
+        "it fetches in parallel; put in parts, 12 at a time; get().stream() to files (obstore's reference)",
     ),
     Entry(
         "s3torchconnector",
         "s3torch",
-        "S3Client with its defaults: S3ReaderConstructor.sequential for whole objects, .range_based for ranges "
-        "(its reference); 16 threads for many objects",
+        "the client below its datasets and checkpoints with its defaults, streams joined as its sequential reader does "
+        "(its reference: S3ReaderConstructor); 16 threads for many objects",
     ),
     Entry(
         "minio",
@@ -65,8 +66,8 @@ ENTRIES = (
     Entry(
         "s3fs",
         "s3fs",
-        "S3FileSystem with its defaults: cat, get, put and pipe of lists, which it runs concurrently, and cat_ranges "
-        "(fsspec's documentation, 'Async'; s3fs's reference of max_concurrency)",
+        "S3FileSystem(asynchronous=True) with its defaults but 64 pooled connections: _cat_file, _pipe_file, 64 at a "
+        "time, _cat_ranges, _get and _put (fsspec's documentation, 'Async'; s3fs's reference of max_concurrency)",
     ),
     Entry(
         "s5cmd",

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from objectfs.bench.content import MIB
 from objectfs.bench.scenarios import Item
 
 Bytes = Any
-"""An object with a buffer; the path of a file, of clients that know only files; or :class:`Elsewhere`."""
+"""An object with a buffer, or a list of them; the path of a file, of clients that know only files; or
+:class:`Elsewhere`."""
 
 Note = Callable[[float], None]
 """Takes the seconds that one object or request took."""
@@ -243,22 +245,18 @@ class Looped(Base):
         return found
 
     def get_many(self, bucket: str, items: Sequence[Item], note: Note) -> Sequence[Bytes]:
-        return self.together([lambda item=item: self.aget(bucket, item) for item in items], note)  # type: ignore[misc]
+        return self.together([partial(self.aget, bucket, item) for item in items], note)
 
     def get_ranges(self, bucket: str, items: Sequence[Item], note: Note) -> Sequence[Bytes]:
-        return self.together(
-            [lambda item=item: self.aget_range(bucket, item) for item in items],  # type: ignore[misc]
-            note,
-        )
+        return self.together([partial(self.aget_range, bucket, item) for item in items], note)
 
     def mixed(self, read: str, write: str, items: Sequence[Item], data: Sequence[bytes], note: Note) -> Sequence[Bytes]:
         bodies = iter(data)
 
         def work(item: Item) -> Callable[[], Coroutine[Any, Any, Any]]:
             if item.put:
-                body = next(bodies)
-                return lambda: self.aput(write, item, body)
-            return lambda: self.aget(read, item)
+                return partial(self.aput, write, item, next(bodies))
+            return partial(self.aget, read, item)
 
         results = self.together([work(item) for item in items], note)
         return [result for result, item in zip(results, items, strict=True) if not item.put]

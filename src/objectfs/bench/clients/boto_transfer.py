@@ -15,7 +15,7 @@ __all__ = ["BotoTransfer", "make", "version"]
 
 
 class BotoTransfer(Boto):
-    def __init__(self, target: Target, config: TransferConfig) -> None:
+    def __init__(self, target: Target, config: TransferConfig | None) -> None:
         super().__init__(target)
         self._config = config
 
