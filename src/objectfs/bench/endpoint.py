@@ -114,8 +114,10 @@ def _is_ceph(url: str) -> bool:
     parts = urlsplit(url)
     if parts.scheme != "http":
         return False
-    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
-    with contextlib.suppress(OSError, http.client.HTTPException):
+    with (
+        contextlib.suppress(OSError, http.client.HTTPException),
+        contextlib.closing(http.client.HTTPConnection(parts.netloc, timeout=10)) as connection,
+    ):
         connection.request("GET", "/")
         answer = connection.getresponse()
         answer.read()

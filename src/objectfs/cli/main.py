@@ -20,6 +20,7 @@ from objectfs.errors import ConfigError, LocalFileError, ObjectFSError
 
 # What --help shows: the modules of the commands are not imported for it.
 _COMMANDS = {
+    "bench": "Measure S3 clients side by side.",
     "cat": "Write objects to the standard output.",
     "cp": "Copy files and objects, to, from and between buckets.",
     "doctor": "Show what this installation has and which settings are in force.",

@@ -1,0 +1,237 @@
+"""How cases are run: fresh processes, in turns; what fails is told and does not stop the others.
+
+The client here is a program of its own, in the place of a Python that has one: it writes down when it is started, and
+does what its scenario's name in ``behaviour`` says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from objectfs.bench import command, run
+from objectfs.bench.places import Counted
+from objectfs.bench.results import Client, Run
+from objectfs.bench.runner import Found, Peer, Settings, find_peers, run_place
+from objectfs.bench.scenarios import BY_NAME, Item
+
+FAKE = """#!{python}
+import json, os, sys, time
+order = json.loads(sys.stdin.readline())
+client = order["target"]["client"]
+with open({log!r}, "a") as file:
+    file.write(json.dumps([client, order["scenario"], os.getpid()]) + "\\n")
+behaviour = json.loads({behaviour!r}).get(client, "")
+if behaviour == "hang":
+    time.sleep(60)
+if behaviour == "die":
+    sys.exit("these are my last words")
+if behaviour in ("failed", "missing"):
+    print(json.dumps(dict(event=behaviour, reason="the reason")), flush=True)
+    sys.exit()
+print("what a library prints")
+print(json.dumps(dict(event="warm")), flush=True)
+if sys.stdin.readline().strip() == "go":
+    figures = dict(wall=1.0, user=0.5, system=0.25, peak_rss=7, first_byte=None, latency=None)
+    print(json.dumps(dict(event="done") | figures), flush=True)
+"""
+
+
+class FakePlace:
+    """A server that has seen what it is told to have seen."""
+
+    server, profile, tls = "sim", "loopback", False
+    target: ClassVar[dict[str, Any]] = {"endpoint": "http://127.0.0.1:1", "region": "here"}
+    prefix, read, warm, write = "p/", "read", "warm", "write"
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.wrong: dict[str, str] = {}
+
+    def forget(self) -> None:
+        self.calls.append("forget")
+
+    def count(self) -> Counted:
+        self.calls.append("count")
+        return Counted(3, Counter({"SlowDown": 2}))
+
+    def check(self, bucket: str, items: Sequence[Item], *, whole: bool) -> None:
+        assert whole == (bucket == self.warm)
+        assert all(item.key.startswith(self.prefix) for item in items)
+        self.calls.append(f"check {bucket}")
+        if bucket in self.wrong:
+            raise ValueError(self.wrong[bucket])
+
+    def clean(self, bucket: str, items: Sequence[Item]) -> None:
+        self.calls.append(f"clean {bucket}")
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def start(self, case: str) -> None:
+        self.lines.append(case)
+
+    def finish(self, outcome: str = "") -> None:
+        self.lines[-1] += f": {outcome}"
+
+    def say(self, text: str) -> None:
+        pass
+
+
+class Fake:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        self.python = str(folder / "python")
+
+    def behave(self, **behaviour: str) -> None:
+        text = FAKE.format(python=sys.executable, log=str(self.log), behaviour=json.dumps(behaviour))
+        Path(self.python).write_text(text, encoding="utf-8")
+        os.chmod(self.python, 0o755)
+
+    @property
+    def started(self) -> list[tuple[str, str, int]]:
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [(client, scenario, pid) for client, scenario, pid in map(json.loads, lines)]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Fake:
+    made = Fake(tmp_path)
+    made.behave()
+    return made
+
+
+Measure = Callable[..., tuple[Found, FakePlace, list[str]]]
+
+
+@pytest.fixture
+def measure(fake: Fake) -> Measure:
+    def call(
+        *clients: str,
+        scenarios: Sequence[str] = ("large-down-memory",),
+        runs: int = 1,
+        timeout: float = 20,
+        **wrong: str,
+    ) -> tuple[Found, FakePlace, list[str]]:
+        found, place, watch = Found(), FakePlace(), Silent()
+        place.wrong = wrong
+        peers = [Peer(client, fake.python) for client in clients]
+        settings = Settings(runs, 0.0001, timeout=timeout, folder=str(fake.folder))
+        run_place(place, [BY_NAME[name] for name in scenarios], peers, settings, watch, found)
+        return found, place, watch.lines
+
+    return call
+
+
+def test_clients_take_turns_in_fresh_processes(fake: Fake, measure: Measure) -> None:
+    found, _, lines = measure("a", "b", scenarios=("large-down-memory", "many-4k"), runs=3)
+    started = fake.started
+    assert [client for client, _, _ in started] == ["a", "b"] * 6
+    assert [scenario for _, scenario, _ in started] == ["large-down-memory"] * 6 + ["many-4k"] * 6
+    assert len({pid for _, _, pid in started}) == 12
+    assert [(case.scenario, case.client, len(case.good)) for case in found.cases] == [
+        ("large-down-memory", "a", 3),
+        ("large-down-memory", "b", 3),
+        ("many-4k", "a", 3),
+        ("many-4k", "b", 3),
+    ]
+    assert len(lines) == 12
+    assert lines[0].startswith("large-down-memory, loopback, a, run 1 of 3: 1.000 s")
+
+
+def test_figures(measure: Measure) -> None:
+    found, place, _ = measure("a", scenarios=("large-up-memory",))
+    (case,) = found.cases
+    assert case.runs == (Run(1.0, 0.5, 0.25, 7, case.bytes, 3, errors=2, error_names=("2 x SlowDown",)),)
+    # What the warm-up wrote is compared, and gone before it is measured; requests are counted from there.
+    assert place.calls[:5] == ["check warm", "clean warm", "forget", "count", "check write"]
+    assert sorted(place.calls[5:]) == ["clean warm", "clean write"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "text"),
+    [("failed", "the reason"), ("die", "these are my last words"), ("hang", "no answer within 1 seconds")],
+)
+def test_a_failure_is_told_and_does_not_stop_the_others(
+    fake: Fake, measure: Measure, behaviour: str, text: str
+) -> None:
+    fake.behave(a=behaviour)
+    found, _, lines = measure("a", "b", runs=2, timeout=1)
+    first, second = found.cases
+    (run,) = first.runs
+    assert run.error is not None
+    assert text in run.error
+    assert first.median("wall") is None
+    assert len(second.good) == 2
+    # It is not tried again.
+    assert [client for client, _, _ in fake.started] == ["a", "b", "b"]
+    assert "FAILED" in lines[0]
+    assert "left out" in lines[2]
+
+
+@pytest.mark.parametrize("bucket", ["warm", "write"])
+def test_an_upload_that_did_not_arrive_is_a_failure(measure: Measure, bucket: str) -> None:
+    found, place, _ = measure("a", scenarios=("large-up-memory",), **{bucket: "p/large was not written"})
+    assert [run.error for run in found.cases[0].runs] == ["p/large was not written"]
+    assert place.calls[-1].startswith("clean")
+
+
+def test_what_a_client_cannot_do_is_no_failure(fake: Fake, measure: Measure) -> None:
+    fake.behave(a="missing")
+    found, _, _ = measure("a", "b", runs=2)
+    assert [(missed.scenario, missed.client, missed.reason) for missed in found.missed] == [
+        ("large-down-memory", "a", "the reason")
+    ]
+    assert [case.client for case in found.cases] == ["b"]
+    assert [client for client, _, _ in fake.started] == ["a", "b", "b"]
+
+
+def test_nothing_is_left_in_the_folder(fake: Fake, measure: Measure) -> None:
+    measure("a")
+    assert {path.name for path in fake.folder.iterdir()} == {"python", "log"}
+
+
+@pytest.mark.parametrize(("behaviour", "code"), [("", 0), ("failed", 1), ("missing", 0)])
+def test_the_exit_code(fake: Fake, monkeypatch: pytest.MonkeyPatch, behaviour: str, code: int) -> None:
+    fake.behave(minio=behaviour)
+    client = Client("minio", "1", True, None, "")
+    monkeypatch.setattr(run, "look", lambda request: ([client], [Peer("minio", fake.python)]))
+    options = command.Options(
+        **dict.fromkeys(("out", "compare", "limits", "endpoint_url", "bucket", "ca_bundle", "folder")),  # type: ignore[arg-type]
+        **dict.fromkeys(("listed", "yes"), False),
+        scenarios=("list-100k",),
+        clients=("minio",),
+        profiles=(),
+        tls="off",
+        runs=1,
+        scale=0.001,
+        seed=0,
+        peers=(),
+        region="us-east-1",
+        quiet=True,
+    )
+    assert command.execute(options) == code
+
+
+def test_clients_that_are_not_there_have_a_reason(fake: Fake) -> None:
+    broken = fake.folder / "broken"
+    broken.write_text("#!/bin/sh\necho no python >&2\nexit 1\n", encoding="utf-8")
+    broken.chmod(0o755)
+    clients, peers = find_peers(["boto3-single", "minio", "objectfs-sdk"], [sys.executable, str(broken)])
+    assert [peer.name for peer in peers if peer.python == sys.executable][:1] == ["boto3-single"]
+    assert [client.name for client in clients] == ["boto3-single", "minio", "objectfs-sdk"]
+    for client in clients:
+        assert client.available == (client.reason is None) == (client.version is not None)
+        if client.name == "minio" and not client.available:
+            assert "minio is not installed" in (client.reason or "")
+            assert "no python" in (client.reason or "")
