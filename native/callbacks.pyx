@@ -86,11 +86,42 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
     cdef int code = aws_s3_request_metrics_get_error_code(metrics)
     if op.kind == KIND_PUT_FILE and op.shielded:
         _lower_shield(op, meta, metrics)
+    if code == AWS_ERROR_SUCCESS and (op.kind == KIND_GET_INTO or op.kind == KIND_GET_FILE):
+        _note_pace(op.group.engine, metrics)
     if code == AWS_ERROR_SUCCESS or code == AWS_ERROR_S3_CANCELED:
         return
     op.failed_code = code
     aws_s3_request_metrics_get_response_status_code(metrics, &status)
     op.failed_midway = status >= 200
+    if status == 503 or status == 429:
+        aws_mutex_lock(&op.group.engine.lock)
+        op.group.engine.pace.slowed += 1
+        aws_mutex_unlock(&op.group.engine.lock)
+
+
+cdef void _note_pace(engine_t* engine, aws_s3_request_metrics* metrics) noexcept nogil:
+    """How long a range's first byte took, and how long the others: ``objectfs.backends.crt_pace`` decides by it."""
+    cdef uint64_t sent = 0
+    cdef uint64_t began = 0
+    cdef uint64_t ended = 0
+    cdef uint64_t first = 0
+    cdef uint64_t last = 0
+    if (
+        aws_s3_request_metrics_get_send_end_timestamp_ns(metrics, &sent) != AWS_OP_SUCCESS
+        or aws_s3_request_metrics_get_receive_start_timestamp_ns(metrics, &began) != AWS_OP_SUCCESS
+        or aws_s3_request_metrics_get_receive_end_timestamp_ns(metrics, &ended) != AWS_OP_SUCCESS
+    ):
+        return
+    aws_s3_request_metrics_get_part_range_start(metrics, &first)
+    aws_s3_request_metrics_get_part_range_end(metrics, &last)
+    if last <= first or began < sent or ended < began:  # HEAD has no range
+        return
+    aws_mutex_lock(&engine.lock)
+    engine.pace.answers += 1
+    engine.pace.bytes += last - first + 1
+    engine.pace.waited += began - sent
+    engine.pace.received += ended - began
+    aws_mutex_unlock(&engine.lock)
 
 
 cdef void _lower_shield(op_t* op, aws_s3_meta_request* meta, aws_s3_request_metrics* metrics) noexcept nogil:

@@ -31,6 +31,8 @@ cdef class Engine:
     cdef object _lock
     cdef public object watchers
     """Who makes futures for operations (``objectfs.backends.crt_watch.Watchers``)."""
+    cdef public object paces
+    """What its transfers have told (``objectfs.backends.crt_pace.Paces``)."""
     cdef object __weakref__
 
     def __cinit__(self):
@@ -286,6 +288,18 @@ cdef class Engine:
                     op.cancel()
                 if op._cancelled:
                     op._try_reap()
+
+    @property
+    def pace(self):
+        """(ranges of parallel downloads that came complete, their bytes, nanoseconds waited for their first bytes and
+        for the others, requests that were told to slow down): sums since it was made."""
+        cdef pace_t pace
+        if self._e == NULL:
+            return 0, 0, 0, 0, 0
+        aws_mutex_lock(&self._e.lock)  # with the GIL, for close() takes it away; nobody waits for the GIL under it
+        pace = self._e.pace
+        aws_mutex_unlock(&self._e.lock)
+        return pace.answers, pace.bytes, pace.waited, pace.received, pace.slowed
 
     @property
     def inflight(self):

@@ -121,6 +121,13 @@ cdef struct notifier_t:
     int64_t fd                         # -1: nobody listens any more
     group_t* head
 
+cdef struct pace_t:
+    uint64_t answers                   # ranges of parallel downloads that came complete,
+    uint64_t bytes                     # what they brought,
+    uint64_t waited                    # nanoseconds from the last byte of each request to its answer's first,
+    uint64_t received                  # and from there to its last
+    uint64_t slowed                    # requests of any kind that were answered 503 or 429
+
 cdef struct engine_t:
     aws_allocator* alloc
     long pid
@@ -138,5 +145,6 @@ cdef struct engine_t:
     group_t* free_groups
     size_t width                       # at which the last batch ran well; 0: none has told yet
     double rate                        # and its requests a nanosecond
+    pace_t pace                        # under the lock
     size_t submitted_total
     uint32_t max_retries

@@ -105,6 +105,11 @@ cdef extern from "aws/s3/s3_client.h" nogil:
     int aws_s3_request_metrics_get_error_code(const aws_s3_request_metrics*)
     void aws_s3_request_metrics_get_request_type(const aws_s3_request_metrics*, aws_s3_request_type*)
     int aws_s3_request_metrics_get_response_status_code(const aws_s3_request_metrics*, int*)
+    int aws_s3_request_metrics_get_send_end_timestamp_ns(const aws_s3_request_metrics*, uint64_t*)
+    int aws_s3_request_metrics_get_receive_start_timestamp_ns(const aws_s3_request_metrics*, uint64_t*)
+    int aws_s3_request_metrics_get_receive_end_timestamp_ns(const aws_s3_request_metrics*, uint64_t*)
+    void aws_s3_request_metrics_get_part_range_start(const aws_s3_request_metrics*, uint64_t*)
+    void aws_s3_request_metrics_get_part_range_end(const aws_s3_request_metrics*, uint64_t*)
     ctypedef struct aws_s3_upload_part_review "struct aws_s3_upload_part_review":
         uint64_t size
         aws_byte_cursor checksum

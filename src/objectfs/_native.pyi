@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self, SupportsIndex, final, overload
 
+from objectfs.backends.crt_pace import Paces
 from objectfs.backends.crt_watch import Watchers
 from objectfs.types import ObjectInfo
 
@@ -120,6 +121,9 @@ class Request:
 @final
 class Engine:
     watchers: Watchers | None
+    paces: Paces | None
+    @property
+    def pace(self) -> tuple[int, int, int, int, int]: ...
     def __new__(
         cls,
         *,

@@ -17,9 +17,9 @@ from objectfs.backends.base import GetOptions, PutOptions, Steps
 from objectfs.backends.bell import Bell, PollBell
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_express import Sessions
+from objectfs.backends.crt_pace import Paces
 from objectfs.backends.crt_renew import Renewal
 from objectfs.backends.crt_watch import Watchers
-from objectfs.backends.crt_width import Width
 from objectfs.backends.digests import check_content
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.presign import Presigner
@@ -43,8 +43,12 @@ MAX_CONNECTIONS = 256
 """For small objects latency is everything: at 30 ms to the first byte 2,000 x 4 KiB took 2.5 s over 25 connections and
 0.36 s over 256 (aws-c-s3's own default of 25 follows from 10 Gb/s)."""
 
-LARGE_CONNECTIONS = 25
-"""For the parts of one large transfer: 25 x 90 MB/s is 18 Gb/s; more than the CPU can serve makes it slower."""
+UPLOAD_CONNECTIONS = 25
+"""For the parts of one upload, to begin with (``crt_pace.py``): 25 x 90 MB/s are 18 Gb/s. An upload from a file has a
+part's memory for each."""
+
+DOWNLOAD_CONNECTIONS = 64
+"""For the parts of one download, likewise: a range of 8 MiB takes S3's 90 MB/s 93 ms, and 30 to 300 ms pass before."""
 
 CONNECTION_GBPS = 0.4
 """What the C library plans for a connection (``aws-c-s3``: 25 connections at 10 Gb/s)."""
@@ -83,18 +87,13 @@ class CrtBase:
         self.presigner = Presigner(session)
         self.part_size = config.part_size or PART_SIZE
         self.connections = config.max_connections or MAX_CONNECTIONS
-        large = LARGE_CONNECTIONS
+        large = None
         if config.throughput_gbps is not None:
             large = max(1, math.ceil(config.throughput_gbps / CONNECTION_GBPS))
         elif config.max_connections is not None:
             large = config.max_connections
-        self.large_connections = min(self.connections, large)
-        self.file_width = Width(
-            self.large_connections,
-            machine.usable_cores(),
-            self.large_connections * self.part_size,
-            adapts=config.throughput_gbps is None and config.max_connections is None,
-        )
+        self.large_connections = min(self.connections, large or UPLOAD_CONNECTIONS)
+        self._adapts = large is None
         self.memory_limit = config.memory_limit or machine.default_memory_limit()
         self.window = WINDOW
         self.checksums = ChecksumPolicy(config.checksum)
@@ -197,6 +196,16 @@ class CrtBase:
         except ValueError as error:
             raise errors.ConfigError(str(error)) from None
         engine.watchers = Watchers(engine)
+        engine.paces = Paces(
+            engine,
+            down=min(self.connections, DOWNLOAD_CONNECTIONS) if self._adapts else self.large_connections,
+            up=self.large_connections,
+            most=self.connections,
+            cores=machine.usable_cores(),
+            part_size=self.part_size,
+            connections_adapt=self._adapts,
+            parts_adapt=self._adapts and config.part_size is None,
+        )
         return engine
 
     def renew(self) -> None:
@@ -299,7 +308,10 @@ class CrtBase:
             "part_size": self.part_size,
             "max_connections": self.connections,
             "max_connections_per_transfer": self.large_connections,
-            "max_connections_per_file_download": self.file_width.connections,
+            "pace": [
+                {"endpoint": f"{key[0]}, port {key[1]}, {key[2]}", **engine.paces.describe()}
+                for key, engine in tuple(self._engines.items())
+            ],
             "memory_limit": self.memory_limit,
             "checksum": self.checksums.describe(),
             "event_loops": machine.event_loops(),

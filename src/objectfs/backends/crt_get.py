@@ -8,6 +8,7 @@ whole, so that the C library can validate them against the object's own checksum
 from __future__ import annotations
 
 import contextlib
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from objectfs.backends.crt_answers import (
 )
 from objectfs.backends.crt_base import CrtBase, followed, one
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_pace import Plan
 from objectfs.backends.crt_reported import Reported
 from objectfs.backends.memory import writable_view
 from objectfs.types import Buffer, ObjectInfo
@@ -195,17 +197,20 @@ class GetVerbs(CrtBase):
         pin = options.pinned(first.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
         view = memoryview(buffer)[offset:]
-        request = self._get_request(
-            target,
-            key,
-            common,
-            pin,
-            None if whole else f"{start + offset}-{end - 1}",
-            recv=view,
-            validate=self.validation(options, whole),
-            max_connections=self.large_connections,
-        )
-        response = yield from one(target.engine.start([request]))
+        with target.engine.paces.download(len(view)) as plan:
+            request = self._get_request(
+                target,
+                key,
+                common,
+                pin,
+                None if whole else f"{start + offset}-{end - 1}",
+                recv=view,
+                validate=self.validation(options, whole),
+                max_connections=plan.connections,
+                part_size=plan.part_size,
+            )
+            response = yield from one(target.engine.start([request]))
+            plan.size = response.received
         if response.error_code or response.status >= 300:
             raise pinned(failure(response, "GetObject", bucket, key), options)
         if response.received != len(view):
@@ -257,17 +262,22 @@ class GetVerbs(CrtBase):
         common = target.headers(pin.sent("GetObject"))
         whole = everything and room > self.part_size and self.validation(options) is not None
         last = start + room if end is None else min(end, start + room)
-        request = self._get_request(
-            target,
-            key,
-            common,
-            options,
-            None if whole else f"{start}-{last - 1}",
-            recv=view if whole else view[: last - start],
-            validate=self.validation(options, whole),
-            max_connections=self.large_connections if room > self.part_size else 0,
-        )
-        response = yield from one(target.engine.start([request]))
+        with (
+            target.engine.paces.download(last - start) if room > self.part_size else nullcontext(Plan(0, 0, 0)) as plan
+        ):
+            request = self._get_request(
+                target,
+                key,
+                common,
+                options,
+                None if whole else f"{start}-{last - 1}",
+                recv=view if whole else view[: last - start],
+                validate=self.validation(options, whole),
+                max_connections=plan.connections,
+                part_size=plan.part_size,
+            )
+            response = yield from one(target.engine.start([request]))
+            plan.size = response.received
         if response.error_code or response.status >= 300:
             error = failure(response, "GetObject", bucket, key)
             if isinstance(error, errors.InvalidRangeError) and start == 0:

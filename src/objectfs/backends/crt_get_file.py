@@ -144,7 +144,7 @@ class FileVerbs(GetVerbs):
         into: dict[str, Any] = {"recv": sink}
         if sink is None:
             into = {"recv_path": os.fsencode(temporary), "recv_position": offset}
-        with self.file_width.transfer(end - start - offset, *carried) as connections:
+        with target.engine.paces.to_file(end - start - offset, *carried) as plan:
             request = self._get_request(
                 target,
                 key,
@@ -152,10 +152,12 @@ class FileVerbs(GetVerbs):
                 pin,
                 None if whole else f"{start + offset}-{end - 1}",
                 validate=self.validation(options, whole),
-                max_connections=connections,
+                max_connections=plan.connections,
+                part_size=plan.part_size,
                 **into,
             )
             response = yield from one(target.engine.start([request]))
+            plan.size = response.received
             if response.error_code or response.status >= 300:
                 if sink is not None and sink.error:
                     raise OSError(sink.error, os.strerror(sink.error))

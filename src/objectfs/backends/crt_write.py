@@ -12,6 +12,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from objectfs import _native, errors
@@ -83,8 +84,9 @@ class WriteVerbs(CrtBase):
                 upload.part_request(number, view[offset : offset + size])
                 for number, offset in enumerate(range(0, len(view), size), start=1)
             ]
-            op = upload.start_parts(requests, window=self.large_connections, stop_on_error=True)
-            upload.collect((yield from all_of(op)))
+            with self.target(bucket).engine.paces.upload(len(view)) as plan:
+                op = upload.start_parts(requests, window=plan.connections, stop_on_error=True)
+                upload.collect((yield from all_of(op)))
             return (yield from upload.complete())
         except BaseException as error:
             yield from upload.give_up(error)
@@ -129,25 +131,28 @@ class WriteVerbs(CrtBase):
     ) -> Steps[PutResult]:
         target = self.target(bucket)
         headers = {"Content-Length": str(stamp[0]), **options.sent("PutObject")}
-        request = _native.Request(
-            b"PutObject",
-            b"PUT",
-            target.path(key),
-            target.native,
-            target.headers(headers),
-            send_path=os.fsencode(path),
-            send_stat=stamp,
-            checksum=algorithm,
-            max_connections=self.large_connections,
-            shielded=True,
-        )
-        upload = FileUpload(self, bucket, key)
-        try:
-            upload.begin(lambda: target.engine.start([request], into=upload.parts))
-            (response,) = yield upload.parts[0]
-        except BaseException as cause:
-            yield from upload.give_up(cause)
-            raise
+        with target.engine.paces.upload(stamp[0]) as plan:
+            request = _native.Request(
+                b"PutObject",
+                b"PUT",
+                target.path(key),
+                target.native,
+                target.headers(headers),
+                send_path=os.fsencode(path),
+                send_stat=stamp,
+                checksum=algorithm,
+                max_connections=plan.connections,
+                shielded=True,
+            )
+            upload = FileUpload(self, bucket, key)
+            try:
+                upload.begin(partial(target.engine.start, [request], into=upload.parts))
+                (response,) = yield upload.parts[0]
+            except BaseException as cause:
+                yield from upload.give_up(cause)
+                raise
+            if response.error_code:
+                plan.size = 0  # tells nothing
         upload.completed()
         if refused(response):
             error = failure(response, "PutObject", bucket, key)

@@ -1,0 +1,311 @@
+"""How many connections a large transfer uses, and in parts of what size: what the engine's transfers have told.
+
+The C library keeps to a plan: so many connections, parts of one size. What is best depends on the network (how long a
+first byte takes, what one connection carries) and on the processor, so each endpoint's engine learns it. See
+docs/design/0015-pace.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Network", "Pace", "Paces", "Plan"]
+
+MiB = 1024 * 1024
+
+NARROW = 8
+"""Connections where the processor is the limit, and nobody knows what one of them carries. What waits in the sockets
+then fits into its cache (docs/design/0005-cpu.md)."""
+
+NARROWEST = 2
+"""Of each core: where one connection alone keeps a core busy, the second one is for its pauses."""
+
+FAST = 250e6
+"""Bytes a second of a connection: S3's carry 90 MB/s, and what carries so much more comes from near enough for the
+processor to be the limit. (Below it a busy processor may be busy with something else.)"""
+
+SPARE = 1.25
+"""So much more than the processor's rate the connections must be able to carry."""
+
+BUSY = 0.85
+"""Of the cores' time: from here on the processor is the limit."""
+
+LOADED = 0.75
+"""Of one core's time, by one connection alone: the wait for its first byte is part of the rest."""
+
+IDLE = 0.6
+"""Of the cores' time: below it something else is, and more connections may bring more."""
+
+WORSE = 0.9
+"""Of the rate with all connections: below it, few are too few."""
+
+BETTER = 1.15
+"""Of the rate with fewer connections: from it on more of them were worth it."""
+
+LEAP = 4
+"""So many times the connections at most: as many as would keep the processor busy, if each brought as much as these."""
+
+FEWEST = 4
+"""Connections that are left however often an endpoint says SlowDown."""
+
+LONGEST_HOLD = 64
+
+LEAST_PART = MiB
+"""Of a download. A request costs as much processor time as half a MiB of content."""
+
+FRESH = 0.5
+"""Weight of the last transfer's times beside those of all before it."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """Of one transfer."""
+
+    size: int
+    """Bytes; to be set to those that there were, where they can be fewer than was asked for."""
+    connections: int
+    part_size: int
+
+
+@dataclass
+class Pace:
+    """What the transfers of one kind have told: downloads to memory, downloads to files, or uploads of one engine.
+
+    A transfer tells when it ran alone and was long enough. Where the network was the limit, the next one has as many
+    connections as the processor seems good for, and keeps them if that brings something. Where the processor was, they
+    stay as they are, or become few if ``narrows``, until that costs throughput (then it is not tried again for a while,
+    longer each time) or the processor is not the limit any more. Where the endpoint said SlowDown they are halved.
+    """
+
+    start: int
+    """Connections to begin with."""
+    most: int
+    cores: int
+    part_size: int
+    adapts: bool = True
+    narrows: bool = False
+
+    def __post_init__(self) -> None:
+        self.most = max(self.most, self.start)
+        self.wide = self.start
+        self.narrow = False
+        self._lock = threading.Lock()
+        self._running = 0
+        self._overlapped = False
+        self._rate = 0.0  # before it became narrow
+        self._before = 0.0  # the rate with fewer connections, while it is not known whether more are better
+        self._narrower = self.wide  # so many
+        self._fresh = False
+        self._narrowing = _Hold()
+        self._climbing = _Hold()
+
+    @property
+    def connections(self) -> int:
+        """Of the next transfer, if nothing speaks against it."""
+        return min(self.wide, NARROW) if self.narrow else self.wide
+
+    @contextlib.contextmanager
+    def transfer(
+        self, size: int, single: float = 0.0, load: float = 0.0, slowed: Callable[[], int] = int
+    ) -> Iterator[Plan]:
+        """For the time of a transfer of ``size`` bytes: the connections that it may use.
+
+        ``single``: bytes a second that one connection has just carried; 0 if nobody knows. ``load``: seconds of
+        processor time that this process used in each second of it. ``slowed``: how often the endpoint said SlowDown.
+        """
+        with self._lock:
+            self._running += 1
+            self._overlapped = self._overlapped or self._running > 1
+            plan = Plan(size, self._choose(single, load), self.part_size)
+        refused, wall, cpu = slowed(), time.perf_counter(), time.process_time()
+        complete = False
+        try:
+            yield plan
+            complete = True
+        finally:
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            with self._lock:
+                self._running -= 1
+                alone = not self._overlapped
+                if self._running == 0:
+                    self._overlapped = False
+                if self.adapts and slowed() > refused:
+                    self.slow_down()
+                elif complete and alone and self.adapts and plan.size >= self.wide * self.part_size and wall > 0:
+                    self.told(plan.size / wall, cpu / wall / self.cores, plan.connections)
+
+    def _choose(self, single: float, load: float) -> int:
+        if not self.adapts or not self.narrows:
+            return self.wide
+        if not self._overlapped and not self._narrowing.left and load >= LOADED and single >= FAST:
+            return min(self.wide, NARROWEST * self.cores)  # already the first: one connection has kept a core busy
+        if self.narrow and single > 0:
+            return max(NARROWEST, min(self.wide, math.ceil(SPARE * self._rate / single)))
+        return self.connections
+
+    def told(self, rate: float, busy: float, used: int) -> None:
+        """What a transfer came to: bytes a second, its part of the time of all cores, and its connections."""
+        if self.narrow:
+            if rate < self._rate * WORSE:
+                self.narrow = False
+                if busy < IDLE:
+                    self._narrowing.again()
+                # else the processor has become slower, or has other things to do: judge anew
+            elif busy < IDLE:
+                self.narrow = False
+            return
+        held = self.narrows and self._narrowing.passes()
+        if busy >= BUSY:
+            self._before = 0.0
+            if self.narrows and not held and self.wide > NARROW:
+                self._rate = rate
+                self.narrow = True
+        elif used < self.wide:
+            self._narrowing.again()  # one connection kept a core busy, few did not keep all of them so
+        else:
+            self._climb(rate, busy)
+
+    def _climb(self, rate: float, busy: float) -> None:
+        if self._before:
+            if rate < self._before * BETTER:
+                if self._fresh:  # connections had to be made and to get up to speed: the next transfer tells
+                    self._fresh = False
+                    return
+                self.wide, self._before = self._narrower, 0.0
+                self._climbing.again()
+                return
+            self._before = 0.0
+        elif self._climbing.passes():
+            return
+        if self.wide < self.most:
+            self._before, self._narrower, self._fresh = rate, self.wide, True
+            self.wide = min(math.ceil(self.wide * min(LEAP, BUSY / max(busy, 0.01))), self.most)
+
+    def slow_down(self) -> None:
+        """The endpoint asks for less."""
+        self.wide = max(min(FEWEST, self.wide), self.wide // 2)
+        self._before = 0.0
+        self._climbing.again()
+
+
+class _Hold:
+    """Transfers for which something that did not pay is not tried again: 4, and twice as many each time."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self._length = 2
+
+    def again(self) -> None:
+        if not self.left:  # one that failed again after it, not several failures at once
+            self._length = min(2 * self._length, LONGEST_HOLD)
+        self.left = self._length
+
+    def passes(self) -> bool:
+        """Whether this transfer still counts as one of them."""
+        if self.left:
+            self.left -= 1
+            return True
+        return False
+
+
+class Network:
+    """Between the engine and its endpoint, by the ranges of parallel downloads."""
+
+    def __init__(self, sums: Callable[[], tuple[int, int, int, int, int]]) -> None:
+        self._sums = sums
+        self._seen = (0, 0, 0, 0, 0)
+        self._lock = threading.Lock()
+        self.latency = 0.0
+        """Seconds to the first byte; 0 before anybody knows."""
+        self.carries = 0.0
+        """Bytes a second of a connection, once they come; likewise."""
+
+    def slowed(self) -> int:
+        return self._sums()[4]
+
+    def look(self) -> None:
+        with self._lock:
+            now = self._sums()
+            answers, size, waited, received = (now[i] - self._seen[i] for i in range(4))
+            if not answers or received <= 0:
+                return
+            self._seen = now
+            latency, carries = waited / answers / 1e9, size / received * 1e9
+            if self.carries:
+                latency = FRESH * latency + (1 - FRESH) * self.latency
+                carries = FRESH * carries + (1 - FRESH) * self.carries
+            self.latency, self.carries = latency, carries
+
+    def part(self, size: int, connections: int, most: int) -> int:
+        """Bytes of the parts of such a download: no more than leave all connections something to do, but so many that
+        a connection receives at least as long as it waits."""
+        if not self.carries or size >= connections * most:
+            return most
+        worth = self.latency * self.carries
+        wanted = max(size / connections, worth, LEAST_PART)
+        return min(most, math.ceil(wanted / 65536) * 65536)
+
+
+class Paces:
+    """Of one engine."""
+
+    def __init__(
+        self,
+        engine: Any,
+        *,
+        down: int,
+        up: int,
+        most: int,
+        cores: int,
+        part_size: int,
+        connections_adapt: bool,
+        parts_adapt: bool,
+    ) -> None:
+        self.network = Network(lambda: engine.pace)
+        self.part_size = part_size
+        self._parts_adapt = parts_adapt
+        common: dict[str, Any] = {"most": most, "cores": cores, "part_size": part_size, "adapts": connections_adapt}
+        self.memory = Pace(down, **common)
+        self.files = Pace(down, narrows=True, **common)
+        self.uploads = Pace(up, **common)
+
+    @contextlib.contextmanager
+    def download(self, size: int) -> Iterator[Plan]:
+        """Of so many bytes, to memory."""
+        with self.memory.transfer(size, slowed=self.network.slowed) as plan:
+            if self._parts_adapt:
+                plan.part_size = self.network.part(size, plan.connections, self.part_size)
+            yield plan
+        self.network.look()
+
+    @contextlib.contextmanager
+    def to_file(self, size: int, single: float, load: float) -> Iterator[Plan]:
+        """``single`` and ``load``: as :meth:`Pace.transfer` takes them."""
+        with self.files.transfer(size, single, load, self.network.slowed) as plan:
+            # few connections: the processor is the limit, to which each request is work
+            if self._parts_adapt and plan.connections >= self.files.start:
+                plan.part_size = self.network.part(size, plan.connections, self.part_size)
+            yield plan
+        self.network.look()
+
+    @contextlib.contextmanager
+    def upload(self, size: int) -> Iterator[Plan]:
+        with self.uploads.transfer(size, slowed=self.network.slowed) as plan:
+            yield plan
+
+    def describe(self) -> dict[str, Any]:
+        """For ``stats()``: connections of the next transfer of each kind, and what the network is like, in seconds and
+        bytes a second (None before anybody knows)."""
+        return {
+            "download": self.memory.connections,
+            "download_to_file": self.files.connections,
+            "upload": self.uploads.connections,
+            "first_byte": self.network.latency or None,
+            "connection_rate": self.network.carries or None,
+        }
