@@ -1,0 +1,50 @@
+"""What is learned beside what is given: the judgement, and one measurement from end to end."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+pytest.importorskip("objectfs._native", reason="the engine is not built")
+
+from objectfs.bench.grid.__main__ import measure, server, settings_for, verdicts
+from objectfs.bench.grid.case import MIB
+
+
+def judge(learned: dict[str, float], fixed: dict[str, dict[str, float]]) -> tuple[str, bool]:
+    found = {
+        profile: {"learned": [rate], **{name: [rates[profile]] for name, rates in fixed.items()}}
+        for profile, rate in learned.items()
+    }
+    lines, good = verdicts({"1 MiB": found})
+    return "\n".join(lines), good
+
+
+def test_good_enough() -> None:
+    text, good = judge({"near": 95, "far": 100}, {"few": {"near": 100, "far": 50}, "many": {"near": 60, "far": 90}})
+    assert good
+    assert "| 1 MiB | near | few | 0.95 |" in text
+    assert "everywhere: none" in text
+
+
+def test_below_the_best() -> None:
+    text, good = judge({"near": 80, "far": 100}, {"few": {"near": 100, "far": 50}})
+    assert not good
+    assert "| 1 MiB | near | few | **0.80**, below 0.9 |" in text
+
+
+def test_a_fixed_setting_that_is_faster_everywhere() -> None:
+    text, good = judge({"near": 95, "far": 95}, {"few": {"near": 100, "far": 96}})
+    assert not good
+    assert "everywhere: few" in text
+
+
+def test_measured() -> None:
+    asked = argparse.Namespace(warm=0.0, seconds=0.0, cpus=None)
+    with server("express", None) as endpoint:
+        small = measure(endpoint, 4096, settings_for(4096)["25"], asked)
+        large = measure(endpoint, 64 * MIB, settings_for(64 * MIB)["learned"], asked)
+    assert 0 < small["rate"] < 100e9
+    assert 0 < large["rate"] < 100e9
+    assert large["pace"]["first_byte"] >= 0.002  # seconds: the profile's median is 0.004
