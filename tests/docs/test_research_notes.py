@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -38,8 +39,14 @@ def test_what_is_cited_exists(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", [code for code in CODE if code.startswith("objectfs ")])
-def test_commands_exist(code: str) -> None:
-    assert (ROOT / "src" / "objectfs" / "cli" / f"{code.split()[1]}.py").exists()
+def test_commands_and_their_options_exist(code: str) -> None:
+    _, name, *arguments = shlex.split(code)
+    command = importlib.import_module(f"objectfs.cli.{name}").command
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {argument for argument in arguments if argument.startswith("-")} <= known
+    for argument in arguments:
+        if argument.startswith("docs/"):
+            assert (ROOT / argument).exists()
 
 
 @pytest.mark.parametrize("link", LINKS)
