@@ -1,8 +1,9 @@
 """What all tests share: which backends there are, which servers, and an environment of their own.
 
 The contract tests run on every backend that is built and against the embedded server; other servers join by
-``--s3-endpoint NAME=URL,ACCESS_KEY,SECRET_KEY[,REGION]`` or a variable ``OBJECTFS_TEST_<NAME>`` of that form, which
-``scripts/test --rgw --swift`` sets. With ``--variants`` they run over TLS and with virtual hosts too.
+``--s3-endpoint NAME=URL,ACCESS_KEY,SECRET_KEY[,REGION[,CA_FILE]]`` or a variable ``OBJECTFS_TEST_<NAME>`` of that form,
+which ``scripts/test --rgw --swift`` sets. With ``--variants`` they run over TLS and with virtual hosts too; an endpoint
+``NAME_tls`` is that server's for it.
 ``OBJECTFS_REQUIRE=crt,sdk`` makes a backend that is missing a failure, and with ``clients`` in it a foreign client that
 is missing (tests/sim/clients).
 """
@@ -31,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--s3-endpoint",
         action="append",
         default=[],
-        metavar="NAME=URL,ACCESS_KEY,SECRET_KEY[,REGION]",
+        metavar="NAME=URL,ACCESS_KEY,SECRET_KEY[,REGION[,CA_FILE]]",
         help="run the contract tests against this server too",
     )
     group.addoption(
@@ -76,7 +77,7 @@ def _endpoints(config: pytest.Config) -> dict[str, list[str]]:
     for name, value in given.items():
         parts = value.split(",")
         if len(parts) < 3:
-            raise pytest.UsageError(f"endpoint {name}={value}: it must be URL,ACCESS_KEY,SECRET_KEY[,REGION]")
+            raise pytest.UsageError(f"endpoint {name}={value}: it must be URL,ACCESS_KEY,SECRET_KEY[,REGION[,CA_FILE]]")
         endpoints[name] = parts
     return endpoints
 

@@ -8,8 +8,9 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,6 +30,7 @@ QUIRKS: dict[str, dict[str, str]] = {
         "complete-etag": "Ceph answers CompleteMultipartUpload with an empty ETag",
         "complete-if-none-match": "Ceph ignores If-None-Match on CompleteMultipartUpload and overwrites",
         "put-if-match": "Ceph compares If-Match of a PUT with the ETag without its quotes",
+        "tags-of-parts": "Ceph takes no tags with CreateMultipartUpload",
     },
     "swift": {
         "checksums": "Swift checks checksums but does not answer with them",
@@ -37,13 +39,15 @@ QUIRKS: dict[str, dict[str, str]] = {
         "long-keys": "Swift limits names to 1,024 bytes after its own escaping",
         "tags": "Swift answers 501 to object tags",
         "forms": "Swift answers 412 to POST forms",
+        "customer-keys": "Swift ignores the headers of customers' keys",
         "versioned-ids": "Swift needs versioning switched on in its middleware",
     },
 }
 
 
-VARIANTS = ["virtual", "tls"]
-"""The embedded server by virtual hosts, without and with TLS."""
+VARIANTS = ["virtual", "tls", "tls_path"]
+"""The embedded server by virtual hosts, without and with TLS, and by paths with TLS. Of a foreign server ``rgw`` whose
+endpoint with TLS is known as ``rgw_tls``, ``rgw_virtual`` is another: TLS and virtual hosts."""
 
 DOMAIN = "s3.localhost"
 
@@ -88,9 +92,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", BACKENDS, indirect=True)
     if "site_name" in metafunc.fixturenames:
-        names = ["sim", *metafunc.config.objectfs_endpoints]
+        endpoints = metafunc.config.objectfs_endpoints
+        names = ["sim", *(name for name in endpoints if not name.endswith("_tls"))]
         if metafunc.config.getoption("--variants"):
             names += VARIANTS
+            for name in endpoints:
+                if name.endswith("_tls"):
+                    names += [name, name.removesuffix("tls") + "virtual"]
         metafunc.parametrize("site_name", names, indirect=True, scope="session")
 
 
@@ -124,39 +132,56 @@ def sim() -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def variants() -> Iterator[Callable[[str], Site]]:
-    """Makes sites whose buckets are hosts. No resolver knows them: a proxy leads there, which the server is itself
-    where nothing is encrypted."""
+    """Makes sites of the embedded server with TLS, with buckets that are hosts, or both."""
     with contextlib.ExitStack() as stack:
 
         def make(name: str) -> Site:
-            server = stack.enter_context(S3Server(buckets=(), domains=(DOMAIN,), tls=name == "tls"))
-            more: dict[str, Any] = {"addressing_style": "virtual"}
-            proxy = server.endpoint_url
-            if server.tls:
-                more["verify"] = str(server.ca_file)
-                forwarder = Forwarder(server.port)
-                stack.callback(forwarder.close)
-                proxy = forwarder.url
-            scheme = "https" if server.tls else "http"
-            proxies = {f"{scheme}_proxy": proxy, f"{scheme}_proxy".upper(): proxy, "NO_PROXY": "127.0.0.1"}
-            url = f"{scheme}://{DOMAIN}:{server.port}"
-            return Site("sim", url, "test", "testtest", "us-east-1", more=more, proxies=proxies)
+            virtual = not name.endswith("_path")
+            server = stack.enter_context(S3Server(buckets=(), domains=(DOMAIN,), tls=name.startswith("tls")))
+            more = {"verify": str(server.ca_file)} if server.tls else {}
+            made = Site("sim", server.endpoint_url, "test", "testtest", "us-east-1", more=more)
+            return by_hosts(made, DOMAIN, stack) if virtual else made
 
         yield make
+
+
+def by_hosts(site: Site, domain: str, stack: contextlib.ExitStack) -> Site:
+    """The site with buckets that are hosts. No resolver knows them: a proxy leads there, which the embedded server is
+    itself where nothing is encrypted."""
+    parts = urlsplit(site.url)
+    proxy = site.url
+    if parts.scheme == "https":
+        assert parts.port is not None
+        forwarder = Forwarder(parts.port)
+        stack.callback(forwarder.close)
+        proxy = forwarder.url
+    variable = f"{parts.scheme}_proxy"
+    return replace(
+        site,
+        url=f"{parts.scheme}://{domain}:{parts.port}",
+        more={**site.more, "addressing_style": "virtual"},
+        proxies={variable: proxy, variable.upper(): proxy, "NO_PROXY": "127.0.0.1"},
+    )
 
 
 @pytest.fixture(scope="session")
 def site_base(
     request: pytest.FixtureRequest, site_name: str, shared_sim: S3Server, variants: Callable[[str], Site]
-) -> Site:
+) -> Iterator[Site]:
     if site_name == "sim":
-        return Site("sim", shared_sim.endpoint_url, "test", "testtest", "us-east-1")
+        yield Site("sim", shared_sim.endpoint_url, "test", "testtest", "us-east-1")
+        return
     if site_name in VARIANTS:
-        return variants(site_name)
-    url, access, secret, *region = request.config.objectfs_endpoints[site_name]
-    # the endpoint of a test machine has a certificate of its own making
-    more = {"verify": False} if url.startswith("https:") else {}
-    return Site(site_name, url, access, secret, region[0] if region and region[0] else "us-east-1", more=more)
+        yield variants(site_name)
+        return
+    name, _, variant = site_name.partition("_")
+    url, access, secret, *rest = request.config.objectfs_endpoints[f"{name}_tls" if variant else name]
+    region, authority = [*rest, "", ""][:2]
+    # where no authority is told of, the endpoint of a test machine has a certificate of its own making
+    more = {"verify": authority or False} if url.startswith("https:") else {}
+    made = Site(name, url, access, secret, region or "us-east-1", more=more)
+    with contextlib.ExitStack() as stack:
+        yield by_hosts(made, urlsplit(url).hostname or "", stack) if variant == "virtual" else made
 
 
 @pytest.fixture(scope="session")
@@ -178,16 +203,7 @@ def site_bucket(site_base: Site) -> Iterator[str]:
 
 @pytest.fixture
 def site(site_base: Site, site_bucket: str) -> Site:
-    return Site(
-        site_base.name,
-        site_base.url,
-        site_base.access_key,
-        site_base.secret_key,
-        site_base.region,
-        site_bucket,
-        site_base.more,
-        site_base.proxies,
-    )
+    return replace(site_base, bucket=site_bucket)
 
 
 @pytest.fixture(autouse=True)

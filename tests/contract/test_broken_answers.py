@@ -15,7 +15,7 @@ from objectfs import errors
 from objectfs.sim import Fault, S3Server
 
 from .conftest import Make
-from .support import MiB, check, ramp
+from .support import MiB, check, ramp, until
 
 
 def test_refused(connect: Make) -> None:
@@ -257,6 +257,30 @@ def test_checksums_refused_once(sim: S3Server, connect: Make) -> None:
     assert len(sim.requests) == before + 1
     assert bytes(client.get("bucket", "k")) == b"second"
     assert client.stats()["checksum"]
+
+
+def test_checksums_refused_side_by_side(sim: S3Server, connect: Make) -> None:
+    """A refusal may arrive when another upload has found out already, and has gone through without."""
+    client = connect(max_attempts=2)
+    hold = threading.Event()
+    sim.faults.add(Fault("PutObject", key="late", status=501, code="NotImplemented", hold=hold))
+    sim.faults.add(Fault("PutObject", key="early", status=501, code="NotImplemented"))
+    failures: list[BaseException] = []
+
+    def put_late() -> None:
+        try:
+            client.put("bucket", "late", b"late")
+        except BaseException as error:
+            failures.append(error)
+
+    late = threading.Thread(target=put_late)
+    late.start()
+    until(lambda: [request for request in sim.requests if request.key == "late"])
+    client.put("bucket", "early", b"early")
+    hold.set()
+    late.join(30)
+    assert not failures
+    assert [bytes(client.get("bucket", key)) for key in ("early", "late")] == [b"early", b"late"]
 
 
 def test_replaced_while_read(sim: S3Server, connect: Make) -> None:

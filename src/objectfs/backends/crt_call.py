@@ -73,7 +73,7 @@ class CallVerbs(CrtBase):
                     checksums
                     and content in params
                     and self.config.checksum == "auto"
-                    and not self.checksums.settled
+                    and not (self.checksums.settled and self.checksums.algorithm)
                     and is_refusal(error)
                 ):
                     checksums, attempt = False, attempt - 1

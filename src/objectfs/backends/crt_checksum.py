@@ -2,8 +2,8 @@
 
 ``auto`` begins with CRC64NVME, S3's own default since 2024
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html). An endpoint that refuses it is
-asked again with CRC32, then with none. The first upload that succeeds settles the question; refusals after that are
-errors like any other.
+asked again with CRC32, then with none. The first upload that succeeds settles the question; refusals of what it carried
+are errors like any other from then on, those of what was on its way with another algorithm are not.
 """
 
 from __future__ import annotations
@@ -51,9 +51,11 @@ class ChecksumPolicy:
             try:
                 result = yield from attempt(algorithm)
             except _REFUSALS as error:
-                if self.settled or algorithm is None or not is_refusal(error):
+                if algorithm is None or not is_refusal(error):
                     raise
                 if self.algorithm == algorithm:  # another upload may have moved on meanwhile
+                    if self.settled:
+                        raise
                     self._candidates.pop(0)
                     self._refused.append(algorithm)
                 continue

@@ -207,7 +207,9 @@ class Wire:
         try:
             result = self._send(operation, params, use, body, content, checksums)
         except Exception as caught:
-            if body is None or not checksums or self._checksums_known or not _is_refusal(caught):
+            # what is known may be what another upload has found out since this one was sent
+            taken = self._checksums_known and self._checksums
+            if body is None or not checksums or taken or not _is_refusal(caught):
                 raise
             result = self._send(operation, params, use, body, content, False)
             self._checksums, self._checksums_known = False, True
