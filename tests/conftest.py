@@ -10,6 +10,7 @@ is missing (tests/sim/clients).
 
 from __future__ import annotations
 
+import gc
 import os
 
 # Before the engine is imported: it reads this once, and the leak check needs it.
@@ -80,6 +81,12 @@ def _endpoints(config: pytest.Config) -> dict[str, list[str]]:
             raise pytest.UsageError(f"endpoint {name}={value}: it must be URL,ACCESS_KEY,SECRET_KEY[,REGION[,CA_FILE]]")
         endpoints[name] = parts
     return endpoints
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: no test's search for leaks has to look at it. It took most of a short test's time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -6,7 +6,9 @@ The libraries are imported by the tests that use them: together they take the be
 from __future__ import annotations
 
 import csv
+import gc
 import gzip
+import importlib
 import io
 import json
 import lzma
@@ -23,6 +25,15 @@ from objectfs.sim import S3Server
 
 from .conftest import Make
 from .support import MiB, ramp
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libraries() -> None:
+    """Their thousands of objects are not looked at after each test that follows."""
+    for name in ("h5py", "pandas", "PIL.Image", "pyarrow.parquet"):
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 def test_archives(client: objectfs.Client, bucket: str, key: str) -> None:
