@@ -1,11 +1,13 @@
 # Sourced by the scripts beside it. Gives them ROOT, PY (the environment's python) and:
 #   make_env GROUP...   makes the environment, installs the named dependency groups and the project itself
 #   make_clients        makes an environment of other people's S3 clients and sets OBJECTFS_CLIENTS to it
+#   make_async_clients  likewise OBJECTFS_CLIENTS_ASYNC, of those whose dependencies exclude the others'
 # The second run with nothing changed takes a fraction of a second: what was installed is remembered by a checksum.
 #
 #   PYTHON            the interpreter to start from          (default: the first of python3, python3.14 … python3.11)
 #   OBJECTFS_VENV     where the environment is made          (default: .venv in the checkout)
 #   OBJECTFS_CLIENTS  where that of the clients is made      (default: .venv-clients in the checkout)
+#   OBJECTFS_CLIENTS_ASYNC  and of those others              (default: .venv-clients-async in the checkout)
 #   OBJECTFS_NATIVE   build the engine: ON, OFF or AUTO      (default: ON, so that a missing compiler is said, not hidden)
 # shellcheck shell=bash
 
@@ -79,20 +81,32 @@ make_env() {
 # beside our engine. The groups "clients" and "clients-alone" of pyproject.toml; the latter without dependencies.
 make_clients() {
     export OBJECTFS_CLIENTS=${OBJECTFS_CLIENTS:-$ROOT/.venv-clients}
-    local stamp=$OBJECTFS_CLIENTS/.objectfs-installed wanted python
-    mkdir -p "$(dirname "$OBJECTFS_CLIENTS")"
+    _make_clients "$OBJECTFS_CLIENTS" clients clients-alone
+}
+
+make_async_clients() {
+    export OBJECTFS_CLIENTS_ASYNC=${OBJECTFS_CLIENTS_ASYNC:-$ROOT/.venv-clients-async}
+    _make_clients "$OBJECTFS_CLIENTS_ASYNC" clients-async
+}
+
+# _make_clients FOLDER GROUP [GROUP-WITHOUT-DEPENDENCIES]
+_make_clients() {
+    local folder=$1 group=$2 alone=${3:-} stamp=$1/.objectfs-installed wanted python
+    mkdir -p "$(dirname "$folder")"
     if command -v flock >/dev/null; then
-        exec 9>"$OBJECTFS_CLIENTS.lock"
+        exec 9>"$folder.lock"
         flock 9
     fi
-    wanted=$(sed -n '/^clients/p' "$ROOT/pyproject.toml" | cksum)
+    wanted=$(sed -n -e "/^$group = /p" ${alone:+-e "/^$alone = /p"} "$ROOT/pyproject.toml" | cksum)
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         python=$(_find_python)
-        say "installing other people's S3 clients into $OBJECTFS_CLIENTS"
-        "$python" -m venv --clear "$OBJECTFS_CLIENTS"
-        "$OBJECTFS_CLIENTS/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'
-        "$OBJECTFS_CLIENTS/bin/python" -m pip install --quiet --group "$ROOT/pyproject.toml:clients"
-        "$OBJECTFS_CLIENTS/bin/python" -m pip install --quiet --no-deps --group "$ROOT/pyproject.toml:clients-alone"
+        say "installing other people's S3 clients into $folder"
+        "$python" -m venv --clear "$folder"
+        "$folder/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'
+        "$folder/bin/python" -m pip install --quiet --group "$ROOT/pyproject.toml:$group"
+        if [ -n "$alone" ]; then
+            "$folder/bin/python" -m pip install --quiet --no-deps --group "$ROOT/pyproject.toml:$alone"
+        fi
         echo "$wanted" >"$stamp"
     fi
     if command -v flock >/dev/null; then exec 9>&-; fi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from objectfs.sim import S3Server
 
 OURS = [f"objectfs-{attempt.name}" for attempt in available() if attempt.ok]
 CLIENTS = [*OURS, "boto3-single", "boto3-transfer", "raw-c"]
+# Read here: no variable of this name reaches a test.
+ENVIRONMENT = os.environ.get("OBJECTFS_CLIENTS", "")
+REQUIRED = os.environ.get("OBJECTFS_REQUIRE", "").split(",")
 TINY = ("--scale", "0.0002")
 
 
@@ -91,6 +95,22 @@ def test_tls(tmp_path: Path) -> None:
     assert [case.client for case in report.cases] == [*OURS, "raw-ssl"]
     assert all(case.tls and not case.failed for case in report.cases)
     assert [missed.reason for missed in report.missed] == ["see raw-ssl"]
+
+
+def test_clients_of_another_environment(tmp_path: Path) -> None:
+    """Those that scripts/test --clients installs; here without most of the scenarios, all of which take a while."""
+    if not ENVIRONMENT:
+        assert "clients" not in REQUIRED
+        pytest.skip("no environment with other clients (scripts/test --clients makes it)")
+    clients = ["boto3-crt", "awscrt", "obstore", "s3torchconnector", "minio", "s5cmd", "rclone"]
+    scenarios = ["large-down-file", "many-4k"]
+    arguments = [*several("--client", clients), *several("--scenario", scenarios), "--runs", "1", "--out", tmp_path]
+    result = bench(*TINY, "--peers-env", ENVIRONMENT, *arguments)
+    assert result.exit_code == 0, result.output
+    report = read(tmp_path)
+    assert all(client.available for client in report.clients), report.clients
+    assert len(report.cases) == len(clients) * len(scenarios)
+    assert not report.missed
 
 
 @pytest.fixture

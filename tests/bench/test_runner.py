@@ -201,6 +201,19 @@ def test_nothing_is_left_in_the_folder(fake: Fake, measure: Measure) -> None:
     assert {path.name for path in fake.folder.iterdir()} == {"python", "log"}
 
 
+def test_what_was_measured_before_ctrl_c_is_kept(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Impatient(Silent):
+        def start(self, case: str) -> None:
+            super().start(case)
+            if len(self.lines) == 4:
+                raise KeyboardInterrupt
+
+    request = run.Request(("list-100k",), ("a", "b"), runs=2, scale=0.001, folder=fake.folder)
+    report, interrupted = run.run(request, [], [Peer("a", fake.python), Peer("b", fake.python)], Impatient())
+    assert isinstance(interrupted, KeyboardInterrupt)
+    assert [(case.client, len(case.runs)) for case in report.cases] == [("a", 2), ("b", 1)]
+
+
 @pytest.mark.parametrize(("behaviour", "code"), [("", 0), ("failed", 1), ("missing", 0)])
 def test_the_exit_code(fake: Fake, monkeypatch: pytest.MonkeyPatch, behaviour: str, code: int) -> None:
     fake.behave(minio=behaviour)

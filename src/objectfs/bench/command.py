@@ -13,6 +13,7 @@ import objectfs.bench.report as reports
 from objectfs.bench import run as running
 from objectfs.bench.cost import estimate
 from objectfs.bench.endpoint import EndpointPlace
+from objectfs.bench.process import ProcessError
 from objectfs.bench.results import Client, Report, ReportError, from_json
 from objectfs.bench.scenarios import BY_NAME, SCENARIOS
 from objectfs.bench.thresholds import Limit, ThresholdError, judge, load
@@ -75,7 +76,10 @@ def execute(options: Options) -> int:
         for client in clients:
             if not client.available:
                 watch.say(f"{client.name} is left out: {client.reason}")
-        report, interrupted = running.run(request, clients, peers, watch)
+        try:
+            report, interrupted = running.run(request, clients, peers, watch)
+        except ProcessError as error:
+            raise click.ClickException(f"the server: {error}") from None
     report, left_out = _judged(report, limits)
     compared = reports.compare(old, report) if old is not None else None
     reports.show(report, old=compared)

@@ -34,9 +34,9 @@ def _memory() -> int:
 def commit() -> str | None:
     """Of the checkout that the working directory is in, with ``+`` where it is changed; None where there is none.
 
-    ``OBJECTFS_COMMIT`` is taken instead where it is set.
+    ``OBJECTFS_BENCH_COMMIT`` is taken instead where it is set.
     """
-    given = os.environ.get("OBJECTFS_COMMIT")
+    given = os.environ.get("OBJECTFS_BENCH_COMMIT")
     if given:
         return given
     here = Path.cwd()

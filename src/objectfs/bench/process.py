@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,7 +48,13 @@ class Child:
         # A file: what nobody reads from a pipe would stop the process.
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self.process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, text=True
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            text=True,
+            # Ctrl-C is for us: we end them, when what they wrote has been removed.
+            start_new_session=True,
         )
         self.timeout = timeout
         self.send(order)
@@ -65,7 +72,7 @@ class Child:
 
         def give_up() -> None:
             late.set()
-            self.process.kill()
+            self._kill()
 
         timer = threading.Timer(self.timeout, give_up)
         timer.start()
@@ -99,7 +106,7 @@ class Child:
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self._kill()
             self.process.wait()
         self.process.stdout.close()
         self._words.close()
@@ -109,8 +116,17 @@ class Child:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if kind is not None:
-            self.process.kill()
+            self._kill()
         self.close()
+
+    def _kill(self) -> None:
+        """The process, and the programs that it started."""
+        if self.process.poll() is None:  # else its number may be another's
+            if hasattr(os, "killpg"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
 
 
 def python_of(folder: Path) -> str:
