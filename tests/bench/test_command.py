@@ -40,7 +40,7 @@ def read(folder: Path) -> Report:
 
 
 def test_a_run_from_end_to_end(tmp_path: Path) -> None:
-    scenarios = ["large-down-memory", "large-up-file", "mixed"]
+    scenarios = ["large-up-file", "mixed"]
     result = bench(
         *TINY, "--runs", "1", *several("--scenario", scenarios), *several("--client", CLIENTS), "--out", tmp_path
     )

@@ -28,6 +28,8 @@ order = json.loads(sys.stdin.readline())
 client = order["target"]["client"]
 with open({log!r}, "a") as file:
     file.write(json.dumps([client, order["scenario"], os.getpid()]) + "\\n")
+with open({log!r} + ".environment", "w") as file:
+    json.dump(dict(os.environ), file)
 behaviour = json.loads({behaviour!r}).get(client, "")
 if behaviour == "hang":
     time.sleep(60)
@@ -198,7 +200,17 @@ def test_what_a_client_cannot_do_is_no_failure(fake: Fake, measure: Measure) -> 
 
 def test_nothing_is_left_in_the_folder(fake: Fake, measure: Measure) -> None:
     measure("a")
-    assert {path.name for path in fake.folder.iterdir()} == {"python", "log"}
+    assert {path.name for path in fake.folder.iterdir()} == {"python", "log", "log.environment"}
+
+
+def test_a_users_own_settings_are_not_measured(fake: Fake, measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"OBJECTFS_MAX_CONNECTIONS": "1", "AWS_PROFILE": "slow", "RCLONE_TRANSFERS": "1", "OTHER": "kept"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    measure("a")
+    seen = json.loads((fake.folder / "log.environment").read_text(encoding="utf-8"))
+    assert {name: seen[name] for name in given if name in seen} == {"OTHER": "kept"}
+    assert seen["AWS_CONFIG_FILE"] == os.devnull
 
 
 def test_what_was_measured_before_ctrl_c_is_kept(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,14 @@ def command(python: str, module: str) -> list[str]:
 class Child:
     """A process that is asked with a line of JSON and answers with one."""
 
-    def __init__(self, arguments: Sequence[str], order: dict[str, Any], *, timeout: float = 60) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        order: dict[str, Any],
+        *,
+        timeout: float = 60,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         # A file: what nobody reads from a pipe would stop the process.
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self.process = subprocess.Popen(
@@ -53,6 +60,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._words,
             text=True,
+            env=environment,
             # Ctrl-C is for us: we end them, when what they wrote has been removed.
             start_new_session=True,
         )

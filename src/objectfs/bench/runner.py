@@ -16,6 +16,7 @@ from objectfs.bench.results import Case, Client, Latency, Missed, Run
 from objectfs.bench.scenarios import Item, Plan, Scenario
 
 TIMEOUT = 900.0
+_SETTINGS = ("AWS_", "OBJECTFS_", "S3_", "RCLONE_", "MINIO_")
 
 
 class Watch(Protocol):
@@ -163,11 +164,10 @@ def run_once(place: Place, scenario: Scenario, plan: Plan, peer: Peer, settings:
             "write": place.write,
             "prefix": place.prefix,
             "cpu": settings.cpu,
-            "environment": _environment(place),
         }
         arguments = command(peer.python, "objectfs.bench.worker")
         try:
-            with Child(arguments, order, timeout=settings.timeout) as child:
+            with Child(arguments, order, timeout=settings.timeout, environment=_environment(place)) as child:
                 return _measured(place, child, items, plan)
         except (ProcessError, ValueError) as error:
             return Run(0.0, 0.0, 0.0, 0, 0, error=str(error))
@@ -178,10 +178,14 @@ def run_once(place: Place, scenario: Scenario, plan: Plan, peer: Peer, settings:
 
 
 def _environment(place: Place) -> dict[str, str]:
-    """So that nothing of the user's own settings is measured, and everyone trusts the server's certificate."""
-    found = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": place.target["region"]}
+    """Without the user's own settings of any client, which would be measured along, and with trust in the server."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+    found |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "OBJECTFS_CONFIG"), os.devnull)
+    found |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": place.target["region"]}
     if place.target.get("ca_file"):
         found |= {"SSL_CERT_FILE": place.target["ca_file"], "AWS_CA_BUNDLE": place.target["ca_file"]}
+    if place.server == "sim":
+        found |= {"NO_PROXY": "*", "no_proxy": "*"}
     return found
 
 

@@ -224,7 +224,6 @@ def main() -> int:
     order = json.loads(sys.stdin.readline())
     if order["cpu"] is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {order["cpu"]})
-    os.environ.update(order["environment"])
     try:
         task = Task(order)
         task.client.checking = True
