@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,6 +36,11 @@ class Express:
         self.refused = False
         self.wrong: list[str] = []
         self.used: list[str] = []
+        self.asked: Callable[[], Any] = lambda: None
+        """Called by CreateSession where the gate is closed, for which it then waits."""
+        self.gate = threading.Event()
+        self.gate.set()
+        self.held_in_vain = 0
 
     def handle(self, asked: Asked) -> bytes:
         path, _, query = asked.target.partition("?")
@@ -43,6 +49,9 @@ class Express:
         if query in ("session", "session="):
             if access != "test" or not signature_ok:
                 self.wrong.append(f"CreateSession signed by {access}: {signature_ok}")
+            if not self.gate.is_set():
+                self.asked()
+                self.held_in_vain += not self.gate.wait(5)
             if self.refused:
                 return answer(403, body=b"<Error><Code>AccessDenied</Code><Message>No session</Message></Error>")
             return self.session(bucket)
@@ -144,6 +153,77 @@ def test_async(server: RawServer, express: Express, backend: str) -> None:
     assert asyncio.run(work()) == b"hello" * 5
     # botocore makes one for each of its threads that finds none
     assert len(express.sessions) == 1 if backend == "crt" else len(express.sessions) <= 5
+
+
+ITEMS = {f"k{number}": b"data" for number in range(3)}
+
+
+async def iterate(found: Any) -> int:
+    return len([each async for each in found])
+
+
+async def reads(client: objectfs.AsyncClient) -> bytes:
+    async with await client.open(BUCKET, "k") as file:
+        return await file.read()
+
+
+async def writes(client: objectfs.AsyncClient) -> None:
+    async with await client.open(BUCKET, "k", "wb") as file:
+        await file.write(b"data")
+
+
+VERBS: dict[str, Callable[[objectfs.AsyncClient], Awaitable[Any]]] = {
+    "get": lambda client: client.get(BUCKET, "k"),
+    "get_into": lambda client: client.get_into(BUCKET, "k", bytearray(9)),
+    "get_many": lambda client: client.get_many(BUCKET, ["a", "b"]),
+    "get_ranges": lambda client: client.get_ranges(BUCKET, "k", [(0, 5)]),
+    "iter_many": lambda client: iterate(client.iter_many(BUCKET, ["a", "b"])),
+    "head": lambda client: client.head(BUCKET, "k"),
+    "put": lambda client: client.put(BUCKET, "k", b"data"),
+    "put of a stream": lambda client: client.put(BUCKET, "k", io.BytesIO(b"data")),
+    "put_many": lambda client: client.put_many(BUCKET, ITEMS),
+    "delete": lambda client: client.delete(BUCKET, "k"),
+    "delete_many": lambda client: client.delete_many(BUCKET, ["a", "b"]),
+    "list": lambda client: iterate(client.list(BUCKET)),
+    "open": reads,
+    "open to write": writes,
+    "call": lambda client: client.call("GetObjectTagging", Bucket=BUCKET, Key="k"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_loop_goes_on_while_a_session_is_made(server: RawServer, express: Express, backend: str, verb: str) -> None:
+    """The first one, and the one after it."""
+    asked = asyncio.Event()
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        express.asked = lambda: loop.call_soon_threadsafe(asked.set)
+        express.lifetime = 5  # the next verb needs another
+        async with objectfs.AsyncClient(**settings(server, backend)) as client:
+            for _ in range(2):
+                express.gate.clear()
+                asked.clear()
+                task = asyncio.ensure_future(VERBS[verb](client))
+                waiting = asyncio.ensure_future(asked.wait())
+                await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+                # were the loop waiting for CreateSession, it could not open the gate
+                assert waiting.done()
+                assert not task.done()
+                express.gate.set()
+                await task
+
+    asyncio.run(work())
+    assert express.held_in_vain == 0
+
+
+async def test_a_session_that_nobody_waits_for_any_more(server: RawServer, express: Express, backend: str) -> None:
+    express.gate.clear()
+    async with objectfs.AsyncClient(**settings(server, backend)) as client:
+        with pytest.raises(errors.TimeoutError):
+            await client.get(BUCKET, "k", timeout=0.2)
+        express.gate.set()
+        assert bytes(await client.get(BUCKET, "k")) == b"hello"
 
 
 def test_a_session_at_its_end_is_followed_by_another(server: RawServer, express: Express, backend: str) -> None:

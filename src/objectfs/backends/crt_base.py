@@ -134,6 +134,15 @@ class CrtBase:
             found = self._others[key] = Target(self.engine(endpoint, bucket), endpoint)
         return self._signed(found, bucket)
 
+    def ready(self, bucket: str | None, endpoint: Endpoint | None = None) -> Steps[None]:
+        """What has to be waited for before a request to a bucket can be signed: the session of a directory bucket."""
+        self.check_usable()
+        if endpoint is None:
+            found = self._targets.get(bucket)
+            endpoint = self.session.endpoint(bucket) if found is None else found.endpoint
+        if endpoint.sessions and bucket is not None and self.sessions.due(bucket):
+            yield self.sessions.start(bucket)
+
     def check_usable(self) -> None:
         """Raise ClosedError for a client that is closed, or the parent process's."""
         if self._closed:
@@ -234,6 +243,7 @@ class CrtBase:
         with self._lock:
             engines = [(key[-1], engine) for key, engine in self._engines.items() if key[-1] is not None]
         for bucket, engine in engines:
+            self.sessions.renew(bucket)
             self.sessions.sign(bucket, engine)
 
     def follow(self, bucket: str | None, error: errors.ObjectFSError, asked: str | None) -> bool:
@@ -397,10 +407,12 @@ def following(backend: CrtBase, bucket: str, make: Callable[[], Steps[T]]) -> St
     """The steps that ``make`` makes, and once more where they show that the bucket is in another region."""
     region = backend.session.learned_region(bucket)
     try:
+        yield from backend.ready(bucket)
         return (yield from make())
     except errors.ObjectFSError as error:
         if not backend.follow(bucket, error, region):
             raise
+    yield from backend.ready(bucket)
     return (yield from make())
 
 

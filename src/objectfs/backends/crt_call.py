@@ -90,19 +90,19 @@ class CallVerbs(CrtBase):
                 return answer
 
     def _send(self, request: SerializedRequest, algorithm: str | None) -> Steps[_native.Response]:
-        target = self.target_at(
-            request.params.get("Bucket"),
-            Endpoint(
-                scheme=request.scheme,
-                host=request.host,
-                port=request.port,
-                path_prefix="",
-                virtual_host=False,
-                signing_region=request.signing_region,
-                signing_name=request.signing_name,
-                sessions=request.sessions,
-            ),
+        bucket = request.params.get("Bucket")
+        endpoint = Endpoint(
+            scheme=request.scheme,
+            host=request.host,
+            port=request.port,
+            path_prefix="",
+            virtual_host=False,
+            signing_region=request.signing_region,
+            signing_name=request.signing_name,
+            sessions=request.sessions,
         )
+        yield from self.ready(bucket, endpoint)
+        target = self.target_at(bucket, endpoint)
         body = request.body if isinstance(request.body, (bytes, bytearray)) else request.body.read()
         headers = dict(request.headers)
         if body or request.method in ("PUT", "POST"):

@@ -34,7 +34,8 @@ class DeleteVerbs(CrtBase):
             raise failure(response, "DeleteObject", bucket, key)
 
     def delete_many(self, bucket: str, items: Iterable[Item], options: DeleteOptions) -> Steps[dict[Item, Exception]]:
-        return deleting.delete_many(self, bucket, items, options)
+        yield from self.ready(bucket)
+        return (yield from deleting.delete_many(self, bucket, items, options))
 
     @property
     def max_attempts(self) -> int:
