@@ -88,6 +88,12 @@ def test_what_differs_in_any_condition_is_not_compared() -> None:
     assert len(sections(report(cases))) == len(cases)
 
 
+def test_how_many_at_a_time_is_a_clients_own_affair() -> None:
+    cases = [case("many-1m", "objectfs-crt", walls(1.0)), case("many-1m", "boto3", walls(2.0), concurrency=16)]
+    (part,) = sections(report(cases))
+    assert [(row.client, row.concurrency) for row in part.rows] == [("objectfs-crt", None), ("boto3", 16)]
+
+
 def test_the_summary_counts_scenarios_with_both() -> None:
     found = summary(odd(), sections(odd()))
     # large-down-memory and list-100k; in "mixed" a wall time of zero gives no ratio

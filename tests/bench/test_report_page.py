@@ -214,6 +214,11 @@ def test_parts_are_shares_of_the_bar_and_a_torn_one_has_none() -> None:
     assert "user 3.00; system 1.00" in drawn, "the exact figures have them"
 
 
+def test_a_limit_behind_the_end_of_the_axis_is_not_drawn() -> None:
+    assert 'class="limit"' not in bars("Wall time", [bar("objectfs-crt", 1.0), bar("raw-c", 40.0)])
+    assert 'class="limit"' in bars("Wall time", [bar("objectfs-crt", 1.0), bar("raw-c", 0.9)])
+
+
 def test_plain_sockets_do_not_make_a_client_far() -> None:
     assert "goes on" not in bars("CPU", [bar("raw-c", 0.01), bar("objectfs-crt", 1.0), bar("obstore", 7.0)])
 

@@ -116,7 +116,7 @@ def _figure(kind: str, title: str, legend: str, said: str, body: str) -> str:
 def _back(full: float, scale: Scale, limit: float | None = None) -> str:
     """Behind all rows: a line for each value of the axis, and one where plain sockets are."""
     lines = "".join(_line("grid", place / full) for place in ticks(full, scale.unit))
-    if limit is not None:
+    if limit is not None and limit <= full:
         lines += _line("limit", limit / full)
     return f'<div class="back">{_svg(lines)}</div>'
 

@@ -81,7 +81,7 @@ def compare(old: Report, new: Report) -> Comparison:
 
 
 def _key(section: Section, row: Row) -> tuple[str, ...]:
-    conditions = (section.server, section.profile, section.tls, section.bytes, section.objects, section.concurrency)
+    conditions = (section.server, section.profile, section.tls, section.bytes, section.objects)
     return (section.scenario, *map(str, conditions), row.client)
 
 

@@ -37,6 +37,7 @@ class Row:
     """One client in one section. Times in seconds, memory in bytes, rates in bytes a second."""
 
     client: str
+    concurrency: int | None  # objects at a time; None: the client decides
     runs: int
     wall: Spread | None
     rate: Spread | None
@@ -74,7 +75,6 @@ class Section:
     tls: bool
     bytes: int
     objects: int
-    concurrency: int | None  # None: the client decides
     per_gib: bool
     rows: tuple[Row, ...]
 
@@ -141,7 +141,7 @@ def sections(report: Report) -> list[Section]:
     """In the order in which the report first names each scenario and its conditions."""
     groups: dict[tuple[object, ...], list[Case]] = {}
     for case in report.cases:
-        key = (case.scenario, case.server, case.profile, case.tls, case.bytes, case.objects, case.concurrency)
+        key = (case.scenario, case.server, case.profile, case.tls, case.bytes, case.objects)
         groups.setdefault(key, []).append(case)
     return [_section(cases) for cases in groups.values()]
 
@@ -158,7 +158,6 @@ def _section(cases: list[Case]) -> Section:
         tls=first.tls,
         bytes=first.bytes,
         objects=first.objects,
-        concurrency=first.concurrency,
         per_gib=per_gib,
         rows=tuple(rows),
     )
@@ -176,6 +175,7 @@ def _row(case: Case, per_gib: bool) -> Row:
 
     return Row(
         client=case.client,
+        concurrency=case.concurrency,
         runs=len(runs),
         wall=Spread.of(run.wall for run in runs),
         rate=Spread.of(run.throughput for run in runs),

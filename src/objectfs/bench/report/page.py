@@ -108,11 +108,12 @@ def _overview(parts: list[Section]) -> str:
         f'<div class="panel">{_strip(parts, names, figure)}{_heat(parts, names, name, figure, write)}</div>'
         for name, figure, write in tabs
     )
+    less, more = (
+        "".join(f'<i class="{kind}"></i>' for kind in kinds.split()) for kinds in ("s5 s4 s3 s2 s1", "f1 f2 f3 f4 f5")
+    )
     key = (
-        '<div class="key"><span><i class="s4"></i><i class="s2"></i>needs less than objectfs-crt</span>'
-        '<span><i class="e"></i>the same, within 5 %</span>'
-        '<span><i class="f1"></i><i class="f2"></i><i class="f3"></i><i class="f4"></i><i class="f5"></i>'
-        "needs more; 8 times as much and above is strongest</span></div>"
+        f'<div class="key"><span>{less}needs less than {OURS}</span><span><i class="e"></i>the same, within 5 %</span>'
+        f"<span>{more}needs more; 8 times as much and above is strongest</span></div>"
     )
     said = (
         f"How many times as much as {OURS} each client needs: above 1, {OURS} needs less. Each dot is a scenario, "

@@ -61,7 +61,7 @@ def section(part: Section, full: bool = True) -> Table:
     columns += [Column("requests"), Column("errors")]
     columns += [Column(f"wall / {OURS}"), Column("wall / best peer"), Column(f"CPU / {OURS}")]
     if full:
-        columns.append(Column("runs"))
+        columns += [Column("at a time"), Column("runs")]
     rows = []
     for row in part.rows:
         cells = [row.client, spread(row.wall), _rate(row)]
@@ -84,18 +84,16 @@ def section(part: Section, full: bool = True) -> Table:
             words.ratio(part.against_ours(row, cpu)),
         ]
         if full:
-            cells.append(str(row.runs))
+            cells += ["its own" if row.concurrency is None else str(row.concurrency), str(row.runs)]
         rows.append(tuple(cells))
     return Table(tuple(columns), tuple(rows))
 
 
 def load(part: Section) -> str:
-    """How much is moved, by how many at a time."""
+    """How much is moved."""
     parts = [words.plural(part.objects, "object")]
     if part.bytes:
         parts.append(f"{words.size(part.bytes)} in all")
-    if part.concurrency is not None:
-        parts.append(f"{part.concurrency:,} at a time")
     return ", ".join(parts)
 
 
