@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 import objectfs
 from objectfs import errors
 from objectfs.sim import Fault, S3Server
-from objectfs.transfer.segments import Budget
 
 from .conftest import Make
 from .support import MiB, check, ramp, until
@@ -376,22 +375,22 @@ def test_memory_is_bounded(served: S3Server, reader: objectfs.Client, content: b
 
 def test_all_readers_of_a_client_share_a_budget(served: S3Server, reader: objectfs.Client, content: bytes) -> None:
     """With none of it left, reading goes on without reading ahead; what is closed gives its share back."""
-    budget = Budget.of(reader._core)
-    whole = budget._left
+    budget = reader._core.backend().budget
     files = [reader.open("bucket", "k") for _ in range(3)]
     for file in files[:2]:
         file.read(300_000)
-    assert budget._left < whole
-    taken = budget._left
-    assert budget.take(taken)
-    served.clear_requests()
+    assert reader.stats()["budget"]["holders"] == {"readers": 3}
+    assert reader.stats()["budget"]["held_by"]["readers"] == reader.stats()["budget"]["held"] > 2 * MiB
+    other = budget.lease("others")
+    other.force(budget.room - reader.stats()["budget"]["held"])
     assert files[2].read(MiB) == content[:MiB]
-    assert not any(segment.ahead for segment in files[2].raw._reading.segments)
+    assert not any(segment.flight for segment in files[2].raw._reading.segments)
     assert files[0].read() == content[300_000:]
-    budget.give(taken)
+    other.close()
     for file in files:
         file.close()
-    assert budget._left == whole
+    assert reader.stats()["budget"]["held"] == 0
+    assert not reader.stats()["budget"]["holders"]
 
 
 def test_large_reads_go_straight(served: S3Server, reader: objectfs.Client, content: bytes) -> None:

@@ -71,6 +71,7 @@ from objectfs.types import (
 
 if TYPE_CHECKING:
     from objectfs.backends.bell import Bell
+    from objectfs.backends.budget import Budget, Lease
     from objectfs.backends.copying import CopyPlan
     from objectfs.backends.deleting import Item
 
@@ -184,19 +185,23 @@ class StreamUpload(Protocol):
     """An object that is written piece by piece: nothing is sent, and nothing visible, before the calls below. One call
     at a time; after one that raised, only :meth:`give_up`."""
 
+    lease: Lease
+    """What all memory of its parts is taken from; given back when it has been completed or given up."""
+
     @property
     def part_size(self) -> int:
         """Bytes of the next part: what :meth:`send` wants, the last part excepted."""
 
-    def send(self, part: memoryview, memory: bytearray | None) -> Steps[bytearray | None]:
+    def memory(self) -> Steps[bytearray]:
+        """Memory for the next part, of ``part_size`` bytes, from the lease: of a part that has been sent, new where
+        there is room, or waited for."""
+
+    def send(self, part: memoryview, memory: bytearray | None) -> Steps[None]:
         """Send one part (UploadPart; CreateMultipartUpload before the first), and wait where as many bytes as memory
         allows are on their way. ``part`` is borrowed until :meth:`settle` or :meth:`complete` has ended.
 
         Args:
-            memory: what ``part`` lies in, where it may be given away.
-
-        Returns:
-            Memory of a part that has been sent, for the next one; None where there is none to give.
+            memory: what ``part`` lies in, if it came from :meth:`memory` or was taken from the lease.
         """
 
     def settle(self) -> Steps[None]:
@@ -218,6 +223,8 @@ class Backend(Protocol):
     capabilities: frozenset[str]
     connections: int
     """At most so many at a time."""
+    budget: Budget
+    """What all memory that is not the caller's is taken from."""
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:

@@ -15,6 +15,7 @@ from objectfs import _native, errors
 from objectfs.backends import ending, machine
 from objectfs.backends.base import GetOptions, PutOptions, Steps
 from objectfs.backends.bell import Bell, PollBell
+from objectfs.backends.budget import Budget
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_express import Sessions
 from objectfs.backends.crt_pace import Paces
@@ -54,7 +55,10 @@ CONNECTION_GBPS = 0.4
 """What the C library plans for a connection (``aws-c-s3``: 25 connections at 10 Gb/s)."""
 
 LEAST_MEMORY = 256 * MiB
-"""The C library refuses less: it keeps 128 MiB for what is no part's buffer."""
+"""The C library refuses less."""
+
+ENGINE_RESERVE = 128 * MiB
+"""Of what it is told, the C library keeps so much for what is no part's buffer, and never comes to use it."""
 
 WINDOW = 256
 """Requests of a batch that are with the C library at a time; see ``native/submit.pyx``."""
@@ -95,6 +99,11 @@ class CrtBase:
         self.large_connections = min(self.connections, large or UPLOAD_CONNECTIONS)
         self._adapts = large is None
         self.memory_limit = config.memory_limit or machine.default_memory_limit()
+        # half is the C library's; it wants room for two parts
+        self.engine_memory = min(
+            self.memory_limit, max(LEAST_MEMORY, self.memory_limit // 2 + ENGINE_RESERVE, 2 * self.part_size)
+        )
+        self.budget = Budget(self.memory_limit, engine=self.engine_memory - ENGINE_RESERVE)
         self.window = WINDOW
         self.checksums = ChecksumPolicy(config.checksum)
         self._policies = {config.checksum: self.checksums}
@@ -195,7 +204,7 @@ class CrtBase:
                 threads=machine.event_loops(),
                 part_size=self.part_size,
                 max_connections=self.connections,
-                memory_limit=self.memory_limit,
+                memory_limit=self.engine_memory,
                 # the C library can only be capped below its own plan
                 throughput_gbps=max(config.throughput_gbps or 0.0, self.connections * CONNECTION_GBPS),
                 connect_timeout_ms=max(1, round(config.connect_timeout * 1000)),
@@ -323,6 +332,7 @@ class CrtBase:
                 for key, engine in tuple(self._engines.items())
             ],
             "memory_limit": self.memory_limit,
+            "budget": self.budget.describe(),
             "checksum": self.checksums.describe(),
             "event_loops": machine.event_loops(),
             "operations_in_flight": sum(engine.inflight for engine in engines),
@@ -340,6 +350,7 @@ class CrtBase:
         self._closed = True
         if self._pid != os.getpid():
             return
+        self.budget.close()
         if self._renewal is not None:
             self._renewal.close()
         self.sessions.close()

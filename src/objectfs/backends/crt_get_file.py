@@ -9,11 +9,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from objectfs import _native, errors
 from objectfs.backends.base import GetOptions, Steps
+from objectfs.backends.budget import Lease
 from objectfs.backends.crt_answers import make_info, object_size, pinned
 from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
@@ -25,11 +26,32 @@ from objectfs.types import ObjectInfo
 __all__ = ["FileVerbs", "file_blocks"]
 
 
+SMALL_FIRST = 256 * 1024
+"""Bytes of a download's first part where memory is short."""
+
+
+@dataclass(frozen=True)
+class _FirstPart:
+    """An :class:`~objectfs.backends.base.Admission` that says how large the first request may be."""
+
+    room: int
+
+    def ask(self, size: int) -> None:
+        """What comes after it takes no memory."""
+
+
 class FileVerbs(GetVerbs):
     """Verbs of CrtBackend."""
 
-    @followed
     def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
+        lease = self.budget.lease("files")
+        try:
+            return (yield from self._get_file(bucket, key, path, options, lease))
+        finally:
+            lease.close()
+
+    @followed
+    def _get_file(self, bucket: str, key: str, path: str, options: GetOptions, lease: Lease) -> Steps[ObjectInfo]:
         target = self.target(bucket)
         common = target.headers(options.sent("GetObject"))
         where = {"operation": "GetObject", "bucket": bucket, "key": key}
@@ -39,11 +61,17 @@ class FileVerbs(GetVerbs):
         if not os.path.isdir(folder):  # before anybody is asked for anything
             missing = OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             raise errors.LocalFileError.from_oserror(missing, **where)
+        # the first part is collected in memory: where there is too little of that, a smaller one
+        if not lease.take(self.part_size):
+            gate = lease.ask(SMALL_FIRST)
+            if gate is not None:
+                yield gate
         began, cpu = time.perf_counter(), time.process_time()
-        response, start, end = yield from self._first(bucket, key, options, common)
+        first = replace(options, admission=_FirstPart(lease.held))
+        response, start, end = yield from lease.during(self._first(bucket, key, first, common))
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         if os.path.exists(path) and not os.path.isfile(path):
-            yield from self._to_special(bucket, key, options, path, response, start, end)
+            yield from self._to_special(bucket, key, options, path, response, start, end, lease)
             return make_info(bucket, key, response, object_size(response))
         temporary = ""
         try:
@@ -60,6 +88,7 @@ class FileVerbs(GetVerbs):
                 with open(temporary, "wb", buffering=0) as file:
                     write_all(file, body)
             del body  # a part's worth of memory, not to be held while the others come
+            lease.clear()
             report = None
             if validates and not whole:
                 report = Reported(self, bucket, key, options, response.headers.get("etag"))
@@ -92,9 +121,17 @@ class FileVerbs(GetVerbs):
         return make_info(bucket, key, response, total, validated)
 
     def _to_special(
-        self, bucket: str, key: str, options: GetOptions, path: str, response: Any, start: int, end: int
+        self,
+        bucket: str,
+        key: str,
+        options: GetOptions,
+        path: str,
+        response: Any,
+        start: int,
+        end: int,
+        lease: Lease,
     ) -> Steps[None]:
-        """Into a device or a pipe, which has a name already and keeps it: in order, a part at a time."""
+        """Into a device or a pipe, which has a name already and keeps it: in order, many parts at a time."""
         body = response.body if response.body is not None else b""
         digest = None if options.expected is None else Digest(options.expected.algorithm)
         try:
@@ -104,13 +141,18 @@ class FileVerbs(GetVerbs):
                     digest.update(body)
                 offset = start + len(body)
                 pin = replace(options.pinned(response.headers.get("etag")), expected=None)
+                # a block, and its first part once more
+                parts = self.large_connections
+                while parts > 1 and not lease.take(parts * self.part_size):
+                    parts //= 2
                 while offset < end:
-                    stop = min(end, offset + self.large_connections * self.part_size)
-                    block = yield from self.get(bucket, key, replace(pin, start=offset, end=stop))
+                    stop = min(end, offset + parts * self.part_size)
+                    block = yield from lease.during(self.get(bucket, key, replace(pin, start=offset, end=stop)))
                     write_all(file, block)
                     if digest is not None:
                         digest.update(block)
                     offset = stop
+                    del block
             if digest is not None and options.expected is not None and digest.value() != options.expected.value:
                 raise mismatch(digest, options.expected, "GetObject", bucket, key)
         except errors.PreconditionFailedError as error:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps
 from objectfs.backends.crt_base import CrtBase, following
 from objectfs.backends.crt_upload import Upload
-from objectfs.backends.streaming import StreamBase, stream_memory
+from objectfs.backends.streaming import StreamBase
 from objectfs.types import PutResult
 
 __all__ = ["CrtStream"]
@@ -21,8 +21,8 @@ class CrtStream(StreamBase):
     """:class:`~objectfs.backends.base.StreamUpload` of the crt backend."""
 
     def __init__(self, backend: CrtBase, verbs: _Puts, bucket: str, key: str, options: PutOptions) -> None:
-        memory = stream_memory(backend.memory_limit, backend.part_size, backend.connections)
-        super().__init__(bucket, key, options, backend.part_size, memory)
+        smaller = backend.config.part_size is None
+        super().__init__(bucket, key, options, backend.budget, backend.part_size, backend.connections, smaller)
         self._backend = backend
         self._verbs = verbs
         self._upload: Upload | None = None

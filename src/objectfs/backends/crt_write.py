@@ -100,12 +100,13 @@ class WriteVerbs(CrtBase):
                 if not stat.S_ISREG(before.st_mode):
                     return (yield from self.put_stream(bucket, key, file.read, options))
                 if before.st_size <= 2 * self.part_size:
-                    # read first: what is sent is then consistent, and its checksum that of the file
-                    data = _read_exactly(file, before.st_size)
-                    after = os.fstat(file.fileno())
-                    if len(data) != before.st_size or _stamp(after) != _stamp(before):
-                        raise errors.ObjectChangedError(f"the file changed while it was read: {path}", **where)
-                    return (yield from self.put(bucket, key, data, options))
+                    return (
+                        yield from self.budget.lend(
+                            "files",
+                            before.st_size,
+                            lambda lease: self._put_small_file(bucket, key, path, file, before, options),
+                        )
+                    )
             # twice through the file, which is then in memory; that it stays the same, the end of the upload sees
             size = before.st_size
             yield from self.expect(options.expected, lambda: file_blocks(path), size, "PutObject", bucket, key)
@@ -118,6 +119,18 @@ class WriteVerbs(CrtBase):
             raise
         except OSError as error:
             raise errors.LocalFileError.from_oserror(error, **where) from None
+
+    def _put_small_file(
+        self, bucket: str, key: str, path: str, file: Any, before: os.stat_result, options: PutOptions
+    ) -> Steps[PutResult]:
+        # read first: what is sent is then consistent, and its checksum that of the file
+        data = _read_exactly(file, before.st_size)
+        after = os.fstat(file.fileno())
+        if len(data) != before.st_size or _stamp(after) != _stamp(before):
+            raise errors.ObjectChangedError(
+                f"the file changed while it was read: {path}", operation="PutObject", bucket=bucket, key=key
+            )
+        return (yield from self.put(bucket, key, data, options))
 
     @followed
     def _put_large_file(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterator
 
-__all__ = ["ca_bundle", "default_memory_limit", "event_loops", "memory_available", "usable_cores"]
+__all__ = ["ca_bundle", "cgroup_memory_limit", "default_memory_limit", "event_loops", "memory_available", "usable_cores"]
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
+
+NO_LIMIT = 1 << 60
+"""Bytes; cgroup v1 writes "no limit" as a huge number."""
 
 
 def usable_cores() -> int:
@@ -38,19 +42,51 @@ def memory_available() -> int:
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         limits.append(4 * GiB)  # a platform that does not say (Windows): a modest laptop
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            with open(path, encoding="ascii") as file:
-                text = file.read().strip()
-            if text.isdigit():
+    container = cgroup_memory_limit()
+    return min(limits) if container is None else min(*limits, container)
+
+
+def cgroup_memory_limit(root: str = "/") -> int | None:
+    """Bytes of memory that the process's cgroups allow, v2 or v1; None where they set no limit.
+
+    A container sees its own group as the root of the hierarchy; elsewhere the process's group and each above it counts
+    (systemd's MemoryMax= of a slice).
+    """
+    limits = []
+    for folder, path, name in _memory_groups(root):
+        parts = [part for part in path.split("/") if part and part != ".."]
+        for depth in range(len(parts) + 1):
+            try:
+                with open(os.path.join(folder, *parts[:depth], name), encoding="ascii") as file:
+                    text = file.read().strip()
+            except OSError:
+                continue
+            if text.isdigit() and int(text) < NO_LIMIT:
                 limits.append(int(text))
-        except OSError:
-            continue
-    return min(limits)
+    return min(limits, default=None)
+
+
+def _memory_groups(root: str) -> Iterator[tuple[str, str, str]]:
+    """Where hierarchies that may limit memory are mounted, the process's path in each, and the limit's name."""
+    mounted = os.path.join(root, "sys/fs/cgroup")
+    v2, v1 = "", ""
+    try:
+        with open(os.path.join(root, "proc/self/cgroup"), encoding="utf-8", errors="replace") as file:
+            for line in file:
+                _, controllers, path = line.rstrip("\n").split(":", 2)
+                if not controllers:
+                    v2 = path
+                elif "memory" in controllers.split(","):
+                    v1 = path
+    except (OSError, ValueError):
+        pass  # no /proc here: the roots stand
+    yield mounted, v2, "memory.max"
+    yield os.path.join(mounted, "unified"), v2, "memory.max"  # systemd's hybrid layout
+    yield os.path.join(mounted, "memory"), v1, "memory.limit_in_bytes"
 
 
 def default_memory_limit() -> int:
-    """Bytes for the engine's part buffers: a quarter of what there is, from 256 MiB to 2 GiB.
+    """Bytes for all that a client holds: a quarter of what there is, from 256 MiB to 2 GiB.
 
     2 GiB is what aws-c-s3 itself takes up to 75 Gb/s; downloads into the caller's memory use none of it.
     """

@@ -66,6 +66,7 @@ class SdkBackend:
         self._presigner = Presigner(session)
         self._wire = Wire(session, config)
         self.connections = self._wire.connections
+        self.budget = self._wire.budget
         self._reader = Reader(self._wire)
         self._writer = Writer(self._wire)
 
@@ -274,6 +275,8 @@ class SdkBackend:
             "checksum_reason": wire.checksum_reason,
             "part_size": wire.part_size,
             "max_connections": wire.connections,
+            "memory_limit": wire.budget.limit,
+            "budget": wire.budget.describe(),
             "max_attempts": wire.config.max_attempts,
             "connect_timeout": wire.config.connect_timeout,
             "read_timeout": wire.config.read_timeout,

@@ -52,7 +52,7 @@ class Reader:
             return sink.length
 
     def get_file(self, bucket: str, key: str, path: str, options: GetOptions) -> Steps[ObjectInfo]:
-        with FileSink(path, bucket, key) as sink:
+        with FileSink(path, bucket, key, self._wire.file_block) as sink:
             info = yield from self._download(bucket, key, options, sink)
             sink.commit()
             return info

@@ -19,7 +19,9 @@ from objectfs.types import ObjectInfo
 __all__ = ["Buffer", "FileSink", "MemorySink", "Sink", "ViewSink"]
 
 FILE_BLOCK = 1024 * 1024
-"""Bytes that pass from the socket to the file at a time."""
+"""Bytes that pass from the socket to the file at a time, unless memory_limit is small."""
+
+LEAST_BLOCK = 64 * 1024
 
 Receive = Callable[[memoryview, int], int]
 """Reads into the view until it is full or the body ends; is told what came before; returns the count."""
@@ -135,8 +137,9 @@ class FileSink:
     replacing ``/dev/stdout`` by a file is not what anybody wants.
     """
 
-    def __init__(self, path: str, bucket: str, key: str) -> None:
+    def __init__(self, path: str, bucket: str, key: str, block: int = FILE_BLOCK) -> None:
         self._path = path
+        self._block = block
         self._where: dict[str, Any] = {"operation": "GetObject", "bucket": bucket, "key": key}
         self._temporary: str | None = None
         self._length: int | None = None
@@ -185,7 +188,7 @@ class FileSink:
 
     def receive(self, offset: int, length: int, receive: Receive) -> int:
         done = 0
-        scratch = memoryview(bytearray(min(length, FILE_BLOCK)))
+        scratch = memoryview(bytearray(min(length, self._block)))
         while done < length:
             want = min(len(scratch), length - done)
             with scratch[:want] as view:

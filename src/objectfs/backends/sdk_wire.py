@@ -19,12 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from objectfs import errors
-from objectfs.backends import ending
+from objectfs.backends import ending, machine
 from objectfs.backends.answer_check import check_answer, unreadable
 from objectfs.backends.botocore_hooks import first_look
+from objectfs.backends.budget import Budget
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.sdk_errors import translate, worth_another_attempt
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
+from objectfs.backends.sdk_sinks import FILE_BLOCK, LEAST_BLOCK
 from objectfs.backends.session import Session
 from objectfs.config import Config
 from objectfs.options import Options
@@ -73,6 +75,9 @@ class Wire:
         self.config = config
         self.part_size = config.part_size or PART_SIZE
         self.connections = config.max_connections or MAX_CONNECTIONS
+        limit = config.memory_limit or machine.default_memory_limit()
+        self.file_block = max(LEAST_BLOCK, min(FILE_BLOCK, limit // 8 // self.connections))
+        self.budget = Budget(limit, receiving=self.connections * self.file_block)
         self.counters = {"requests": 0, "retries": 0}
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -129,6 +134,7 @@ class Wire:
         if self._closed:
             return
         self._closed = True
+        self.budget.close()
         try:
             if self._pid == os.getpid():
                 for operation in tuple(self._operations):  # those of uploads wait for a free thread

@@ -25,7 +25,7 @@ from objectfs.backends.parts import whole_part_size
 from objectfs.backends.sdk_body import FileBody, MemoryBody, SharedFile
 from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_wire import Wire, answer_headers
-from objectfs.backends.streaming import StreamBase, put_stream, stream_memory
+from objectfs.backends.streaming import StreamBase, put_stream
 from objectfs.types import PutResult
 
 __all__ = ["Writer", "require_algorithm"]
@@ -86,10 +86,13 @@ class Writer:
                     raise errors.ObjectChangedError(f"the file changed while it was sent: {path}", **where)
 
             if before.st_size <= 2 * self._part:
-                data = yield self._wire.start(lambda task: _read_all(file, before.st_size, path, where))
-                unchanged()
-                yield from self._expect(options, bucket, key, _slices(memoryview(data)))
-                return (yield from self._single(bucket, key, options, _memory(memoryview(data))))
+                return (
+                    yield from self._wire.budget.lend(
+                        "files",
+                        before.st_size,
+                        lambda lease: self._small_file(bucket, key, options, file, path, unchanged),
+                    )
+                )
 
             def part(start: int, end: int) -> MakeBody:
                 return lambda task: FileBody(file, start, end - start, task)
@@ -100,6 +103,17 @@ class Writer:
             return (yield from self._multipart(bucket, key, options, parts, before_complete=unchanged))
         finally:
             file.close()
+
+    def _small_file(
+        self, bucket: str, key: str, options: PutOptions, file: SharedFile, path: str, unchanged: Callable[[], None]
+    ) -> Steps[PutResult]:
+        """All of a file from memory, in one request."""
+        where: dict[str, Any] = {"operation": "PutObject", "bucket": bucket, "key": key}
+        size = file.stat().st_size
+        data = yield self._wire.start(lambda task: _read_all(file, size, path, where))
+        unchanged()
+        yield from self._expect(options, bucket, key, _slices(memoryview(data)))
+        return (yield from self._single(bucket, key, options, _memory(memoryview(data))))
 
     def put_stream(
         self, bucket: str, key: str, read: Callable[[int], ReadableBuffer], options: PutOptions
@@ -311,8 +325,8 @@ class _Stream(StreamBase):
     """:class:`~objectfs.backends.base.StreamUpload` of the sdk backend."""
 
     def __init__(self, writer: Writer, wire: Wire, bucket: str, key: str, options: PutOptions) -> None:
-        memory = stream_memory(wire.config.memory_limit, wire.part_size, wire.connections)
-        super().__init__(bucket, key, options, wire.part_size, memory)
+        smaller = wire.config.part_size is None
+        super().__init__(bucket, key, options, wire.budget, wire.part_size, wire.connections, smaller)
         self._writer, self._wire = writer, wire
         self._upload: Mapping[str, Any] = {}
         self._done: list[dict[str, Any]] = []

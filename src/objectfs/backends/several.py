@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 from objectfs import errors
 from objectfs.backends.base import Admission, Op, Steps
 from objectfs.backends.bell import Bell
+from objectfs.backends.budget import Budget
 
 __all__ = ["MEMORY", "Job", "Several"]
 
@@ -61,6 +62,7 @@ class Several(Generic[L, T]):
     Args:
         jobs: what to run; None in place of one: there is none now, but there will be.
         make_bell: what tells a blocked thread of ends.
+        budget: the client's, from which all memory is taken.
         memory, most: bytes reserved, and verbs under way, at most.
         ordered: results in the order of the jobs.
         weigh: bytes of a result that wait for whoever takes it.
@@ -72,6 +74,7 @@ class Several(Generic[L, T]):
         jobs: Iterator[Job[L, T] | None],
         make_bell: Callable[[], Bell],
         *,
+        budget: Budget,
         memory: int,
         most: int,
         ordered: bool,
@@ -95,6 +98,7 @@ class Several(Generic[L, T]):
         self._more = True
         self._failure: Exception | None = None
         self._used = 0
+        self._lease = budget.lease("iterators")
         self._recent: deque[int] = deque(maxlen=RECENT)
         self._draining = False
         self._moved = 0  # by operations that have ended
@@ -110,6 +114,7 @@ class Several(Generic[L, T]):
             return None
         self._next += 1
         self._used -= found[2]
+        self._lease.give(found[2])
         self._admit()
         self._fill()
         return found[0], found[1]
@@ -195,6 +200,7 @@ class Several(Generic[L, T]):
                 member.steps.close()
         self._ready.clear()
         self._by_op.clear()
+        self._lease.close()
         if self._bell is not None:
             self._bell.close()
             self._bell = None
@@ -203,11 +209,17 @@ class Several(Generic[L, T]):
     def _has_place(self) -> bool:
         return len(self._members) < self._most and len(self._members) + len(self._ready) < 2 * self._most
 
-    def _fits(self, job: Job[L, T]) -> bool:
+    def _reserve(self, job: Job[L, T]) -> int | None:
+        """Memory for a verb; None where there is none now. One may always run."""
         if self._waiting:
-            return False
+            return None
         room = self._room() if job.room is None else job.room
-        return self._used + room <= self._memory or not (self._members or self._ready)
+        if not (self._members or self._ready):
+            self._lease.force(room)
+        elif self._used + room > self._memory or not self._lease.take(room):
+            return None
+        self._used += room
+        return room
 
     def _room(self) -> int:
         """What a verb is lent that does not know its size: as much as the largest of late needed."""
@@ -223,12 +235,12 @@ class Several(Generic[L, T]):
                     self._more = False
                 except Exception as error:  # a key that is none: what came before is still delivered
                     self._more, self._failure = False, error
-            if self._held is None or not self._fits(self._held):
+            room = None if self._held is None else self._reserve(self._held)
+            if self._held is None or room is None:
                 return
             job, self._held = self._held, None
-            member = _Member(self, self._started, job.label, self._room() if job.room is None else job.room)
+            member = _Member(self, self._started, job.label, room)
             self._started += 1
-            self._used += member.room
             self._members[member] = None
             self._advance(member, partial(self._begin, job, member))
 
@@ -278,6 +290,9 @@ class Several(Generic[L, T]):
     def _finish(self, member: _Member, result: Any, size: int) -> None:
         del self._members[member]
         self._used += size - member.room
+        self._lease.give(max(0, member.room - size))
+        if size > member.room:  # an endpoint that does not answer ranges
+            self._lease.force(size - member.room)
         self._ready[member.index] = (member.label, result, size)
         if not isinstance(result, Exception):
             self._recent.append(size)
@@ -290,7 +305,7 @@ class Several(Generic[L, T]):
         more = size - member.room
         if more <= 0:
             return None
-        if not self._waiting and self._used + more <= self._memory:
+        if not self._waiting and self._used + more <= self._memory and self._lease.take(more):
             self._grant(member, size)
             return None
         return _Gate(size)
@@ -305,7 +320,10 @@ class Several(Generic[L, T]):
             member = min(self._waiting, key=lambda each: each.index) if self._ordered else self._waiting[0]
             gate: Any = member.op
             idle = len(self._waiting) == len(self._members) and not self._deliverable() and not self._ended
-            if self._used + gate.size - member.room > self._memory and not idle:
+            more = gate.size - member.room
+            if idle:
+                self._lease.force(more)
+            elif self._used + more > self._memory or not self._lease.take(more):
                 return
             self._waiting.remove(member)
             self._grant(member, gate.size)

@@ -12,6 +12,7 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.budget import Budget
 from objectfs.backends.digests import Digest, mismatch
 from objectfs.backends.leftovers import Pending
 from objectfs.backends.memory import readable_view
@@ -24,22 +25,41 @@ MEMORY = 128 * 1024 * 1024
 """Bytes of one stream's parts on their way, where memory_limit does not say less: sixteen of 8 MiB, which at 90 MB/s
 each are more than most machines' networks take."""
 
+LEAST_PART = 5 * 1024 * 1024
+"""Bytes of a part at least, the last one excepted: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+
 
 class StreamBase:
     """:class:`~objectfs.backends.base.StreamUpload`, all but the requests.
 
     Args:
+        budget: what the parts' memory is taken from.
         part_size: of the first parts, in bytes.
-        memory: bytes of parts that may be on their way; one part may always.
+        connections: no more parts on their way than that.
+        smaller: parts may be smaller, where many streams share little memory.
     """
 
-    def __init__(self, bucket: str, key: str, options: PutOptions, part_size: int, memory: int) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        key: str,
+        options: PutOptions,
+        budget: Budget,
+        part_size: int,
+        connections: int,
+        smaller: bool,
+    ) -> None:
         self.bucket, self.key, self.options = bucket, key, options
+        self.lease = budget.lease("writers")
+        if smaller and part_size > LEAST_PART and budget.share("writers") < 2 * part_size:
+            part_size = LEAST_PART
         self._least = part_size
-        self._memory = memory
+        self._memory = stream_memory(budget.room, part_size, connections)
+        self._spare: bytearray | None = None
         self._number = 1
         self._flying: deque[tuple[Op[Any], int, bytearray | None]] = deque()
         self._bytes = 0
+        self._own = 0  # of those on their way, the ones in memory of ours
         self._digest = None if options.expected is None else Digest(options.expected.algorithm)
         self.pending: Pending | None = None
         """The multipart upload, from before its first request."""
@@ -70,12 +90,27 @@ class StreamBase:
     def part_size(self) -> int:
         return stream_part_size(self._number, self._least)
 
-    def send(self, part: memoryview, memory: bytearray | None) -> Steps[bytearray | None]:
+    def memory(self) -> Steps[bytearray]:
+        while True:
+            self._collect()
+            spare, self._spare = self._spare, None
+            if spare is not None:
+                return spare
+            size = self.part_size
+            if not self._own:  # nothing that would come back
+                gate = self.lease.ask(size)
+                if gate is not None:
+                    yield gate
+                return bytearray(size)
+            if self.lease.take(size):
+                return bytearray(size)
+            yield from self._oldest()
+
+    def send(self, part: memoryview, memory: bytearray | None) -> Steps[None]:
         if self._digest is not None:
             self._digest.update(part)
-        spare: bytearray | None = None
         while self._flying and self._bytes + len(part) > self._memory:
-            spare = (yield from self._oldest()) or spare
+            yield from self._oldest()
         if self._number > MAX_PARTS:
             raise errors.InvalidRequestError(
                 f"the stream is longer than {MAX_PARTS} parts",
@@ -90,29 +125,53 @@ class StreamBase:
             op = self.start(self._number, part)
         self._number += 1
         if op is None:
-            spare = memory
+            self._keep(memory)
         else:
             self._flying.append((op, len(part), memory))
             self._bytes += len(part)
-        while self._flying and self._flying[0][0].done():
-            spare = (yield from self._oldest()) or spare
-        return spare if spare is not None and len(spare) == self.part_size else None
+            if memory is not None:
+                self._own += 1
+                self.lease.watch(op)
+        self._collect()
 
-    def _oldest(self) -> Steps[bytearray | None]:
-        op, size, memory = self._flying[0]
-        answer = yield op
+    def _collect(self) -> None:
+        """Take the answers that have come."""
+        while self._flying and self._flying[0][0].done():
+            self._landed(self._flying[0][0].result())
+
+    def _oldest(self) -> Steps[None]:
+        self._landed((yield self._flying[0][0]))
+
+    def _landed(self, answer: Any) -> None:
         self.sent(answer)
-        self._flying.popleft()
+        op, size, memory = self._flying.popleft()
         self._bytes -= size
         if self.pending is not None and op in self.pending.parts:
             self.pending.parts.remove(op)
-        return memory
+        if memory is not None:
+            self._own -= 1
+            self.lease.unwatch(op)
+            self._keep(memory)
+
+    def _keep(self, memory: bytearray | None) -> None:
+        """Memory of a part that has been sent: for the next one, or given back."""
+        if memory is None:
+            return
+        if self._spare is None and len(memory) == self.part_size:
+            self._spare = memory
+        else:
+            self.lease.give(len(memory))
 
     def settle(self) -> Steps[None]:
         while self._flying:
             yield from self._oldest()
 
     def complete(self, last: memoryview) -> Steps[PutResult]:
+        result = yield from self._complete(last)
+        self.lease.close()
+        return result
+
+    def _complete(self, last: memoryview) -> Steps[PutResult]:
         if self._number == 1:
             return (yield from self.single(last))
         if last:
@@ -125,6 +184,8 @@ class StreamBase:
 
     def give_up(self, error: BaseException) -> Steps[None]:
         self._flying.clear()
+        self._spare = None
+        self.lease.close()
         if self.pending is not None:
             yield from self.pending.give_up(error)
 
@@ -132,17 +193,21 @@ class StreamBase:
 def put_stream(upload: StreamUpload, read: Callable[[int], ReadableBuffer]) -> Steps[PutResult]:
     """Send what ``read`` gives, until it gives nothing."""
     try:
-        memory = bytearray(upload.part_size)
+        size = upload.part_size
+        gate = upload.lease.ask(2 * size)  # both at once: who holds one does not wait for the other
+        if gate is not None:
+            yield gate
+        memory, following = bytearray(size), bytearray(size)
         part, ended = _read_part(read, memory)
-        spare: bytearray | None = None
         while not ended:
             # whether there is more decides about this part too: an object of one part is one PUT
-            following = bytearray(upload.part_size) if spare is None else spare
             view, ended = _read_part(read, following)
             if not view:
                 break
-            spare = yield from upload.send(part, memory)
+            yield from upload.send(part, memory)
             part, memory = view, following
+            if not ended:
+                following = yield from upload.memory()
         return (yield from upload.complete(part))
     except BaseException as error:
         yield from upload.give_up(error)
@@ -167,6 +232,6 @@ def _read_part(read: Callable[[int], ReadableBuffer], memory: bytearray) -> tupl
     return view, False
 
 
-def stream_memory(limit: int | None, part_size: int, connections: int) -> int:
-    """Bytes of parts that may be on their way, under a client's settings. Two parts more are being filled."""
-    return max(part_size, min(MEMORY, (limit or MEMORY) - 2 * part_size, connections * part_size))
+def stream_memory(room: int, part_size: int, connections: int) -> int:
+    """Bytes of one stream's parts that may be on their way. Two parts more are being filled."""
+    return max(part_size, min(MEMORY, room - 2 * part_size, connections * part_size))

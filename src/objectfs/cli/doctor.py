@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 import objectfs
+from objectfs.backends import machine
 from objectfs.cli.options import connection_options, settings
 from objectfs.cli.text import human_size
 from objectfs.cli.version import crt_versions
@@ -89,22 +90,9 @@ def _installation() -> Iterator[tuple[str, str]]:
 def _machine() -> Iterator[tuple[str, str]]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield "cores", f"{usable} usable of {os.cpu_count()}"
-    limit = cgroup_memory_limit()
+    limit = machine.cgroup_memory_limit()
     yield "cgroup memory limit", "none" if limit is None else human_size(limit)
-
-
-def cgroup_memory_limit(root: str = "/sys/fs/cgroup") -> int | None:
-    """What the container may use, if it is bounded: cgroup v2, then v1."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            with open(os.path.join(root, name)) as file:
-                text = file.read().strip()
-        except OSError:
-            continue
-        # v1 writes "no limit" as a huge number
-        if text.isdigit() and int(text) < 1 << 60:
-            return int(text)
-    return None
+    yield "default memory_limit", human_size(machine.default_memory_limit())
 
 
 def _settings(config: Config) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 from objectfs import errors
 from objectfs.backends.base import GetOptions, RangeRead, Steps
 from objectfs.core import Core
-from objectfs.transfer.segments import Budget, Flight, Segment, Segments
+from objectfs.transfer.segments import Flight, Segment, Segments
 from objectfs.transfer.whole import Whole
 from objectfs.types import ObjectInfo
 
@@ -41,6 +41,9 @@ server nearby less."""
 
 IN_WINDOW = 4
 """Ranges that a window is cut into, where that makes them no larger than a part."""
+
+MOST = 16
+"""Ranges of one reader on their way."""
 
 PREFETCH = 128 * MiB
 """Bytes that are read ahead at most, unless ``prefetch=`` says otherwise: 16 connections with 8 MiB each."""
@@ -72,8 +75,9 @@ class Reading:
         self._slack = slack
         self._pid = os.getpid()
         self._closed = False
-        self._budget = Budget.of(core)
-        self.segments = Segments(self._budget, self._part)
+        self._budget = core.backend().budget
+        self._lease = self._budget.lease("readers")
+        self.segments = Segments(self._lease, self._part)
         self.info: ObjectInfo | None = None
         self.size = 0
         self.position = 0
@@ -90,21 +94,29 @@ class Reading:
     # -- the beginning and the end -----------------------------------------------------------------------------------
     def open(self) -> Steps[ObjectInfo]:
         """The first range, which tells what there is."""
-        memory = bytearray(min(FIRST, self._part))
+        size = min(FIRST, self._part)
+        if not self._lease.take(size):
+            size = min(size, BLOCK)
+            self._lease.force(size)
+        memory = bytearray(size)
         options = dataclasses.replace(self._options, start=0, end=len(memory))
         try:
             read = yield from self._core.backend().read_range(self.bucket, self.key, memory, options)
-        except errors.UnsupportedError as error:
-            error.hint = error.hint or "Use get(), get_into() or get_file(), which take what such an endpoint sends"
+        except BaseException as error:
+            self._lease.close()
+            if isinstance(error, errors.UnsupportedError):
+                error.hint = error.hint or "Use get(), get_into() or get_file(), which take what such an endpoint sends"
             raise
         self.info = read.describe()
         self.size = read.size
         self._options = self._options.pinned(read.etag, self.info.version_id)  # the conditions have been answered
         self._ahead = read.length
         if read.length:
-            segment = Segment(0, read.length, memory, None, 0)
+            segment = Segment(0, read.length, memory, None)
             self.segments.add(segment)
             self._current = segment
+        else:
+            self._lease.give(size)
         self._expect_whole(read.length)
         return self.info
 
@@ -129,6 +141,7 @@ class Reading:
         self.segments.clear()
         if self._whole is not None:
             self._whole.close()
+        self._lease.close()
 
     @property
     def foreign(self) -> bool:
@@ -210,7 +223,7 @@ class Reading:
         count = self.take(view)
         if count:
             return count
-        if wanted > self._part and self.segments.find(self.position) is None:
+        if wanted > self._direct_from() and self.segments.find(self.position) is None:
             return (yield from self._direct(view[:wanted]))
         yield from self._bring(wanted)
         return self.take(view)
@@ -291,8 +304,39 @@ class Reading:
         if self._run + wanted >= self._sequential:
             size = max(size, self._step(self._window))
         end = self.segments.gap(position, min(position + min(size, self._part), self.size))
-        segment = self._start(position, end, 0)
-        self._ahead = end
+        return self._ask(position, end, required=True)
+
+    def _direct_from(self) -> int:
+        """Bytes from which on a read goes straight to where it is wanted: where memory is short, most do."""
+        return max(BLOCK, min(self._part, self._budget.share("readers")))
+
+    def _ask(self, start: int, end: int, required: bool) -> Segment:
+        """A range, or as much of it as there is memory for where somebody waits for its first byte.
+
+        Raises:
+            MemoryError: there is none for what nobody waits for.
+        """
+        if self._whole is not None:
+            self._whole.catch_up(self.segments)
+        if self._whole is None or not self._whole.pending():
+            self.segments.trim(self.position, min(KEEP, self._budget.share("readers") // 2))
+        size = end - start
+        needed = self._part if size > self._part // 2 else size
+        memory = self.segments.spare(needed)
+        if memory is None:
+            if not (self._lease.take(needed) if required else self._lease.take_ahead(needed)):
+                if not required:
+                    raise MemoryError
+                self.segments.drop_spares()
+                needed = size = min(size, BLOCK)
+                self._lease.force(needed)
+            memory = bytearray(needed)
+        try:
+            segment = self._start(start, start + size, memory)
+        except BaseException:
+            self._lease.give(len(memory))
+            raise
+        self._ahead = start + size
         return segment
 
     def _read_ahead(self, position: int, wanted: int) -> None:
@@ -305,6 +349,7 @@ class Reading:
         self._window = max(self._window, min(self._limit, least))
         window = max(self._window, min(wanted, self._limit))
         step = self._step(window)
+        window = min(window, MOST * step)
         self._ahead = max(self._ahead, position)
         while self._ahead < self.size and self._ahead + step <= position + window:
             there = self.segments.find(self._ahead)
@@ -312,33 +357,25 @@ class Reading:
                 self._ahead = there.end
                 continue
             end = self.segments.gap(self._ahead, min(self._ahead + step, self.size))
-            size = end - self._ahead
-            if not self._budget.take(size):
-                break
             try:
-                self._start(self._ahead, end, size)
-            except errors.ObjectFSError:  # the read that needs these bytes asks again, and says it
-                self._budget.give(size)
+                self._ask(self._ahead, end, required=False)
+            except (MemoryError, errors.ObjectFSError):  # the read that needs these bytes asks again, and says it
                 break
-            self._ahead = end
         self._trigger = self.size if self._ahead >= self.size else self._ahead + step - window
 
     def _step(self, window: int) -> int:
-        """Bytes of a range."""
-        return min(self._part, max(FIRST, window // IN_WINDOW))
+        """Bytes of a range: where many readers share little memory, short ones."""
+        share = max(BLOCK, self._budget.share("readers") // IN_WINDOW)
+        return min(self._part, max(FIRST, window // IN_WINDOW), share)
 
-    def _start(self, start: int, end: int, ahead: int) -> Segment:
+    def _start(self, start: int, end: int, memory: bytearray) -> Segment:
         if self._whole is not None:
             self._whole.fetched(start)
-            self._whole.catch_up(self.segments)
-        if self._whole is None or not self._whole.pending():
-            self.segments.trim(self.position, KEEP)
         size = end - start
-        memory = self.segments.memory(self._part if size > self._part // 2 else size)
         options = dataclasses.replace(self._options, start=start, end=end)
         with memoryview(memory) as view:
             flight = Flight(self._core.backend().read_range(self.bucket, self.key, view[:size], options))
-        segment = Segment(start, end, memory, flight, ahead)
+        segment = Segment(start, end, memory, flight)
         self.segments.add(segment)
         self.segments.touch(segment)
         return segment

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import bisect
 import operator
-import os
-import threading
-import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from objectfs.backends import machine
 from objectfs.backends.base import Op, RangeRead, Steps
-from objectfs.core import Core
+from objectfs.backends.budget import Lease
 
-__all__ = ["Budget", "Flight", "Segment", "Segments"]
+__all__ = ["Flight", "Segment", "Segments"]
 
 T = TypeVar("T")
 
@@ -114,15 +110,13 @@ def _is_outcome(error: BaseException, op: Op[Any]) -> bool:
 class Segment:
     """``memory[: end - start]`` is, or will be when ``flight`` has landed, the object from ``start`` to ``end``."""
 
-    __slots__ = ("ahead", "end", "flight", "memory", "start", "used")
+    __slots__ = ("end", "flight", "memory", "start", "used")
 
-    def __init__(self, start: int, end: int, memory: bytearray, flight: Flight[RangeRead] | None, ahead: int) -> None:
+    def __init__(self, start: int, end: int, memory: bytearray, flight: Flight[RangeRead] | None) -> None:
         self.start = start
         self.end = end
         self.memory = memory
         self.flight = flight
-        self.ahead = ahead
-        """Bytes that the budget was asked for."""
         self.used = 0
 
     def __len__(self) -> int:
@@ -136,11 +130,12 @@ class Segments:
     """The segments of one object: in order, none overlapping another.
 
     Args:
+        lease: has the memory of all, and of the spares.
         spare_size: memory of this size is kept for the next segment, two pieces at most.
     """
 
-    def __init__(self, budget: Budget, spare_size: int) -> None:
-        self._budget = budget
+    def __init__(self, lease: Lease, spare_size: int) -> None:
+        self._lease = lease
         self._spare_size = spare_size
         self._all: list[Segment] = []
         self._spare: list[bytearray] = []
@@ -151,11 +146,9 @@ class Segments:
     def __iter__(self) -> Iterator[Segment]:
         return iter(self._all)
 
-    def memory(self, size: int) -> bytearray:
-        """Memory for a segment."""
-        if size == self._spare_size and self._spare:
-            return self._spare.pop()
-        return bytearray(size)
+    def spare(self, size: int) -> bytearray | None:
+        """Memory that a segment of that size has left, if there is any."""
+        return self._spare.pop() if size == self._spare_size and self._spare else None
 
     def find(self, position: int) -> Segment | None:
         """The segment that has this byte."""
@@ -180,12 +173,12 @@ class Segments:
     def drop(self, segment: Segment) -> None:
         """Forget a segment, and cancel it if it is on its way."""
         self._all.remove(segment)
-        self._budget.give(segment.ahead)
         if segment.flight is not None:
             segment.flight.cancel()  # the memory is not used again: the backend may still write to it
-            return
-        if len(segment.memory) == self._spare_size and len(self._spare) < 2:
+        elif len(segment.memory) == self._spare_size and len(self._spare) < 2:
             self._spare.append(segment.memory)
+            return
+        self._lease.give(len(segment.memory))
 
     def drop_flights(self, before: int | None = None) -> None:
         """Cancel what is on its way, or what of it ends at or before a position."""
@@ -212,51 +205,13 @@ class Segments:
     def clear(self) -> None:
         for segment in tuple(self._all):
             self.drop(segment)
-        self._spare.clear()
+        self.drop_spares()
+
+    def drop_spares(self) -> None:
+        spare, self._spare = self._spare, []
+        self._lease.give(sum(map(len, spare)))
 
     def abandon(self) -> list[Segment]:
         """In a forked child: all segments, to be kept and never touched. They are the parent's."""
         segments, self._all = self._all, []
         return segments
-
-
-class Budget:
-    """Bytes that all open objects of one client may read ahead together."""
-
-    _of: ClassVar[weakref.WeakKeyDictionary[Core, Budget]] = weakref.WeakKeyDictionary()
-    _making = threading.Lock()
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._left = limit
-        self._lock = threading.Lock()
-
-    @classmethod
-    def of(cls, core: Core) -> Budget:
-        with cls._making:
-            found = cls._of.get(core)
-            if found is None:
-                limit = core.config.memory_limit or machine.default_memory_limit()
-                found = cls._of[core] = cls(limit // 2)
-            return found
-
-    def take(self, size: int) -> bool:
-        with self._lock:
-            if self._left < size:
-                return False
-            self._left -= size
-            return True
-
-    def give(self, size: int) -> None:
-        if size:
-            with self._lock:
-                self._left += size
-
-
-def _after_fork_in_child() -> None:
-    Budget._of = weakref.WeakKeyDictionary()  # what was taken, the parent has
-    Budget._making = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -36,7 +36,9 @@ class Writing:
         self._upload: StreamUpload | None = core.backend().upload(bucket, key, options)
         self._pid = os.getpid()
         self._part: int = self._upload.part_size
+        self._lease = self._upload.lease
         self._memory = bytearray(min(SMALL, self._part))
+        self._lease.force(len(self._memory))
         self._filled = 0
         self._error: BaseException | None = None
         self.position = 0
@@ -50,8 +52,14 @@ class Writing:
     # -- writing -----------------------------------------------------------------------------------------------------
     def put(self, data: memoryview) -> bool:
         """Copy what fits into the part that is being filled; False if it does not fit, and nothing was done."""
-        if self._error is not None or self._upload is None or self._filled + len(data) > self._part:
+        filled = self._filled + len(data)
+        if self._error is not None or self._upload is None or filled > self._part:
             return False
+        if filled > len(self._memory):
+            more = self._room(filled) - len(self._memory)
+            if not self._lease.take(more):
+                return False
+            self._grow(more)
         self._copy(data)
         self.position += len(data)
         return True
@@ -79,32 +87,46 @@ class Writing:
                 borrowed = True
                 continue
             room = self._part - self._filled
+            yield from self._need(self._part)
             self._copy(data[:room])
             data = data[room:]
             memory, self._memory = self._memory, bytearray()
             with memoryview(memory) as view:
-                spare = yield from self._send(view[: self._filled], memory)
-            self._memory = bytearray(self._part) if spare is None else spare
+                yield from self._send(view[: self._filled], memory)
             self._filled = 0
+            self._memory = yield from self._require_upload().memory()
+        yield from self._need(self._filled + len(data))
         self._copy(data)
         if borrowed and not lasting:
             yield from self._require_upload().settle()
 
-    def _send(self, part: memoryview, memory: bytearray | None) -> Steps[bytearray | None]:
+    def _send(self, part: memoryview, memory: bytearray | None) -> Steps[None]:
         upload = self._require_upload()
-        spare = yield from upload.send(part, memory)
+        yield from upload.send(part, memory)
         self._part = upload.part_size
-        return spare if spare is not None and len(spare) == self._part else None
+
+    def _need(self, filled: int) -> Steps[None]:
+        """Have memory for so many bytes of the part."""
+        if filled > len(self._memory):
+            more = self._room(filled) - len(self._memory)
+            gate = self._lease.ask(more)
+            if gate is not None:
+                yield gate
+            self._grow(more)
+
+    def _room(self, filled: int) -> int:
+        size = max(len(self._memory), SMALL)
+        while size < filled:
+            size *= 2
+        return min(size, max(self._part, filled))
+
+    def _grow(self, more: int) -> None:
+        grown = bytearray(len(self._memory) + more)
+        grown[: self._filled] = memoryview(self._memory)[: self._filled]
+        self._memory = grown
 
     def _copy(self, data: memoryview) -> None:
         filled = self._filled + len(data)
-        if filled > len(self._memory):
-            size = max(len(self._memory), SMALL)
-            while size < filled:
-                size *= 2
-            grown = bytearray(min(size, max(self._part, filled)))
-            grown[: self._filled] = memoryview(self._memory)[: self._filled]
-            self._memory = grown
         memoryview(self._memory)[self._filled : filled] = data
         self._filled = filled
 

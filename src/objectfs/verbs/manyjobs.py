@@ -55,6 +55,7 @@ class Reading:
         return Several(
             (None if item is LATER else self._job(backend, item) for item in items),
             backend.bell,
+            budget=backend.budget,
             memory=self._memory,
             most=self._most or backend.connections,
             ordered=self._ordered,
@@ -126,6 +127,7 @@ def put_each(
     several = Several(
         (job(pair) for pair in items),
         backend.bell,
+        budget=backend.budget,
         memory=MEMORY,
         most=backend.connections,
         ordered=False,
