@@ -86,12 +86,14 @@ function(objectfs_set_rpath target)
   endif()
 endfunction()
 
-# Some of a static library's calls go through native/linked.c and native/append.c, where the linker can do that (ELF).
+# Some of a static library's calls go through native/linked.c, native/append.c and native/gate.c, where the linker can do that (ELF).
 function(objectfs_wrap target)
   if(OBJECTFS_CRT_LINK STREQUAL "static" AND UNIX AND NOT APPLE)
     target_compile_definitions(${target} PRIVATE OBJECTFS_WRAP=1)
     target_link_options(${target} PRIVATE
       "LINKER:--wrap=aws_event_loop_group_new_default" "LINKER:--wrap=aws_explicit_aligned_allocator_new"
-      "LINKER:--wrap=aws_byte_buf_append")
+      "LINKER:--wrap=aws_byte_buf_append" "LINKER:--wrap=aws_http_connection_manager_new"
+      "LINKER:--wrap=aws_http_connection_manager_acquire_connection"
+      "LINKER:--wrap=aws_http_connection_manager_release_connection")
   endif()
 endfunction()

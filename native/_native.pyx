@@ -7,6 +7,7 @@ Request    what is to be sent and where its bytes come from or go to
 Op         one or many requests under way: wait, await, cancel, result
 Response   what came back
 Buffer     memory that downloaded bytes live in
+Shared     what several engines have in common
 
 No policy lives here: which requests make up a verb, what an error means in Python, what a default is, all that
 stands in ``objectfs.backends.crt``. Lifetime rules: ``structs.pxi``.
@@ -102,6 +103,7 @@ CRT_LINK = OBJECTFS_CRT_LINK.decode()
 BUILD_TYPE = OBJECTFS_BUILD_TYPE.decode()
 
 include "structs.pxi"
+include "shared.pyx"
 include "window.pyx"
 include "submit.pyx"
 include "again.pyx"

@@ -20,6 +20,7 @@ cdef class Engine:
         sessions: for directory buckets: the credentials are those of a session (express.pyx).
         tls: whether its requests go over TLS; ``verify`` and ``ca`` (PEM) then say what is trusted.
         threads: event loops, shared by the process: the first engine decides, and its ``tls`` on the messages' size.
+        shared: what it has in common with others; nothing without.
         Others: as ``aws_s3_client_config`` has them; bytes, milliseconds, seconds.
     """
 
@@ -29,6 +30,7 @@ cdef class Engine:
     cdef bint _runtime
     cdef long _pid
     cdef object _lock
+    cdef Shared _shared
     cdef public object watchers
     """Who makes futures for operations (``objectfs.backends.crt_watch.Watchers``)."""
     cdef public object paces
@@ -44,7 +46,7 @@ cdef class Engine:
         self, *, str region not None, str service not None="s3", bint sessions=False, bint tls, bint verify=True,
         bytes ca=None, int threads=1, uint64_t part_size, uint32_t max_connections, uint64_t memory_limit,
         double throughput_gbps, uint32_t connect_timeout_ms, uint32_t read_timeout_s, uint32_t max_retries,
-        uint16_t file_threads=0, bint env_proxy=True,
+        uint16_t file_threads=0, bint env_proxy=True, Shared shared=None,
     ):
         cdef aws_s3_client_config config
         cdef aws_signing_config_aws signing
@@ -71,6 +73,9 @@ cdef class Engine:
         with _runtime_lock:
             _acquire_runtime(threads, tls)
             self._runtime = True
+        if shared is not None:
+            self._shared = shared
+            e.gate = shared._gate
         e.credentials = aws_credentials_new_anonymous(e.alloc)
         memset(&delegate, 0, sizeof(delegate))
         delegate.get_credentials = &_on_get_credentials
@@ -97,6 +102,9 @@ cdef class Engine:
         config.max_active_connections_override = max_connections
         config.throughput_target_gbps = throughput_gbps
         config.memory_limit_in_bytes = memory_limit
+        if shared is not None:
+            config.buffer_pool_factory_fn = &_shared_pool
+            config.buffer_pool_user_data = &shared._pool
         config.connect_timeout_ms = connect_timeout_ms
         config.num_file_io_threads = file_threads
         # below one byte per second for so long: the connection counts as dead

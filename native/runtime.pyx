@@ -118,6 +118,7 @@ def _after_fork_in_child():
     _forked = True
     objectfs_allocator_after_fork()
     objectfs_sinks_after_fork()
+    objectfs_gates_after_fork()
     aws_mutex_init(&_record_lock)  # a thread of the parent may have held it
     _runtime_lock = _threading.Lock()
 

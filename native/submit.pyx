@@ -78,7 +78,9 @@ cdef aws_s3_meta_request* _make_meta_request(op_t* op) noexcept nogil:
             options.fio_opts = &file_io
             options.progress_callback = &_on_progress
             options.upload_review_callback = &_on_upload_review
+        objectfs_gate_enter(<objectfs_gate*>engine.gate)
         meta = aws_s3_client_make_meta_request(engine.client, &options)
+        objectfs_gate_enter(NULL)
     aws_http_message_release(message)
     return meta
 

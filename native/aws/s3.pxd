@@ -72,6 +72,14 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         bint direct_io
     ctypedef aws_s3express_credentials_provider* (*aws_s3express_provider_factory_fn)(
         aws_allocator*, aws_s3_client*, session_provider_ended_fn, void*, void*) noexcept nogil
+    ctypedef struct aws_s3_buffer_pool "struct aws_s3_buffer_pool":
+        pass
+    ctypedef struct aws_s3_buffer_pool_config "struct aws_s3_buffer_pool_config":
+        pass
+    aws_s3_buffer_pool* aws_s3_buffer_pool_acquire(aws_s3_buffer_pool*)
+    aws_s3_buffer_pool* aws_s3_buffer_pool_release(aws_s3_buffer_pool*)
+    ctypedef aws_s3_buffer_pool* (*aws_s3_buffer_pool_factory_fn)(
+        aws_allocator*, aws_s3_buffer_pool_config, void*) noexcept nogil
     ctypedef struct aws_s3_client_config "struct aws_s3_client_config":
         uint32_t max_active_connections_override
         aws_byte_cursor region
@@ -93,6 +101,8 @@ cdef extern from "aws/s3/s3_client.h" nogil:
         uint16_t num_file_io_threads
         bint enable_s3express
         aws_s3express_provider_factory_fn s3express_provider_override_factory
+        aws_s3_buffer_pool_factory_fn buffer_pool_factory_fn
+        void* buffer_pool_user_data
     ctypedef struct aws_s3_checksum_config "struct aws_s3_checksum_config":
         aws_s3_checksum_location location
         aws_s3_checksum_algorithm checksum_algorithm
@@ -156,3 +166,12 @@ cdef extern from "aws/s3/s3_client.h" nogil:
     void aws_s3_meta_request_release(aws_s3_meta_request*)
     void aws_s3_meta_request_cancel(aws_s3_meta_request*)
     void aws_s3_init_default_signing_config(aws_signing_config_aws*, aws_byte_cursor region, aws_credentials_provider*)
+
+cdef extern from * nogil:
+    """
+    #include <aws/s3/s3_buffer_pool.h>
+    /* exported, but its header (aws/s3/private/s3_default_buffer_pool.h) is not installed */
+    extern struct aws_s3_buffer_pool *aws_s3_default_buffer_pool_new(
+        struct aws_allocator *allocator, struct aws_s3_buffer_pool_config config);
+    """
+    aws_s3_buffer_pool* aws_s3_default_buffer_pool_new(aws_allocator*, aws_s3_buffer_pool_config)

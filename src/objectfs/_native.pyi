@@ -119,6 +119,13 @@ class Request:
     ) -> None: ...
 
 @final
+class Shared:
+    def __new__(cls, max_connections: int) -> Self: ...
+    @property
+    def bounds_connections(self) -> bool: ...
+    def connections(self) -> tuple[int, int, int]: ...
+    def close(self) -> None: ...
+
 class Engine:
     watchers: Watchers | None
     paces: Paces | None
@@ -143,6 +150,7 @@ class Engine:
         max_retries: int,
         file_threads: int = 0,
         env_proxy: bool = True,
+        shared: Shared | None = None,
     ) -> Self: ...
     def set_credentials(
         self, access_key_id: str | None, secret_access_key: str | None, session_token: str | None = None

@@ -112,6 +112,7 @@ class CrtBase:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self.sessions = Sessions(session)
+        self._shared = _native.Shared(self.connections)
         self._engines: dict[tuple[str, int, str, str, str | None], Any] = {}
         self._targets: dict[str | None, Target] = {}
         self._others: dict[tuple[str | None, Endpoint], Target] = {}
@@ -205,6 +206,7 @@ class CrtBase:
                 part_size=self.part_size,
                 max_connections=self.connections,
                 memory_limit=self.engine_memory,
+                shared=self._shared,
                 # the C library can only be capped below its own plan
                 throughput_gbps=max(config.throughput_gbps or 0.0, self.connections * CONNECTION_GBPS),
                 connect_timeout_ms=max(1, round(config.connect_timeout * 1000)),
@@ -326,6 +328,7 @@ class CrtBase:
             "backend": self.name,
             "part_size": self.part_size,
             "max_connections": self.connections,
+            "connections": self._count_connections(),
             "max_connections_per_transfer": self.large_connections,
             "pace": [
                 {"endpoint": f"{key[0]}, port {key[1]}, {key[2]}", **engine.paces.describe()}
@@ -337,6 +340,16 @@ class CrtBase:
             "event_loops": machine.event_loops(),
             "operations_in_flight": sum(engine.inflight for engine in engines),
             "meta_requests": sum(engine.submitted for engine in engines),
+        }
+
+    def _count_connections(self) -> dict[str, Any]:
+        used, most, waiting = self._shared.connections()
+        return {
+            "in_use": used,
+            "most_in_use": most,
+            "requests_waiting": waiting,
+            "engines": len(self._engines),
+            "bound": "client" if self._shared.bounds_connections else "engine",
         }
 
     def __del__(self) -> None:
@@ -366,6 +379,7 @@ class CrtBase:
             self._engines.clear()
             self._targets.clear()
             self._others.clear()
+        self._shared.close()
         for engine in engines:
             engine.close()
             if engine.watchers is not None:
