@@ -37,6 +37,7 @@ from aws.s3 cimport *
 cdef extern from "compat.h" nogil:
     long objectfs_getpid()
     void objectfs_wake(int64_t fd)
+    void objectfs_trim()
     int objectfs_stat(const char* path, int64_t* size, int64_t* mtime_ns)
 
 cdef extern from "alloc.h" nogil:

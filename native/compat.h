@@ -56,4 +56,16 @@ static inline int objectfs_stat(const char *path, int64_t *size, int64_t *mtime_
 }
 #endif
 
+/* What malloc keeps for later goes back to the system. Each thread allocates in an arena of its own, so that what one
+ * has freed another does not use. */
+#if defined(__GLIBC__)
+#    include <malloc.h>
+static inline void objectfs_trim(void) {
+    malloc_trim(0);
+}
+#else
+static inline void objectfs_trim(void) {
+}
+#endif
+
 #endif

@@ -64,3 +64,9 @@ cdef aws_s3_buffer_pool* _shared_pool(
         if pool[0] == NULL:
             return NULL
     return aws_s3_buffer_pool_acquire(pool[0])
+
+
+def trim():
+    """Give memory that has been freed, and that malloc keeps for later, back to the system, where malloc can do that."""
+    with nogil:
+        objectfs_trim()

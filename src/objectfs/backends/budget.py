@@ -29,9 +29,12 @@ T = TypeVar("T")
 LOOK = 0.05
 """Seconds between two looks of who waits: for Ctrl-C, and at whether anything is still on its way."""
 
-FRESH = 0.25
+FRESH = 1.0
 """Seconds for which who has just been given memory, or whose request has just ended, counts as under way: a busy
 machine takes its time between one request and the next."""
+
+TRIM = 0.2
+"""Seconds between two calls of ``trim`` at least."""
 
 SHORT = 1.0
 """Seconds for which those above their share take no more, after one below its share went without."""
@@ -44,10 +47,13 @@ class Budget:
         limit: what ``memory_limit`` says.
         apart: bytes of it that are given away for good, by what for: the C library's pool of part buffers, the blocks
             that threads receive into.
+        trim: gives memory that has been freed back to the system; called when somebody has to go without.
     """
 
-    def __init__(self, limit: int, **apart: int) -> None:
+    def __init__(self, limit: int, trim: Callable[[], None] = lambda: None, **apart: int) -> None:
         self.limit = limit
+        self._trim = trim
+        self._trimmed = 0.0
         self.apart = apart
         self.room = max(0, limit - sum(apart.values()))
         """Bytes to lend."""
@@ -125,6 +131,13 @@ class Budget:
             granted.append(ticket)
         return granted
 
+    def tight(self) -> None:
+        """Somebody went without: what has been given back shall not lie about in the allocator."""
+        now = time.monotonic()
+        if now - self._trimmed >= TRIM:
+            self._trimmed = now
+            self._trim()
+
     # -- for leases and tickets --------------------------------------------------------------------------------------
     def _give(self, lease: Lease, size: int) -> None:
         with self._lock:
@@ -190,10 +203,11 @@ class Lease:
         have something."""
         budget = self._budget
         with budget._lock:
-            if budget._queue or budget._total + size > budget.room - budget.room // 8:
-                return False
-            budget._grant(self, size)
-            return True
+            if not budget._queue and budget._total + size <= budget.room - budget.room // 8:
+                budget._grant(self, size)
+                return True
+        budget.tight()
+        return False
 
     def take_ahead(self, size: int) -> bool:
         """The same for what may never be wanted: all holders of the kind have half of the room, and where that is
@@ -235,6 +249,7 @@ class Lease:
             budget._waits += 1
             ticket = _Ticket(budget, self, size)
             budget._queue.append(ticket)
+        budget.tight()
         budget.look()
         return ticket
 

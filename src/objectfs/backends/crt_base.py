@@ -44,6 +44,9 @@ MAX_CONNECTIONS = 256
 """For small objects latency is everything: at 30 ms to the first byte 2,000 x 4 KiB took 2.5 s over 25 connections and
 0.36 s over 256 (aws-c-s3's own default of 25 follows from 10 Gb/s)."""
 
+CONNECTION_MEMORY = 4 * MiB
+"""Of memory_limit, for each connection: up to 1 MiB of what a socket has brought may wait to be taken."""
+
 UPLOAD_CONNECTIONS = 25
 """For the parts of one upload, to begin with (``crt_pace.py``): 25 x 90 MB/s are 18 Gb/s. An upload from a file has a
 part's memory for each."""
@@ -90,7 +93,8 @@ class CrtBase:
         self.config = config
         self.presigner = Presigner(session)
         self.part_size = config.part_size or PART_SIZE
-        self.connections = config.max_connections or MAX_CONNECTIONS
+        self.memory_limit = config.memory_limit or machine.default_memory_limit()
+        self.connections = config.max_connections or min(MAX_CONNECTIONS, self.memory_limit // CONNECTION_MEMORY)
         large = None
         if config.throughput_gbps is not None:
             large = max(1, math.ceil(config.throughput_gbps / CONNECTION_GBPS))
@@ -98,12 +102,11 @@ class CrtBase:
             large = config.max_connections
         self.large_connections = min(self.connections, large or UPLOAD_CONNECTIONS)
         self._adapts = large is None
-        self.memory_limit = config.memory_limit or machine.default_memory_limit()
         # half is the C library's; it wants room for two parts
         self.engine_memory = min(
             self.memory_limit, max(LEAST_MEMORY, self.memory_limit // 2 + ENGINE_RESERVE, 2 * self.part_size)
         )
-        self.budget = Budget(self.memory_limit, engine=self.engine_memory - ENGINE_RESERVE)
+        self.budget = Budget(self.memory_limit, _native.trim, engine=self.engine_memory - ENGINE_RESERVE)
         self.window = WINDOW
         self.checksums = ChecksumPolicy(config.checksum)
         self._policies = {config.checksum: self.checksums}

@@ -25,6 +25,9 @@ MEMORY = 128 * 1024 * 1024
 """Bytes of one stream's parts on their way, where memory_limit does not say less: sixteen of 8 MiB, which at 90 MB/s
 each are more than most machines' networks take."""
 
+READ = 1024 * 1024
+"""Bytes that a stream is asked for at a time: what it answers with is memory too."""
+
 LEAST_PART = 5 * 1024 * 1024
 """Bytes of a part at least, the last one excepted: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
@@ -219,13 +222,13 @@ def _read_part(read: Callable[[int], ReadableBuffer], memory: bytearray) -> tupl
     view = memoryview(memory)
     filled = 0
     while filled < len(memory):
-        chunk = read(len(memory) - filled)
+        chunk = read(min(READ, len(memory) - filled))
         if chunk is None:
             raise errors.InvalidRequestError("the stream is in non-blocking mode: it gave None instead of bytes")
         with readable_view(chunk) as data:
             if not data:
                 return view[:filled], True
-            if len(data) > len(memory) - filled:
+            if len(data) > min(READ, len(memory) - filled):
                 raise errors.InvalidRequestError("the stream gave more bytes than it was asked for")
             view[filled : filled + len(data)] = data
             filled += len(data)

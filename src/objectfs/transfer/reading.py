@@ -129,7 +129,8 @@ class Reading:
             self.info = dataclasses.replace(self.info, checksum_validated=None)
         if (self._options.checksum or self._core.config.checksum) != "off":
             ask_at = min(START, there) if self._limit else there
-            self._whole = Whole(self._core, self.bucket, self.key, self._options, self.size, ask_at, KEEP)
+            patience = min(KEEP, max(BLOCK, self._budget.share("readers") // 4))
+            self._whole = Whole(self._core, self.bucket, self.key, self._options, self.size, ask_at, patience)
 
     def close(self) -> None:
         """Cancel what is on its way, wait for nothing."""
@@ -319,7 +320,7 @@ class Reading:
         if self._whole is not None:
             self._whole.catch_up(self.segments)
         if self._whole is None or not self._whole.pending():
-            self.segments.trim(self.position, min(KEEP, self._budget.share("readers") // 2))
+            self.segments.trim(self.position, min(KEEP, self._budget.share("readers") // 8))
         size = end - start
         needed = self._part if size > self._part // 2 else size
         memory = self.segments.spare(needed)
