@@ -67,6 +67,6 @@ cdef aws_s3_buffer_pool* _shared_pool(
 
 
 def trim():
-    """Give memory that has been freed, and that malloc keeps for later, back to the system, where malloc can do that."""
+    """Give memory that has been freed and that malloc keeps for later back to the system, where malloc can."""
     with nogil:
         objectfs_trim()

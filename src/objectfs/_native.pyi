@@ -118,9 +118,9 @@ class Request:
         shielded: bool = False,
     ) -> None: ...
 
-@final
 def trim() -> None: ...
 
+@final
 class Shared:
     def __new__(cls, max_connections: int) -> Self: ...
     @property
@@ -128,6 +128,7 @@ class Shared:
     def connections(self) -> tuple[int, int, int]: ...
     def close(self) -> None: ...
 
+@final
 class Engine:
     watchers: Watchers | None
     paces: Paces | None

@@ -6,7 +6,14 @@ import functools
 import os
 from collections.abc import Iterator
 
-__all__ = ["ca_bundle", "cgroup_memory_limit", "default_memory_limit", "event_loops", "memory_available", "usable_cores"]
+__all__ = [
+    "ca_bundle",
+    "cgroup_memory_limit",
+    "default_memory_limit",
+    "event_loops",
+    "memory_available",
+    "usable_cores",
+]
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
