@@ -39,7 +39,8 @@ class Client(ReadVerbs, ManyVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerb
         verify: of TLS certificates: True, False, or the path of a CA bundle.
         part_size: of multipart transfers and parallel ranges.
         max_connections: at most so many at a time, whatever runs on this client.
-        memory_limit: for buffers of data in flight.
+        memory_limit: for all that the client holds on its own account: part buffers, what open objects read ahead and
+            have written, streams, results that wait in iterators. ``stats()["budget"]`` shows it in use.
         throughput_gbps: what the engine plans its connections for.
         max_attempts: tries of each request, the first included.
         connect_timeout, read_timeout: of one connection; ``timeout=`` of a verb bounds the whole verb.

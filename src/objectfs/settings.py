@@ -214,8 +214,8 @@ class Config:
     objects that would otherwise need more than 10,000 parts."""
     max_connections: int | None = _setting(None, _integer(1, 10_000))
     memory_limit: int | None = _setting(None, _size(64 * MiB, 1024 * GiB))
-    """Buffers of ours, not the caller's memory. None: chosen by the backend from what the container allows. The
-    crt backend needs 256 MiB."""
+    """The caller's memory and what verbs return do not count. None: a quarter of what the machine or container has,
+    from 256 MiB to 2 GiB. The crt backend needs 256 MiB."""
     throughput_gbps: float | None = _setting(None, _number(0.1, 10_000, "gigabits per second"))
     """Those of one large transfer, at 0.4 Gb/s each and at most max_connections, on the crt backend. None: 10."""
     max_attempts: int = _setting(5, _integer(1, 100))

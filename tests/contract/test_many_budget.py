@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import objectfs
 from objectfs.sim import Fault, S3Server
 
 from .conftest import Make
@@ -52,6 +53,55 @@ def test_no_more_connections_than_were_allowed(connect: Make, sim: S3Server) -> 
     assert at_a_time([(min(times), max(times)) for times in used.values()]) <= 4
     requests = [(request.started, request.ended or 0.0) for request in sim.requests]
     assert 2 <= at_a_time(requests) <= 4
+
+
+def test_regions_share_the_connections(backend: str) -> None:
+    """On crt each region has an engine of its own; the bound is the client's."""
+    with S3Server(buckets=("bucket", "far"), check_region=False) as sim:
+        client = objectfs.Client(
+            endpoint_url=sim.endpoint_url,
+            access_key_id="test",
+            secret_access_key="testtest",
+            region="us-east-1",
+            backend=backend,
+            max_connections=4,
+            part_size=5 * MiB,
+        )
+        with client:
+            client._core.session._regions["far"] = "eu-central-1"
+            data = {f"k{number:03}": ramp(2000, number) for number in range(60)}
+            large = ramp(24 * MiB)
+            for bucket in ("bucket", "far"):
+                client.put_many(bucket, data)
+                client.put(bucket, "large", large)
+            sim.clear_requests()
+            sim.faults.add(Fault(delay=0.01, times="all"))
+            verbs = [
+                lambda bucket: [bytes(one) for one in client.get_many(bucket, list(data))] == list(data.values()),
+                lambda bucket: len(dict(client.iter_many(bucket, data))) == 60,
+                lambda bucket: client.get(bucket, "large") == large,
+                lambda bucket: bool(client.put(bucket, "other", large)),
+            ]
+            with ThreadPoolExecutor(8) as pool:
+                jobs = [pool.submit(verb, bucket) for verb in verbs for bucket in ("bucket", "far")]
+                assert all(job.result() for job in jobs)
+            stats = client.stats()
+            if backend == "crt" and stats["connections"]["bound"] == "client":
+                assert stats["connections"] == {
+                    "in_use": 0,
+                    "most_in_use": 4,
+                    "requests_waiting": 0,
+                    "engines": 2,
+                    "bound": "client",
+                }
+        both = {bucket: at_a_time(times_of(sim, bucket)) for bucket in ("bucket", "far")}
+        assert min(both.values()) >= 2
+        assert at_a_time(times_of(sim, "bucket") + times_of(sim, "far")) <= 4
+
+
+def times_of(sim: S3Server, bucket: str) -> list[tuple[float, float]]:
+    """When requests to a bucket began and ended."""
+    return [(one.started, one.ended or 0.0) for one in sim.requests if one.bucket == bucket]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the address space of a process is limited on Linux")

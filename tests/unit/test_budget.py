@@ -137,7 +137,7 @@ def test_awaited_and_cancelled() -> None:
     budget = Budget(100)
 
     async def scenario() -> None:
-        first, op = moving(budget, 100)
+        first, _ = moving(budget, 100)
         one, two = budget.lease("x"), budget.lease("x")
         gone = asyncio.ensure_future(arun(asked(one, 60)))  # type: ignore[arg-type]
         stays = asyncio.ensure_future(arun(asked(two, 60)))  # type: ignore[arg-type]

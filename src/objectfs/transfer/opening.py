@@ -122,12 +122,12 @@ class OpenVerbs:
         a seek only what is asked for is fetched. All is of one object: each request names the ETag of the first answer.
         What is read from its beginning to its end is held to the server's checksum of the whole (HeadObject beside the
         ranges, if there are several; for an empty object too). Memory: ``prefetch`` and about 32 MiB for each open
-        object, and all of a client's read ahead no more than half of its ``memory_limit`` together.
+        object, less where many are open, and all of a client together no more than its ``memory_limit`` leaves.
 
         Writing (PutObject; from the second part on CreateMultipartUpload, UploadPart, CompleteMultipartUpload) sends
         parts in parallel while it goes on. The object appears with ``close()``. An exception in the ``with`` block,
         ``abort()``, and dropping the file unclosed leave no object and no pending upload. Memory: 144 MiB at most with
-        parts of 8 MiB.
+        parts of 8 MiB; no more than ``memory_limit`` leaves, but always a part, of 5 MiB where many are open.
 
         Args:
             mode: ``r`` to read, ``w`` to write, ``x`` to write only if there is no such object (decided when it is

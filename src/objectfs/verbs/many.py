@@ -67,7 +67,8 @@ class ManyVerbs(Driver):
                 is a half-open range of it in bytes, as :meth:`get` takes them (``end`` may be None).
             max_in_flight: objects on their way at a time; the client's ``max_connections`` if not given.
             max_memory: bytes, or text such as ``"1 GiB"``, of what is on its way and what has arrived but has not been
-                taken; 128 MiB if not given. An object that is larger is read when nothing else runs.
+                taken; 128 MiB if not given, and no more than the client's ``memory_limit`` leaves. An object that is
+                larger is read when nothing else runs.
             on_error: ``raise`` the first failure and cancel the rest, or ``return`` each in its object's place.
             ordered: in the order of ``keys``; else as they complete.
             timeout: seconds without any answer, after which TimeoutError is raised.
