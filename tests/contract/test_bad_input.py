@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import objectfs
 from objectfs import errors
+from objectfs.options import GROUPS
 from objectfs.sim import S3Server
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -50,7 +52,64 @@ WRONG: dict[str, list[Any]] = {
     "sse_customer_key": [5, b"short", "x"],
     "tags": [5, {"a": 5}],
     "checksum": [5, "MD4"],
+    "src_version_id": [5, ""],
+    "src_if_match": [5, "", "a\nb"],
+    "src_if_none_match": [5, ""],
+    "src_if_modified_since": [5, "today", datetime(2031, 1, 1)],
+    "src_if_unmodified_since": [5, "today", datetime(2031, 1, 1)],
+    "src_sse_customer_key": [5, b"short", "x"],
+    "src_expected_bucket_owner": [5, "12 34"],
+    "multipart_threshold": [b"1", "much", -1, 1.5],
+    "part_size": [b"1", "much", -1, 0, 1.5],
+    "coalesce": ["1", 1.5, -1, True],
+    "max_in_flight": ["1", 1.5, 0, -1, True],
+    "max_memory": [b"1", "much", 0, -1, 1.5],
+    "key_marker": [5, b"k", "x" * 1025, "\ud800"],
+    "version_id_marker": [5, "", "of no key"],
+    "buffering": ["1", 1.5, -2],
+    "encoding": [5, "no-such", "utf-8"],
+    "errors": [5, "no-such", "strict"],
+    "newline": [5, "x", ""],
+    "prefetch": [b"1", "much", -1, 1.5],
+    "fields": [5, "x", {"a": 5}, {5: "a"}],
+    "conditions": [5, "x", [5]],
+    "min_size": ["1", 1.5, -1, True],
+    "max_size": ["1", 1.5, -1, True],
+    "upload_id": [5, ""],
+    "part_number": ["1", 1.5, 0, 10_001, True],
+    "request_payer": [5, "me"],
+    "expected_bucket_owner": [5, "12 34"],
+    "headers": [5, {"a": 5}, {"a\n": "b"}, {"a": "b\n"}],
+    "if_none_match": [5, ""],
+    "if_modified_since": [5, "today", datetime(2031, 1, 1)],
+    "if_unmodified_since": [5, "today", datetime(2031, 1, 1)],
+    "response_expires": [5, "today", datetime(2031, 1, 1)],
+    **{f"response_{what}": [5, "a\nb"] for what in ("cache_control", "content_disposition", "content_encoding")},
+    **{f"response_{what}": [5, "a\nb"] for what in ("content_language", "content_type")},
+    "expected_checksum": [5, "x", ("MD4", "x"), ("SHA256", "x"), ("SHA256",)],
+    "checksum_mode": [5, "on"],
+    **{what: [5, "a\nb"] for what in ("cache_control", "content_disposition", "content_encoding")},
+    **{what: [5, "a\nb"] for what in ("content_language", "content_type", "storage_class")},
+    "website_redirect_location": [5, "other"],
+    "acl": [5, "public"],
+    **{f"grant_{what}": [5, "a\nb"] for what in ("full_control", "read", "read_acp", "write_acp")},
+    "server_side_encryption": [5, "aes256"],
+    "sse_kms_key_id": [5, "of no server_side_encryption"],
+    "sse_kms_encryption_context": [5, {"a": 5}],
+    "bucket_key_enabled": [5, "true"],
+    "object_lock_mode": [5, "MAYBE"],
+    "object_lock_retain_until": [5, "today", datetime(2031, 1, 1)],
+    "object_lock_legal_hold": [5, "MAYBE"],
+    "bypass_governance_retention": [5, "true"],
+    "mfa": [5, "a\nb"],
+    "if_match_last_modified_time": [5, "today", datetime(2031, 1, 1)],
+    "if_match_size": ["1", 1.5, -1, True],
+    "fetch_owner": [5, "true"],
+    "optional_object_attributes": [5, "RestoreStatus", [5]],
 }
+
+ANYTHING = {"ordered", "params"}
+"""A truth value, and what is botocore's to check (tests/contract/test_call.py)."""
 
 GOOD: dict[str, Any] = {
     "bucket": "bucket",
@@ -73,25 +132,39 @@ VERBS = sorted(
 )
 
 
+BY_MODE = {"open": "RangesParams", "presign": "GetParams"}
+"""Verbs whose options depend on an argument: those of the arguments below."""
+
+
+def options_of(verb: str) -> frozenset[str]:
+    """The names that its ``**options`` may have."""
+    if verb in BY_MODE:
+        return GROUPS[BY_MODE[verb]]
+    found = inspect.signature(getattr(objectfs.Client, verb)).parameters.get("options")
+    return frozenset() if found is None else GROUPS[str(found.annotation).removeprefix("Unpack[").rstrip("]")]
+
+
 def takes(verb: str, argument: str) -> bool:
     if argument == "no_such_option":
         return True
     if argument in inspect.signature(getattr(objectfs.Client, verb)).parameters:
         return argument != "params"
-    return argument in OPTIONS.get(verb, ())
+    if argument in OPTIONS:
+        return verb in OPTIONS[argument]
+    # they go through one table: one verb is enough of those that take it
+    return verb == next((verb for verb in VERBS if argument in options_of(verb)), None)
 
 
 OPTIONS = {
-    "get": ("version_id", "if_match", "sse_customer_key"),
-    "get_into": ("version_id", "if_match", "sse_customer_key"),
-    "get_file": ("version_id", "if_match", "sse_customer_key"),
-    "head": ("version_id", "if_match", "sse_customer_key"),
-    "put": ("if_match", "metadata", "sse_customer_key", "tags", "checksum"),
-    "put_file": ("if_match", "metadata", "sse_customer_key", "tags", "checksum"),
-    "put_many": ("metadata", "tags", "checksum"),
-    "copy": ("metadata", "tags"),
-    "delete": ("version_id",),
+    "version_id": ("get", "get_into", "get_file", "head", "delete", "open"),
+    "if_match": ("get", "get_into", "get_file", "head", "put", "put_file", "open"),
+    "sse_customer_key": ("get", "get_into", "get_file", "head", "put", "put_file", "open"),
+    "metadata": ("put", "put_file", "put_many", "copy"),
+    "tags": ("put", "put_file", "put_many", "copy"),
+    "checksum": ("put", "put_file", "put_many", "get", "open"),
+    "request_payer": ("get", "put", "delete", "delete_many", "list", "list_versions", "iter_many", "open"),
 }
+"""Those that are tried with several verbs."""
 
 CASES = [
     pytest.param(verb, argument, value, id=f"{verb}-{argument}-{index}")
@@ -114,6 +187,20 @@ def arguments(verb: str, path: Path) -> tuple[list[Any], dict[str, Any]]:
             else:
                 given[name] = value
     return positional, given
+
+
+def test_every_argument_is_tried() -> None:
+    """Of every verb of both clients, so that one that is added later is tried too."""
+    for kind in (objectfs.Client, objectfs.AsyncClient):
+        verbs = [name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")]
+        assert set(verbs) - {"close", "aclose", "stats"} == set(VERBS)
+        for verb in VERBS:
+            names = set(inspect.signature(getattr(kind, verb)).parameters) - {"self", "options"}
+            assert names | options_of(verb) <= WRONG.keys() | ANYTHING, verb
+    tried = {case.values[:2] for case in CASES}
+    for argument in WRONG:
+        assert any((verb, argument) in tried for verb in VERBS), argument
+    assert set().union(*GROUPS.values()) <= WRONG.keys()
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,12 @@ def reading_options(mode: str, options: Mapping[str, Any], prefetch: int | str |
         TypeError: an option is unknown, or one for writing.
     """
     get: GetOptions = _checked(check.get_options, "RangesParams", mode, options)
-    return get, PREFETCH if prefetch is None else parse_size(prefetch)
+    if prefetch is None:
+        return get, PREFETCH
+    try:
+        return get, parse_size(prefetch)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"prefetch={prefetch!r}: {error}") from None
 
 
 def writing_options(mode: Mode, text: str, options: Mapping[str, Any], prefetch: int | str | None) -> PutOptions:

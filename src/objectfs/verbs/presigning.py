@@ -132,6 +132,8 @@ class PresignVerbs(ClientBase):
         for each in given:
             if isinstance(each, (str, bytes)) or not isinstance(each, (Mapping, Sequence)):
                 raise TypeError(f"conditions must be mappings or sequences, not {type(each).__name__}")
+        if fields is not None and not isinstance(fields, Mapping):
+            raise TypeError(f"fields must map strings to strings, not {type(fields).__name__}")
         for name, value in (fields or {}).items():
             if not all(isinstance(text, str) for text in (name, value)):
                 raise TypeError("fields must map strings to strings")
