@@ -102,12 +102,13 @@ def run_place(
     """All cases of one place. What is there when it is interrupted is in ``found``."""
     for scenario in scenarios:
         plan = scenario.plan(settings.scale, settings.seed)
+        where = place.profile if place.server == "sim" else place.server
         cases: dict[str, Case] = {}
         gone: set[str] = set()
         try:
             for number in range(1, settings.runs + 1):
                 for peer in peers:
-                    words = f"{scenario.name}, {place.profile}{' with TLS' if place.tls else ''}, {peer.name}"
+                    words = f"{scenario.name}, {where}{' with TLS' if place.tls else ''}, {peer.name}"
                     watch.start(f"{words}, run {number} of {settings.runs}")
                     if peer.name in gone:
                         watch.finish("left out")

@@ -29,8 +29,8 @@ ENTRIES = (
     Entry(
         "boto3-single",
         "boto",
-        "get_object, put_object; 16 threads and as many pooled connections for many objects (boto3's guide, 'Clients': "
-        "clients are thread-safe)",
+        "get_object, put_object; 16 threads and as many pooled connections for many objects (boto3's guide, 'Low-level "
+        "clients': they are thread-safe)",
     ),
     Entry(
         "boto3-transfer",
