@@ -23,10 +23,11 @@ from objectfs.backends.crt_answers import (
     query,
     too_small,
 )
-from objectfs.backends.crt_base import CrtBase, followed, one
+from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_pace import Plan
 from objectfs.backends.crt_reported import Reported
+from objectfs.backends.crt_spread import SpreadVerbs
 from objectfs.backends.memory import writable_view
 from objectfs.types import Buffer, ObjectInfo
 
@@ -35,18 +36,16 @@ __all__ = ["WHOLE_OBJECT", "GetVerbs"]
 WHOLE_OBJECT = 64 * 1024 * 1024
 """Bytes. Above it one more request (HEAD, for the object's checksum) and the first part once more cost under 15 %."""
 
+WHOLE_FROM_FAR = 256 * 1024 * 1024
+"""Bytes. Below it the content is gone through (25 ms at most) sooner than an answer comes from far away."""
 
-class GetVerbs(CrtBase):
+
+class GetVerbs(SpreadVerbs):
     """Verbs of CrtBackend."""
 
-    def _get_request(
-        self, target: Any, key: str, common: Any, options: GetOptions, byte_range: str | None, **more: Any
-    ) -> Any:
-        headers = _native.Headers([(b"Range", f"bytes={byte_range}".encode())]) if byte_range else None
-        more.setdefault("validate", self.validation(options))
-        return _native.Request(
-            b"GetObject", b"GET", target.path(key, query(options, "GetObject")), target.native, common, headers, **more
-        )
+    def whole_from(self, bucket: str) -> int:
+        """Above so many bytes an object is asked for anew as a whole."""
+        return WHOLE_FROM_FAR if self.target(bucket).engine.paces.network.far else WHOLE_OBJECT
 
     @followed
     def head(self, bucket: str, key: str, options: GetOptions) -> Steps[ObjectInfo]:
@@ -159,7 +158,7 @@ class GetVerbs(CrtBase):
             first = body
             body = _native.Buffer(end - start)
             validates = start == 0 and end == total and self.validation(options) is not None
-            whole = validates and total > WHOLE_OBJECT
+            whole = validates and total > self.whole_from(bucket)
             if not whole:
                 _native.copy_into(body, 0, first)
             report = None
@@ -197,6 +196,9 @@ class GetVerbs(CrtBase):
         pin = options.pinned(first.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
         view = memoryview(buffer)[offset:]
+        if not whole and target.engine.paces.network.far:
+            with target.engine.paces.download(len(view)) as plan:
+                return (yield from self._spread(bucket, key, options, pin, view, start + offset, plan))[0]
         with target.engine.paces.download(len(view)) as plan:
             request = self._get_request(
                 target,
@@ -260,6 +262,12 @@ class GetVerbs(CrtBase):
                 return end - start
             several, pin = True, options.pinned(response.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
+        paces = target.engine.paces
+        if everything and self.part_size < room <= WHOLE_FROM_FAR and paces.network.far and paces.filled:
+            try:
+                return (yield from self._get_into_spread(bucket, key, view, options))
+            except (errors.InvalidRangeError, errors.UnsupportedError):
+                paces.filled = False  # an empty object, or an endpoint without ranges: as below
         whole = everything and room > self.part_size and self.validation(options) is not None
         last = start + room if end is None else min(end, start + room)
         with (
@@ -300,7 +308,30 @@ class GetVerbs(CrtBase):
                 bucket=bucket,
                 key=key,
             )
+        if room > self.part_size:
+            paces.filled = content == room
         return int(response.received)
+
+    def _get_into_spread(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:
+        """All of an object, if it is about as large as the memory for it."""
+        paces = self.target(bucket).engine.paces
+        validates = self.validation(options) is not None
+        report = Reported(self, bucket, key, options, None) if validates else None
+        try:
+            with paces.download(len(view)) as plan:
+                plan.size = 0
+                responses = yield from self._spread(bucket, key, options, options, view, 0, plan)
+                plan.size = total = object_size(responses[0])
+            paces.filled = total == len(view)
+            if total > len(view):
+                raise too_small(bucket, key, total, len(view))
+        except BaseException:
+            if report is not None:
+                report.cancel()
+            raise
+        if report is not None:
+            yield from report.check(lambda: (view[:total],), total, responses[0].headers.get("etag"))
+        return total
 
     def _part_into(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:
         common = self.target(bucket).headers(options.sent("GetObject"))

@@ -18,7 +18,7 @@ from objectfs.backends.budget import Lease
 from objectfs.backends.crt_answers import make_info, object_size, pinned
 from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
-from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
+from objectfs.backends.crt_get import GetVerbs
 from objectfs.backends.crt_reported import Reported
 from objectfs.backends.digests import BLOCK, Digest, mismatch
 from objectfs.types import ObjectInfo
@@ -82,7 +82,7 @@ class FileVerbs(GetVerbs):
             more = have < end - start
             validates = self.validation(options) is not None
             validates = validates and more and start == 0 and end == total
-            whole = validates and total > WHOLE_OBJECT
+            whole = validates and total > self.whole_from(bucket)
             validated = None
             if not whole:
                 with open(temporary, "wb", buffering=0) as file:
@@ -187,6 +187,13 @@ class FileVerbs(GetVerbs):
         if sink is None:
             into = {"recv_path": os.fsencode(temporary), "recv_position": offset}
         with target.engine.paces.to_file(end - start - offset, *carried) as plan:
+            if sink is not None and not whole and target.engine.paces.network.far:
+                try:
+                    spread = self._spread(bucket, key, options, pin, memoryview(sink), start + offset, plan)
+                    return (yield from spread)[0]
+                finally:
+                    if sink.error:
+                        raise OSError(sink.error, os.strerror(sink.error))
             request = self._get_request(
                 target,
                 key,

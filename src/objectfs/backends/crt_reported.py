@@ -35,8 +35,11 @@ class Reported:
         """The content did not arrive: nobody waits for this any more."""
         self._op.cancel()
 
-    def check(self, blocks: Blocks, size: int) -> Steps[str | None]:
+    def check(self, blocks: Blocks, size: int, etag: str | None = None) -> Steps[str | None]:
         """Hold the content to what is reported; the algorithm, or None if there is none.
+
+        ``etag``: of the content, if it was not known when this was asked: what is said of another object, which was
+        there before or is there since, says nothing of this one.
 
         Raises:
             ChecksumError: it is not what the server has.
@@ -46,7 +49,8 @@ class Reported:
         (response,) = yield self._op
         if response.error_code or response.status >= 300:
             raise pinned(failure(response, "HeadObject", self._bucket, self._key), self._options)
-        known = reported(response.headers)
+        other = etag is not None and response.headers.get("etag") != etag
+        known = None if other else reported(response.headers)
         yield from self._backend.expect(
             known, blocks, size, "GetObject", self._bucket, self._key, whose="as the server says of the object"
         )
