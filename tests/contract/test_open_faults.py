@@ -17,8 +17,10 @@ import pytest
 import objectfs
 from objectfs import errors
 from objectfs.sim import Fault, S3Server
+from objectfs.transfer import reading
 
 from .conftest import Make
+from .raw_server import Asked, RawServer, answer
 from .support import MiB, check, python, ramp, until
 
 SIZE = 6 * MiB
@@ -124,13 +126,51 @@ def test_attempts(sim: S3Server, connect: Make) -> None:
     assert len(sim.faults.injected) == 2
 
 
-def test_endpoints_without_ranges(sim: S3Server, client: objectfs.Client) -> None:
-    for body in (None, ramp(SIZE)):
-        sim.faults.clear()
-        sim.faults.add(Fault("GetObject", times=None, drop_headers=["content-range"], body=body))
+@pytest.mark.parametrize("size", [0, 5, 300_000, 3 * MiB])
+async def test_endpoints_without_ranges(connect: Make, backend: str, size: int) -> None:
+    """They send all of the object. A small one is read from memory; a large one is refused before it is fetched."""
+    content = ramp(size)
+
+    def handle(asked: Asked) -> bytes:
+        headers = [("ETag", '"e"'), ("Content-Type", "text/x")]
+        return answer(200, headers, b"" if asked.method == "HEAD" else content, size)
+
+    with RawServer(handle) as server:
+        client = connect(endpoint_url=server.url)
+        with client.open("bucket", "k") as file:
+            assert (file.info.size, file.info.etag, file.info.content_type) == (size, '"e"', "text/x")
+            assert file.read() == content
+            before = len(server.asked)
+            file.seek(size // 2)
+            assert file.read(100) == content[size // 2 :][:100]
+            file.seek(0)
+            assert file.readline() == content[: content.find(b"\n") + 1 or size]
+        assert len(server.asked) == before
+        async with (
+            objectfs.AsyncClient(
+                endpoint_url=server.url, access_key_id="test", secret_access_key="testtest", backend=backend
+            ) as other,
+            await other.open("bucket", "k", "r", encoding="latin-1", newline="") as text,
+        ):
+            assert await text.read() == content.decode("latin-1")
+
+
+@pytest.mark.parametrize("most", [3 * MiB, 1000])
+def test_large_objects_of_endpoints_without_ranges(connect: Make, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Or such whose length is not what was said."""
+    monkeypatch.setattr(reading, "WHOLE", most)
+    size = 2 * MiB
+
+    def handle(asked: Asked) -> bytes:
+        if asked.method == "HEAD":
+            return answer(200, [("ETag", '"e"')], length=size)
+        return answer(200, [("ETag", '"e"')], ramp(size - 1))
+
+    with RawServer(handle) as server:
         with pytest.raises(errors.UnsupportedError, match=r"get_file\(\)") as caught:
-            client.open("bucket", "k")
+            connect(endpoint_url=server.url).open("bucket", "k")
         assert caught.value.operation == "GetObject"
+        assert sum(asked.method == "GET" for asked in server.asked) == (1 if most == 1000 else 2)
 
 
 def test_timeout(sim: S3Server, client: objectfs.Client) -> None:

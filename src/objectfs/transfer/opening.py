@@ -151,7 +151,8 @@ class OpenVerbs:
             ObjectChangedError: with reads, when the object was replaced after it was opened.
             ChecksumError: with the read that would bring the end, when all that was read is not what the server has.
             PreconditionFailedError and others of :meth:`put`: with writes and ``close()``.
-            UnsupportedError: ``a`` and ``+``, which S3 cannot do; or reading from an endpoint without ranges.
+            UnsupportedError: ``a`` and ``+``, which S3 cannot do; or reading more than 32 MiB from an endpoint without
+                ranges.
         """
         check.check_call(bucket, key, timeout)
         parsed = parse_mode(mode, buffering, encoding, errors, newline, bucket, key)

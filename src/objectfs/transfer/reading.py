@@ -54,6 +54,9 @@ KEEP = 8 * MiB
 START = 32 * KiB
 """At the beginning of an object reading is taken for sequential after so many bytes; after a seek, see ``_jump``."""
 
+WHOLE = 32 * MiB
+"""Bytes up to which an object is read into memory as a whole, where the endpoint answers no ranges."""
+
 _inherited: list[Any] = []
 """Segments of a parent process, kept for ever: freeing them would act on what is the parent's."""
 
@@ -101,11 +104,17 @@ class Reading:
         memory = bytearray(size)
         options = dataclasses.replace(self._options, start=0, end=len(memory))
         try:
-            read = yield from self._core.backend().read_range(self.bucket, self.key, memory, options)
-        except BaseException as error:
-            self._lease.close()
-            if isinstance(error, errors.UnsupportedError):
+            try:
+                read = yield from self._core.backend().read_range(self.bucket, self.key, memory, options)
+            except errors.UnsupportedError as error:
+                self._lease.give(size)
+                if error.status in (None, 200) and (yield from self._open_all()):
+                    assert self.info is not None
+                    return self.info
                 error.hint = error.hint or "Use get(), get_into() or get_file(), which take what such an endpoint sends"
+                raise
+        except BaseException:
+            self._lease.close()
             raise
         self.info = read.describe()
         self.size = read.size
@@ -119,6 +128,22 @@ class Reading:
             self._lease.give(size)
         self._expect_whole(read.length)
         return self.info
+
+    def _open_all(self) -> Steps[bool]:
+        """Have all of a small object in memory, for an endpoint that answers no ranges; False where it is large."""
+        backend = self._core.backend()
+        head = yield from backend.head(self.bucket, self.key, self._options)
+        if head.size > WHOLE or not self._lease.take(head.size):
+            return False
+        self._options = self._options.pinned(head.etag, head.version_id)
+        found: Any = yield from backend.get(self.bucket, self.key, self._options)
+        if len(found) != head.size:
+            return False
+        self.info, self.size, self._ahead = found.info or head, head.size, head.size
+        if self.size:
+            self._current = Segment(0, self.size, bytearray(found), None)
+            self.segments.add(self._current)
+        return True
 
     def _expect_whole(self, there: int) -> None:
         """Be ready to validate the object as a whole, of which the first range has brought the beginning."""
