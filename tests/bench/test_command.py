@@ -67,6 +67,9 @@ def test_a_run_from_end_to_end(tmp_path: Path) -> None:
     assert mixed.runs[0].latency is not None
     assert {path.name for path in tmp_path.iterdir()} == {"report.json", "report.md", "report.html"}
     assert "mixed" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    result = bench("--resume", tmp_path / "report.json", "--runs", "2")
+    assert result.exit_code == 2
+    assert "its runs is 1, and this run's 2" in result.output
     # The run is compared with itself, and held against limits that nobody meets and that everybody does.
     again = ("--client", "boto3-single", "--scenario", "first-byte", "--runs", "1", *TINY)
     for limit, code in (("at_most = 1e-9", 1), ("at_most = 1e9", 0)):
@@ -165,6 +168,7 @@ def test_money_is_not_spent_without_a_word(endpoint: S3Server, monkeypatch: pyte
         (("--bucket", "mine", "--tls", "on"), "embedded server"),
         (("--thresholds", "/nowhere.toml"), "/nowhere.toml"),
         (("--compare", "/nowhere.json"), "/nowhere.json"),
+        (("--resume", "/nowhere.json"), "--resume: /nowhere.json"),
         (("--peers-env", "/nowhere"), "no virtual environment"),
         (("--runs", "0"), "--runs"),
     ],

@@ -11,6 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ import pytest
 
 from objectfs.bench import command, run
 from objectfs.bench.places import Counted
-from objectfs.bench.results import Client, Run
+from objectfs.bench.results import Client, Report, Run
 from objectfs.bench.runner import Found, Peer, Settings, find_peers, run_place
 from objectfs.bench.scenarios import BY_NAME, Item
 
@@ -226,13 +227,37 @@ def test_what_was_measured_before_ctrl_c_is_kept(fake: Fake, monkeypatch: pytest
     assert [(case.client, len(case.runs)) for case in report.cases] == [("a", 2), ("b", 1)]
 
 
+def test_a_run_goes_on_where_it_was_left(fake: Fake) -> None:
+    peers = [Peer("a", fake.python), Peer("b", fake.python)]
+    request = run.Request(("list-100k",), ("a", "b"), runs=2, scale=0.001, folder=fake.folder)
+    saved: list[Report] = []
+    first, _ = run.run(request, [], peers, Silent(), saved.append)
+    assert [len(report.cases) for report in saved] == [2]
+    assert len(fake.started) == 4
+    # One scenario more; of the one that is there nothing is measured again.
+    request = replace(request, scenarios=("list-100k", "many-4k"), resume=first)
+    run.check_resumable(request)
+    assert run.count(request, peers) == 4
+    second, _ = run.run(request, [], peers, Silent())
+    assert [case.scenario for case in second.cases] == ["list-100k"] * 2 + ["many-4k"] * 2
+    assert second.cases[:2] == first.cases
+    assert second.settings.scenarios == ("many-4k", "list-100k")
+    assert len(fake.started) == 8
+    # A client more: they have to take turns, so all of that scenario are measured anew.
+    third, _ = run.run(replace(request, resume=second), [], [*peers, Peer("c", fake.python)], Silent())
+    assert [case.client for case in third.cases] == ["a", "b", "c"] * 2
+    assert len(fake.started) == 20
+    with pytest.raises(ValueError, match="its runs is 2, and this run's 3"):
+        run.check_resumable(replace(request, runs=3))
+
+
 @pytest.mark.parametrize(("behaviour", "code"), [("", 0), ("failed", 1), ("missing", 0)])
 def test_the_exit_code(fake: Fake, monkeypatch: pytest.MonkeyPatch, behaviour: str, code: int) -> None:
     fake.behave(minio=behaviour)
     client = Client("minio", "1", True, None, "")
     monkeypatch.setattr(run, "look", lambda request: ([client], [Peer("minio", fake.python)]))
     options = command.Options(
-        **dict.fromkeys(("out", "compare", "limits", "endpoint_url", "bucket", "ca_bundle", "folder")),  # type: ignore[arg-type]
+        **dict.fromkeys(("out", "compare", "resume", "limits", "endpoint_url", "bucket", "ca_bundle", "folder")),  # type: ignore[arg-type]
         **dict.fromkeys(("listed", "yes"), False),
         scenarios=("list-100k",),
         clients=("minio",),

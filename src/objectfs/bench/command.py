@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from objectfs.bench import run as running
 from objectfs.bench.cost import estimate
 from objectfs.bench.endpoint import EndpointPlace
 from objectfs.bench.process import ProcessError
-from objectfs.bench.results import Client, Report, ReportError, from_json
+from objectfs.bench.results import Client, Report, ReportError, from_json, to_json
 from objectfs.bench.scenarios import BY_NAME, SCENARIOS
 from objectfs.bench.thresholds import Limit, ThresholdError, judge, load
 
@@ -33,6 +34,7 @@ class Options:
     peers: tuple[Path, ...]
     out: Path | None
     compare: Path | None
+    resume: Path | None
     limits: Path | None
     listed: bool
     endpoint_url: str | None
@@ -48,7 +50,7 @@ def execute(options: Options) -> int:
     """The exit code. click's exceptions for wrong usage."""
     # What can be wrong with files is wrong before hours of measuring, not behind them.
     limits = _limits(options.limits)
-    old = _old(options.compare)
+    old = _old(options.compare, "--compare")
     request = running.Request(
         scenarios=options.scenarios,
         clients=options.clients,
@@ -60,7 +62,12 @@ def execute(options: Options) -> int:
         peers=options.peers,
         endpoint=_endpoint(options),
         folder=options.folder,
+        resume=_old(options.resume, "--resume"),
     )
+    try:
+        running.check_resumable(request)
+    except ValueError as error:
+        raise click.UsageError(f"--resume: {options.resume}: {error}") from None
     try:
         clients, peers = running.look(request)
     except FileNotFoundError as error:
@@ -77,7 +84,7 @@ def execute(options: Options) -> int:
             if not client.available:
                 watch.say(f"{client.name} is left out: {client.reason}")
         try:
-            report, interrupted = running.run(request, clients, peers, watch)
+            report, interrupted = running.run(request, clients, peers, watch, partial(_save, options.out))
         except ProcessError as error:
             raise click.ClickException(f"the server: {error}") from None
     report, left_out = _judged(report, limits)
@@ -111,15 +118,24 @@ def _limits(path: Path | None) -> list[Limit]:
         raise click.UsageError(f"--thresholds: {error}") from None
 
 
-def _old(path: Path | None) -> Report | None:
+def _save(folder: Path | None, report: Report) -> None:
+    """So that what took hours survives whatever comes; ``--resume`` goes on from there."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = folder / "report.json.new"
+        new.write_text(to_json(report), encoding="utf-8")
+        new.replace(folder / "report.json")
+
+
+def _old(path: Path | None, option: str) -> Report | None:
     if path is None:
         return None
     try:
         return from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise click.UsageError(f"--compare: {path}: {error.strerror}") from None
+        raise click.UsageError(f"{option}: {path}: {error.strerror}") from None
     except (ReportError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"--compare: {path}: {error}") from None
+        raise click.UsageError(f"{option}: {path}: {error}") from None
 
 
 def _judged(report: Report, limits: list[Limit]) -> tuple[Report, int]:

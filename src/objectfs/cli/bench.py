@@ -38,6 +38,12 @@ PROFILES = ("loopback", "s3", "cross-region", "express", "lossy")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write report.json, .md and .html there.")
 @click.option("--compare", type=click.Path(path_type=Path), metavar="JSON", help="An older report.json.")
 @click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="JSON",
+    help="The report.json of a part: go on, and put both into one.",
+)
+@click.option(
     "--thresholds", "limits", type=click.Path(path_type=Path), metavar="TOML", help="Exit with 1 if one is not met."
 )
 @click.option("--list", "listed", is_flag=True, help="Show scenarios and clients, and measure nothing.")
