@@ -107,7 +107,7 @@ def _work(jobs: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Se
 class Task:
     """One function of an operation, running on one thread, on at most one connection at a time."""
 
-    __slots__ = ("__weakref__", "_connection", "answer", "headers", "moved", "operation", "order", "status")
+    __slots__ = ("__weakref__", "_connection", "answer", "headers", "moved", "operation", "order", "status", "target")
 
     def __init__(self, operation: Operation[Any]) -> None:
         self.operation = operation
@@ -118,6 +118,8 @@ class Task:
         """Of the last answer, as it came."""
         self.answer: Mapping[str, str] = {}
         """The headers of that answer, names in lower case."""
+        self.target: str | None = None
+        """What the request that this task is making asks for, as it was signed."""
         self.order: list[bytes] = []
         """Of a listing of versions: which entries are versions and which delete markers, one after the other."""
         self._connection: Any = None
@@ -256,11 +258,24 @@ class _Tracked:
         if task is not None:
             task.check()
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         task = current_task()
         if task is not None:
             task.adopt(self)
-        return super().request(*args, **kwargs)  # type: ignore[misc]
+            if not url.startswith("/") and task.target is not None:  # to a proxy
+                url = task.target
+        return super().request(method, url, *args, **kwargs)  # type: ignore[misc]
+
+
+class _Exact:
+    """Mixed into urllib3's pools: of a request through a proxy, whose target is a URL, they take ``.`` and ``..`` for
+    directories, and remove them. In S3 they are parts of the key, and signed."""
+
+    def urlopen(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        task = current_task()
+        if task is not None:
+            task.target = url
+        return super().urlopen(method, url, *args, **kwargs)  # type: ignore[misc]
 
 
 def install_connections(client: Any) -> bool:
@@ -274,7 +289,7 @@ def install_connections(client: Any) -> bool:
         classes = client._endpoint.http_session._pool_classes_by_scheme
         for scheme, pool in tuple(classes.items()):
             connection = type("Tracked" + pool.ConnectionCls.__name__, (_Tracked, pool.ConnectionCls), {})
-            classes[scheme] = type("Tracked" + pool.__name__, (pool,), {"ConnectionCls": connection})
+            classes[scheme] = type("Tracked" + pool.__name__, (_Exact, pool), {"ConnectionCls": connection})
     except AttributeError:
         return False
     return True
