@@ -159,6 +159,7 @@ def peak(
     ("scenario", "count", "size"),
     [
         ("downloads to a device", 1, 512),
+        ("downloads to a device", 64, 24),
         ("downloads", 64, 16),
         ("readers", 200, 1),
         ("writers", 32, 16),

@@ -132,7 +132,7 @@ class FileVerbs(GetVerbs):
         lease: Lease,
     ) -> Steps[None]:
         """Into a device or a pipe, which has a name already and keeps it: in order, many parts at a time."""
-        body = response.body if response.body is not None else b""
+        body = response.take_body()
         digest = None if options.expected is None else Digest(options.expected.algorithm)
         try:
             with open(path, "wb", buffering=0) as file:
@@ -141,12 +141,11 @@ class FileVerbs(GetVerbs):
                     digest.update(body)
                 offset = start + len(body)
                 pin = replace(options.pinned(response.headers.get("etag")), expected=None)
-                # a block, and its first part once more
-                parts = self.large_connections
-                while parts > 1 and not lease.take(parts * self.part_size):
-                    parts //= 2
+                del body, response
+                lease.clear()
+                block_size = yield from self._block(lease)
                 while offset < end:
-                    stop = min(end, offset + parts * self.part_size)
+                    stop = min(end, offset + block_size)
                     block = yield from lease.during(self.get(bucket, key, replace(pin, start=offset, end=stop)))
                     write_all(file, block)
                     if digest is not None:
@@ -163,6 +162,20 @@ class FileVerbs(GetVerbs):
             raise errors.LocalFileError.from_oserror(
                 OSError(error.errno, error.strerror, path), operation="GetObject", bucket=bucket, key=key
             ) from None
+
+    def _block(self, lease: Lease) -> Steps[int]:
+        """Bytes of a block that all pass through memory; many parts, or a share of what there is. Twice as much is taken:
+        a block's first part, or all of a small one, is there twice for a moment."""
+        parts = self.large_connections
+        while parts > 1:
+            if lease.take((parts + 1) * self.part_size):
+                return parts * self.part_size
+            parts //= 2
+        size = max(SMALL_FIRST, min(self.part_size, self.budget.share("files") // 2))
+        gate = lease.ask(2 * size)
+        if gate is not None:
+            yield gate
+        return size
 
     def _append_file(
         self,
