@@ -30,7 +30,6 @@ QUIRKS: dict[str, dict[str, str]] = {
         "complete-etag": "Ceph answers CompleteMultipartUpload with an empty ETag",
         "complete-if-none-match": "Ceph ignores If-None-Match on CompleteMultipartUpload and overwrites",
         "put-if-match": "Ceph compares If-Match of a PUT with the ETag without its quotes",
-        "tags-of-parts": "Ceph takes no tags with CreateMultipartUpload",
     },
     "swift": {
         "checksums": "Swift checks checksums but does not answer with them",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,9 +118,14 @@ def test_exclusive(client: objectfs.Client, site: Site, key: str, large: bool) -
 
 # -- options ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("data", [b"small", LARGE], ids=["small", "parts"])
-@pytest.mark.parametrize("verb", ["put", "stream", "open"])
-def test_what_is_said_of_an_object(client: objectfs.Client, site: Site, key: str, data: bytes, verb: str) -> None:
+@pytest.mark.parametrize("verb", ["put", "stream", "put_file", "put_many", "open"])
+def test_what_is_said_of_an_object(
+    client: objectfs.Client, site: Site, key: str, tmp_path: Path, data: bytes, verb: str
+) -> None:
+    """Tags included, which Ceph drops from an upload in parts and is then given again."""
     bucket = site.bucket
+    path = tmp_path / "file"
+    path.write_bytes(data)
     options: dict[str, Any] = {
         "content_type": "text/x-test",
         "content_encoding": "identity",
@@ -127,11 +133,15 @@ def test_what_is_said_of_an_object(client: objectfs.Client, site: Site, key: str
         "cache_control": "no-store",
         "metadata": {"name": "value"},
     }
-    if site.has("tags") and (site.has("tags-of-parts") or data is not LARGE):
+    if site.has("tags"):
         options["tags"] = {"team": "a+b=c", "with space": "@ /:"}
     if verb == "open":
         with client.open(bucket, key, "wb", **options) as file:
             file.write(data)
+    elif verb == "put_file":
+        client.put_file(bucket, key, path, **options)
+    elif verb == "put_many":
+        client.put_many(bucket, {key: data}, **options)
     else:
         client.put(bucket, key, data if verb == "put" else io.BytesIO(data), **options)
     info = client.head(bucket, key)

@@ -226,6 +226,10 @@ class Backend(Protocol):
     budget: Budget
     """What all memory that is not the caller's is taken from."""
 
+    @property
+    def custom_endpoint(self) -> bool:
+        """Whether requests go to an endpoint that was named, not to AWS's own."""
+
     # -- reading ---------------------------------------------------------------------------------------------------
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
         """GetObject into new memory. One request where the object fits into one part; no HEAD before it.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from objectfs import errors
 from objectfs.backends.base import PutOptions, Steps, StreamUpload
+from objectfs.backends.tagging import see_to
 from objectfs.core import Core
 from objectfs.types import PutResult
 
@@ -34,6 +35,7 @@ class Writing:
     def __init__(self, core: Core, bucket: str, key: str, options: PutOptions) -> None:
         self._core, self.bucket, self.key = core, bucket, key
         self._upload: StreamUpload | None = core.backend().upload(bucket, key, options)
+        self._options = options
         self._pid = os.getpid()
         self._part: int = self._upload.part_size
         self._lease = self._upload.lease
@@ -138,6 +140,8 @@ class Writing:
         self.result = yield from self._or_give_up(upload.complete(memoryview(self._memory)[: self._filled]))
         self._upload = None
         self._memory = bytearray()
+        if self._options.given.get("tags"):
+            yield from see_to(self._core.backend(), self.bucket, self.key, self._options, self.result)
         return self.result
 
     def abort(self, error: BaseException | None = None) -> Steps[None]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Unpack
 from objectfs import arguments as check
 from objectfs.backends.base import ReadableBuffer
 from objectfs.backends.drive import Progress, run
+from objectfs.backends.tagging import tagged
 from objectfs.clientbase import Path
 from objectfs.errors import ObjectFSError
 from objectfs.options import DeleteManyParams, DeleteParams, PutManyParams, PutParams
@@ -47,7 +48,7 @@ class AsyncWriteVerbs(AsyncDriver):
                 "PutObject",
                 bucket,
                 key,
-                lambda backend: backend.put(bucket, key, data, asked),
+                lambda backend: tagged(backend, bucket, key, asked, backend.put(bucket, key, data, asked)),
                 timeout,
                 progress,
                 options=asked,
@@ -68,7 +69,8 @@ class AsyncWriteVerbs(AsyncDriver):
                 if progress is not None:
                     loop.call_soon_threadsafe(progress, moved)
 
-            return run(backend.put_stream(bucket, key, read_on, asked), timeout, step)
+            upload = tagged(backend, bucket, key, asked, backend.put_stream(bucket, key, read_on, asked))
+            return run(upload, timeout, step)
 
         try:
             return await in_thread(work)
@@ -93,7 +95,7 @@ class AsyncWriteVerbs(AsyncDriver):
             "PutObject",
             bucket,
             key,
-            lambda backend: backend.put_file(bucket, key, name, asked),
+            lambda backend: tagged(backend, bucket, key, asked, backend.put_file(bucket, key, name, asked)),
             timeout,
             progress,
             options=asked,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from objectfs import arguments as check
 from objectfs.backends.base import Admission, Backend, ReadableBuffer, Steps
 from objectfs.backends.memory import readable_view
 from objectfs.backends.several import MEMORY, Job, Several
+from objectfs.backends.tagging import tagged, tagged_all
 from objectfs.core import Verb
 from objectfs.errors import InvalidRequestError, ObjectFSError
 from objectfs.options import GetOptions, PutOptions
@@ -95,7 +97,7 @@ def put_many(bucket: str, items: Any, on_error: OnError, options: PutOptions) ->
     if isinstance(items, Mapping):
         check.check_items(items, bucket)
         if on_error == "raise":
-            return lambda backend: backend.put_many(bucket, items, options)
+            return lambda backend: tagged_all(backend, bucket, options, backend.put_many(bucket, items, options))
         pairs = iter(items.items())
     else:
         pairs = iter(check.several(items, "items"))
@@ -122,7 +124,8 @@ def put_each(
         seen.add(key)
         with readable_view(data) as view:
             size = len(view)
-        return Job(key, lambda admission: backend.put(bucket, key, data, options), size)
+        upload = partial(backend.put, bucket, key, data, options)
+        return Job(key, lambda admission: tagged(backend, bucket, key, options, upload()), size)
 
     several = Several(
         (job(pair) for pair in items),

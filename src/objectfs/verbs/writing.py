@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Unpack
 from objectfs import arguments as check
 from objectfs.backends.base import ReadableBuffer
 from objectfs.backends.drive import Progress
+from objectfs.backends.tagging import tagged
 from objectfs.clientbase import Path
 from objectfs.options import DeleteManyParams, DeleteParams, PutManyParams, PutParams
 from objectfs.streams import PutData, has_buffer, reader
@@ -36,7 +37,9 @@ class WriteVerbs(Driver):
         """Store an object (PutObject; or where it is large CreateMultipartUpload, UploadPart,
         CompleteMultipartUpload).
 
-        An upload that fails leaves no object and no pending upload (AbortMultipartUpload).
+        An upload that fails leaves no object and no pending upload (AbortMultipartUpload). Servers that are not AWS's
+        are asked for the ``tags`` of large objects, and given those that they have lost (GetObjectTagging,
+        PutObjectTagging).
 
         Args:
             data: bytes-like (borrowed: do not change it meanwhile); or a binary file object, or an iterable of
@@ -58,7 +61,7 @@ class WriteVerbs(Driver):
                 "PutObject",
                 bucket,
                 key,
-                lambda backend: backend.put(bucket, key, data, asked),
+                lambda backend: tagged(backend, bucket, key, asked, backend.put(bucket, key, data, asked)),
                 timeout,
                 progress,
                 options=asked,
@@ -68,7 +71,7 @@ class WriteVerbs(Driver):
             "PutObject",
             bucket,
             key,
-            lambda backend: backend.put_stream(bucket, key, read, asked),
+            lambda backend: tagged(backend, bucket, key, asked, backend.put_stream(bucket, key, read, asked)),
             timeout,
             progress,
             options=asked,
@@ -99,7 +102,7 @@ class WriteVerbs(Driver):
             "PutObject",
             bucket,
             key,
-            lambda backend: backend.put_file(bucket, key, name, asked),
+            lambda backend: tagged(backend, bucket, key, asked, backend.put_file(bucket, key, name, asked)),
             timeout,
             progress,
             options=asked,
