@@ -14,6 +14,11 @@ __all__ = ["refuse_change", "refuse_seek"]
 
 def refuse_change(file: Any, *_: Any) -> NoReturn:
     """``write`` and ``truncate`` of a file that reads."""
+    # h5py calls truncate() with the exception of write() pending, under which calls and lookups fail: this ends it
+    try:
+        raise ValueError
+    except (ValueError, SystemError):
+        pass
     _require_open(file)
     raise io.UnsupportedOperation(
         f"GetObject {_name(file)}: the object is open for reading, and S3 replaces objects, it does not change them. "
