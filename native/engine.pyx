@@ -239,6 +239,11 @@ cdef class Engine:
             op._group = group
             self._inflight.add(op)
             _live.add(op)
+            # for the driver of the steps that call this (objectfs.backends.started): nothing looks for signals from
+            # here to the return, but right after it Ctrl-C may come before the caller has the Op
+            noted = _here.ops
+            if noted is not None:
+                noted.append(op)
             if into is not None:
                 into.append(op)
             _pin(group)
@@ -417,6 +422,8 @@ cdef class Engine:
 
 
 from time import monotonic as _monotonic
+
+from objectfs.backends.started import here as _here
 
 
 def _closed_error(str message):

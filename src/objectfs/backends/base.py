@@ -5,7 +5,8 @@ Steps and operations
     sent that operation's result (or has its exception thrown in), and returns the verb's result. So what a verb
     consists of (a first range, then the rest; create, parts, complete; write, then rename) is written once, and a
     driver decides how to wait: :func:`run` blocks the calling thread, :func:`arun` awaits. Drivers live in
-    ``objectfs.backends.drive``; nothing else touches a generator.
+    ``objectfs.backends.drive``; nothing else touches a generator. What starts an operation notes it in
+    ``objectfs.backends.started`` before anything is sent: Ctrl-C may come before the yield.
 
     A verb checks its arguments before its first yield. It may yield again while an exception passes through it, to
     clean up (abort an upload, remove a temporary file). What it opened it closes on every way out.

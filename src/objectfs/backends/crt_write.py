@@ -161,12 +161,12 @@ class WriteVerbs(CrtBase):
             try:
                 upload.begin(partial(target.engine.start, [request], into=upload.parts))
                 (response,) = yield upload.parts[0]
+                upload.completed()
             except BaseException as cause:
                 yield from upload.give_up(cause)
                 raise
             if response.error_code:
                 plan.size = 0  # tells nothing
-        upload.completed()
         if refused(response):
             error = failure(response, "PutObject", bucket, key)
             if isinstance(error, errors.LocalFileError):

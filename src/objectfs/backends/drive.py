@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from objectfs import errors
+from objectfs.backends import started
 from objectfs.backends.base import Op, Steps
 
 __all__ = ["arun", "run"]
@@ -39,8 +40,9 @@ def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None
     deadline = None if timeout is None else time.monotonic() + timeout
     moved = 0
     ending = False  # the deadline is that of the clean-up
+    ops: list[Op[Any]] = []  # that the steps have started
     try:
-        op = next(steps)
+        op = started.resume(ops, next, steps)
         while True:
             try:
                 _wait(op, deadline, progress, moved)
@@ -55,39 +57,51 @@ def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None
                     deadline, progress, ending = until, None, True
                 elif not ending and deadline is not None and time.monotonic() >= deadline:
                     deadline, progress, ending = time.monotonic() + CLEANUP_GRACE, None, True
-                op = steps.throw(error)
+                op = started.resume(ops, steps.throw, error)
             else:
                 moved += op.transferred
-                op = steps.send(value)
+                started.forget_ended(ops)
+                op = started.resume(ops, steps.send, value)
     except StopIteration as stop:
         if progress is not None:
             progress(moved)
         result: T = stop.value
         return result
     except Exception:
+        started.stop(ops)  # a signal's handler may raise these too
         raise
     except BaseException as error:
-        # Ctrl-C may strike here, outside of the steps: they must hear of it, or nobody would clean up after them
-        if getattr(steps, "gi_frame", None) is not None:
-            _interrupt(steps, error)
+        # Ctrl-C may strike here, outside of the steps, or before they have handed over what they had started
+        _interrupt(steps, ops, error, deadline if ending else None)
         raise
+    finally:
+        ops.clear()  # the exception's traceback refers to it
 
 
-def _interrupt(steps: Steps[Any], error: BaseException) -> None:
-    """Throw Ctrl-C into steps that are not running, and let them clean up for what is left of the 200 ms."""
-    deadline = time.monotonic() + STOP_GRACE
+def _interrupt(steps: Steps[Any], ops: list[Op[Any]], error: BaseException, deadline: float | None) -> None:
+    """End what steps have started that were interrupted, and, if they have not ended, throw the error into them and let
+    them clean up for what is left of the 200 ms."""
+    if deadline is None:
+        deadline = time.monotonic() + STOP_GRACE
     with contextlib.suppress(BaseException):
-        op = steps.throw(error)
-        while True:
-            try:
-                _wait(op, deadline, None, 0)
-                value = op.result()
-            except BaseException as more:
-                if not op.done():
-                    _stop(op, deadline)
-                op = steps.throw(more)
-            else:
-                op = steps.send(value)
+        started.stop(ops)
+        started.wait(ops, deadline)
+        if getattr(steps, "gi_frame", None) is not None:
+            _clean_up(steps, ops, error, deadline)
+
+
+def _clean_up(steps: Steps[Any], ops: list[Op[Any]], error: BaseException, deadline: float) -> None:
+    op = started.resume(ops, steps.throw, error)
+    while True:
+        try:
+            _wait(op, deadline, None, 0)
+            value = op.result()
+        except BaseException as more:
+            if not op.done():
+                _stop(op, deadline)
+            op = started.resume(ops, steps.throw, more)
+        else:
+            op = started.resume(ops, steps.send, value)
 
 
 def _wait(op: Op[Any], deadline: float | None, progress: Progress | None, moved: int) -> None:
@@ -119,8 +133,9 @@ async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress
     deadline = None if timeout is None else loop.time() + timeout
     moved = 0
     ending = False  # as in run()
+    ops: list[Op[Any]] = []
     try:
-        op = next(steps)
+        op = started.resume(ops, next, steps)
         while True:
             try:
                 await _await(loop, op, deadline, progress, moved)
@@ -137,15 +152,59 @@ async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress
                 late = deadline is not None and loop.time() >= deadline
                 if not ending and (late or not isinstance(error, Exception)):
                     deadline, progress, ending = loop.time() + CLEANUP_GRACE, None, True
-                op = steps.throw(error)
+                op = started.resume(ops, steps.throw, error)
             else:
                 moved += op.transferred
-                op = steps.send(value)
+                started.forget_ended(ops)
+                op = started.resume(ops, steps.send, value)
     except StopIteration as stop:
         if progress is not None:
             progress(moved)
         result: T = stop.value
         return result
+    except (Exception, GeneratorExit):
+        started.stop(ops)
+        raise
+    except BaseException as error:
+        await _ainterrupt(loop, steps, ops, error)
+        raise
+    finally:
+        ops.clear()
+
+
+async def _ainterrupt(
+    loop: asyncio.AbstractEventLoop, steps: Steps[Any], ops: list[Op[Any]], error: BaseException
+) -> None:
+    """As :func:`_interrupt`. A cancelled task comes here too, when its steps have ended."""
+    started.stop(ops)
+    with contextlib.suppress(Exception):  # a forked child's are its parent's
+        running = {op.future(loop) for op in ops if not op.done()}
+        if running:
+            await asyncio.wait(running, timeout=STOP_GRACE)
+    if getattr(steps, "gi_frame", None) is not None:  # Ctrl-C in the loop's thread, outside of the steps
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await _aclean_up(loop, steps, ops, error)
+
+
+async def _aclean_up(
+    loop: asyncio.AbstractEventLoop, steps: Steps[Any], ops: list[Op[Any]], error: BaseException
+) -> None:
+    deadline = loop.time() + CLEANUP_GRACE
+    with contextlib.suppress(type(error)):
+        op = started.resume(ops, steps.throw, error)
+        while True:
+            try:
+                await _await(loop, op, deadline, None, 0)
+                value = op.result()
+            except GeneratorExit:
+                op.cancel()
+                steps.close()
+                raise
+            except BaseException as more:
+                op.cancel()
+                op = started.resume(ops, steps.throw, more)
+            else:
+                op = started.resume(ops, steps.send, value)
 
 
 async def _await(

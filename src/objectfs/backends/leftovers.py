@@ -55,7 +55,6 @@ class Pending:
         self._ended = False
         self._aborting: list[Op[Any]] = []
         self._warned = False
-        leftovers.add(self)
 
     # -- what a backend knows ----------------------------------------------------------------------------------------
     def upload_id(self, creating: Op[Any]) -> str | None:
@@ -84,6 +83,7 @@ class Pending:
         with self._lock:
             if self._ended:
                 raise errors.ClosedError("the client is closed")
+            self._leftovers.add(self)
             start()
 
     def completed(self) -> None:

@@ -21,6 +21,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from objectfs.backends.started import note
 from objectfs.errors import CancelledError, ClosedError, ObjectFSError
 
 __all__ = ["Operation", "Task", "Workers", "current_task", "install_connections"]
@@ -67,12 +68,16 @@ class Workers:
             if not self._idle.acquire(blocking=False) and len(self._threads) < self._limit:
                 thread = threading.Thread(
                     target=_work,
-                    args=(self._queue, self._idle),
+                    args=(self._queue, self._idle, self._threads),
                     name=f"objectfs-sdk-{len(self._threads)}",
                     daemon=True,
                 )
-                self._threads.append(thread)
-                thread.start()
+                try:
+                    self._threads.append(thread)
+                    thread.start()
+                finally:
+                    if thread.ident is None and thread in self._threads:  # none can be had, or Ctrl-C
+                        self._threads.remove(thread)
 
     def stop(self) -> None:
         """Let the threads end when they have nothing to do. Does not wait."""
@@ -91,7 +96,12 @@ class Workers:
         return not any(thread.is_alive() for thread in others)
 
 
-def _work(jobs: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore) -> None:
+def _work(
+    jobs: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore, known: list[threading.Thread]
+) -> None:
+    if threading.current_thread() not in known:  # whoever started it was interrupted, and nobody will stop it
+        return
+    del known
     while True:
         try:
             job = jobs.get_nowait()
@@ -331,9 +341,21 @@ class Operation(Generic[T]):
 
     def start(self, workers: Workers) -> None:
         """Give the functions to the pool; once."""
+        note(self)
+        try:
+            for job in self._jobs:
+                workers.submit(job)
+        except BaseException:  # ClosedError, no thread, or Ctrl-C: somebody may wait for them
+            self.refuse()
+            raise
+        self._jobs = []
+
+    def refuse(self) -> bool:
+        """End what :meth:`start` was kept from giving to a thread, or no thread has begun with; whether that is all
+        of it."""
         jobs, self._jobs = self._jobs, []
-        for job in jobs:
-            workers.submit(job)
+        refused = [job for job in jobs if job.refuse()]
+        return len(refused) == len(jobs) > 0
 
     @property
     def cancelled(self) -> bool:
@@ -443,10 +465,11 @@ class Operation(Generic[T]):
 class _Job:
     """A function of an operation, in the queue of the workers."""
 
-    __slots__ = ("function", "index", "operation", "task")
+    __slots__ = ("_operation", "function", "index", "task")
 
     def __init__(self, operation: Operation[Any], index: int, task: Task, function: Callable[[Task], Any]) -> None:
-        self.operation, self.index, self.task, self.function = operation, index, task, function
+        self.task, self.index, self.function = task, index, function
+        self._operation = [operation]  # until somebody runs it
 
     def take(self) -> Callable[[Task], Any]:
         """The function, which the job forgets."""
@@ -454,7 +477,23 @@ class _Job:
         del self.function
         return function
 
+    def refuse(self) -> bool:
+        """It is not to run; False if a thread has begun with it."""
+        return self._run(_refuse)
+
     def __call__(self) -> None:
-        operation = self.operation
-        del self.operation
+        self._run(None)
+
+    def _run(self, instead: Callable[[Task], Any] | None) -> bool:
+        try:
+            operation = self._operation.pop()
+        except IndexError:
+            return False
+        if instead is not None:
+            self.function = instead
         operation._run(self.index, self)
+        return True
+
+
+def _refuse(task: Task) -> None:
+    raise CancelledError("the operation was not begun")

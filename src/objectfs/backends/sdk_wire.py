@@ -117,11 +117,16 @@ class Wire:
         if how.get("cancellable", True) or self._pid != os.getpid():
             self.check_usable()
         operation: Operation[Any] = Operation(functions, **how)
-        if into is not None:
-            into.append(operation)
-        with self._lock:  # before it runs, or a close() would not see it
-            self._operations.add(operation)
-        operation.start(self._workers)
+        try:
+            if into is not None:
+                into.append(operation)
+            with self._lock:  # before it runs, or a close() would not see it
+                self._operations.add(operation)
+            operation.start(self._workers)
+        except BaseException:
+            if operation.refuse() and into is not None and operation in into:  # it never was
+                into.remove(operation)
+            raise
         return operation
 
     def check_usable(self) -> None:

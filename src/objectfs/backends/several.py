@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from objectfs import errors
+from objectfs.backends import started
 from objectfs.backends.base import Admission, Op, Steps
 from objectfs.backends.bell import Bell
 from objectfs.backends.budget import Budget
@@ -163,7 +164,8 @@ class Several(Generic[L, T]):
             self.wake.set_result(None)
 
     def cancel(self) -> None:
-        for member in self._members:
+        for member in tuple(self._members):
+            started.stop(member.ops)
             if member.op is not None:
                 member.op.cancel()
 
@@ -173,6 +175,7 @@ class Several(Generic[L, T]):
         self.cancel()
         until = time.monotonic() + STOP_GRACE
         for member in self._members:
+            started.wait(member.ops, until)
             if member.op is not None:
                 member.op.wait(max(0.0, until - time.monotonic()))
         self._let_go()
@@ -182,7 +185,8 @@ class Several(Generic[L, T]):
         self._more, self._held = False, None
         self.cancel()
         loop = asyncio.get_running_loop()
-        running = {member.op.future(loop) for member in self._members if _runs(member.op)}
+        ops = [op for member in self._members for op in (*member.ops, member.op) if _runs(op)]
+        running = {op.future(loop) for op in ops}
         self._let_go()
         if running:
             await asyncio.wait(running, timeout=STOP_GRACE)
@@ -268,8 +272,9 @@ class Several(Generic[L, T]):
 
     def _advance(self, member: _Member, go: Callable[[], Any]) -> None:
         """Run a verb up to its next operation, or to its end."""
+        started.forget_ended(member.ops)
         try:
-            op = go()
+            op = started.resume(member.ops, go)
         except StopIteration as stop:
             self._finish(member, stop.value, self._weigh(stop.value))
         except (errors.ClosedError, errors.CancelledError) as error:
@@ -288,6 +293,7 @@ class Several(Generic[L, T]):
                 self._unheard.append(member)
 
     def _finish(self, member: _Member, result: Any, size: int) -> None:
+        started.stop(member.ops)
         del self._members[member]
         self._used += size - member.room
         self._lease.give(max(0, member.room - size))
@@ -391,12 +397,14 @@ class Several(Generic[L, T]):
 class _Member:
     """A verb under way: an :class:`~objectfs.backends.base.Admission`."""
 
-    __slots__ = ("_several", "index", "label", "op", "room", "steps")
+    __slots__ = ("_several", "index", "label", "op", "ops", "room", "steps")
 
     def __init__(self, several: Several[Any, Any], index: int, label: Any, room: int) -> None:
         self._several = several
         self.index, self.label, self.room = index, label, room
         self.op: Any = None
+        self.ops: list[Any] = []
+        """What its steps have started (``started.py``)."""
         self.steps: Any = None
 
     def ask(self, size: int) -> Op[Any] | None:

@@ -402,7 +402,12 @@ class Reading:
         with memoryview(memory) as view:
             flight = Flight(self._core.backend().read_range(self.bucket, self.key, view[:size], options))
         segment = Segment(start, end, memory, flight)
-        self.segments.add(segment)
+        try:
+            flight.begin()
+            self.segments.add(segment)
+        except BaseException:
+            self.segments.refuse(segment)
+            raise
         self.segments.touch(segment)
         return segment
 

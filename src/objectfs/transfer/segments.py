@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+from objectfs.backends import started
 from objectfs.backends.base import Op, RangeRead, Steps
 from objectfs.backends.budget import Lease
 
@@ -16,17 +17,24 @@ T = TypeVar("T")
 
 
 class Flight(Generic[T]):
-    """A verb whose first operation has been started. Who needs its result waits with :meth:`wait`."""
+    """A verb whose first operation :meth:`begin` starts. Who needs its result waits with :meth:`wait`.
 
-    __slots__ = ("_error", "_op", "_steps", "_value")
+    What it starts is its own, and outlives the steps of whoever lets it go on.
+    """
+
+    __slots__ = ("_error", "_op", "_ops", "_steps", "_value")
 
     def __init__(self, steps: Steps[T]) -> None:
         self._steps = steps
         self._op: Op[Any] | None = None
         self._value: T | None = None
         self._error: BaseException | None = None
+        self._ops: list[Op[Any]] = []  # that the steps have started, should they be interrupted
+
+    def begin(self) -> None:
+        """Start."""
         try:
-            self._op = next(steps)
+            self._op = started.resume(self._ops, next, self._steps)
         except StopIteration as stop:
             self._value = stop.value
 
@@ -76,6 +84,7 @@ class Flight(Generic[T]):
 
     def cancel(self) -> None:
         """Stop it; its memory stays in use until the backend has let go."""
+        started.stop(self._ops)
         if self._op is not None:
             self._op.cancel()
         self._steps.close()
@@ -89,11 +98,13 @@ class Flight(Generic[T]):
             self._step(self._steps.send, value)
 
     def _step(self, go_on: Callable[[Any], Op[Any]], value: Any) -> None:
+        started.forget_ended(self._ops)
         try:
-            self._op = go_on(value)
+            self._op = started.resume(self._ops, go_on, value)
         except StopIteration as stop:
             self._op, self._value = None, stop.value
         except BaseException as error:
+            started.stop(self._ops)
             self._op, self._error = None, error
 
 
@@ -169,6 +180,13 @@ class Segments:
     def touch(self, segment: Segment) -> None:
         self._clock += 1
         segment.used = self._clock
+
+    def refuse(self, segment: Segment) -> None:
+        """Of a segment that could not begin: its memory stays that of whoever brought it."""
+        if segment.flight is not None:
+            segment.flight.cancel()
+        if segment in self._all:
+            self._all.remove(segment)
 
     def drop(self, segment: Segment) -> None:
         """Forget a segment, and cancel it if it is on its way."""

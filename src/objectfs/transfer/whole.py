@@ -86,6 +86,7 @@ class Whole:
     def _ask(self) -> None:
         try:
             self._head = Flight(self._core.backend().head(self._bucket, self._key, self._options))
+            self._head.begin()
         except errors.ObjectFSError:
             self.give_up()
 
