@@ -25,7 +25,7 @@ from objectfs.backends.crt import CrtBackend
 from objectfs.backends.session import Session
 from objectfs.sim import S3Server
 
-# run_sanitized.sh has a build of its own
+# scripts/sanitize has a build of its own
 SOURCE = Path(_native.__file__).resolve().parents[1]
 """The package under test, for child processes: the installed one, or the checkout's."""
 
