@@ -72,8 +72,9 @@ ENTRIES = (
     Entry(
         "s5cmd",
         "s5cmd",
-        "cp --concurrency 16 --part-size 16 for one large file, 'run' of a commands file for many, wildcards for trees "
-        "(its README: 'Run multiple commands in parallel'); to files in memory, a new process each time",
+        "cp --concurrency 16 --part-size 16 for one large file, wildcards for many and for trees, 'run' of a list of "
+        "commands for the mixed work (its README: 'Download multiple S3 objects', 'Run multiple commands in "
+        "parallel'); to files in memory, a new process each time",
     ),
     Entry(
         "rclone",

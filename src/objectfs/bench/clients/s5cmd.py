@@ -36,10 +36,10 @@ class S5cmd(Program):
         self._run("cp", *LARGE, path, f"s3://{bucket}/{item.key}")
 
     def get_many(self, bucket: str, items: Sequence[Item], note: Note) -> Sequence[Bytes]:
-        paths = self.places(items)
-        lines = [f"cp s3://{bucket}/{item.key} {shlex.quote(path)}" for item, path in zip(items, paths, strict=True)]
-        self._run("run", text="\n".join(lines))
-        return paths
+        # A wildcard: a list of commands, which is the other way, needs three times the CPU for small objects.
+        above = os.path.commonpath([item.key for item in items])
+        self._run("cp", f"s3://{bucket}/{above}/*", f"{os.path.join(self.folder, *above.split('/'))}/")
+        return self.places(items)
 
     def mixed(self, read: str, write: str, items: Sequence[Item], data: Sequence[bytes], note: Note) -> Sequence[Bytes]:
         bodies = iter(data)
