@@ -164,8 +164,8 @@ class FileVerbs(GetVerbs):
             ) from None
 
     def _block(self, lease: Lease) -> Steps[int]:
-        """Bytes of a block that all pass through memory; many parts, or a share of what there is. Twice as much is taken:
-        a block's first part, or all of a small one, is there twice for a moment."""
+        """Bytes of the blocks that pass through memory: many parts, or a share of what there is. More is taken, for a
+        block's first part, or all of a small one, is there twice for a moment."""
         parts = self.large_connections
         while parts > 1:
             if lease.take((parts + 1) * self.part_size):
