@@ -129,3 +129,12 @@ def test_the_size_of_messages_is_in_force(make: Callable[..., CrtBackend]) -> No
         run(secure.put("bucket", "k", bytes(20 << 20), PutOptions()))
         assert _native.debug_fragment_size() == 64 * 1024
         assert bytes(run(secure.get("bucket", "k", GetOptions()))) == bytes(20 << 20)
+
+
+@pytest.mark.parametrize(("window", "narrow"), [(256, 128), (256, 32), (64, 32), (32, 256), (1, 1), (3, 2)])
+def test_who_waits_sleeps_until_there_is_room(window: int, narrow: int) -> None:
+    """More may be under way than a window that has just become narrow allows. Who waits was then told to look again at
+    once, and did so until the next request ended, with the processor that it needed to end."""
+    feeds, spins = _native.debug_feeds(window, narrow, 4000)
+    assert spins == 0
+    assert feeds <= 2 * 4000 / min(window, narrow) + 2
