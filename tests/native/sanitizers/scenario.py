@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import objectfs
-from objectfs import _native
+from objectfs import _native, errors
 
 SERVER = """
 import sys
@@ -46,7 +46,7 @@ def blocking(settings: dict[str, object], folder: Path) -> None:
             assert reader.read(1000) == data[SIZE // 2 : SIZE // 2 + 1000]
         try:
             client.get("bucket", "missing")
-        except objectfs.NotFoundError:
+        except errors.NotFoundError:
             pass
         else:
             raise AssertionError("there is no such object")
