@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from xml.sax.saxutils import unescape
 
@@ -13,7 +14,7 @@ from objectfs.backends import copying
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import Op, PutOptions, Steps
 from objectfs.backends.copying import CopyPlan, CopySource, Counted
-from objectfs.backends.crt_base import followed
+from objectfs.backends.crt_base import Target, followed
 from objectfs.backends.crt_call import CallVerbs
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import GetVerbs
@@ -33,6 +34,14 @@ class CopyVerbs(GetVerbs, CallVerbs):
     def custom_endpoint(self) -> bool:
         return self.session.custom_endpoint
 
+    def copy_target(self, bucket: str) -> Target:
+        """S3 takes the session of a directory bucket for all requests but CopyObject and UploadPartCopy, which the
+        user's own keys sign (``DisableS3ExpressSessionAuth`` in botocore's model)."""
+        target = self.target(bucket)
+        if not target.endpoint.sessions:
+            return target
+        return self.target_at(bucket, replace(target.endpoint, sessions=False))
+
     def copy(self, bucket: str, key: str, plan: CopyPlan) -> Steps[PutResult]:
         return copying.copy(self, plan, bucket, key)
 
@@ -40,7 +49,7 @@ class CopyVerbs(GetVerbs, CallVerbs):
     def copy_object(
         self, bucket: str, key: str, source: CopySource, headers: Mapping[str, str], options: PutOptions, size: int
     ) -> Steps[PutResult]:
-        target = self.target(bucket)
+        target = self.copy_target(bucket)
         algorithm = _algorithm(options)
         sent = {
             **options.sent("CreateMultipartUpload"),
@@ -70,6 +79,7 @@ class CopyVerbs(GetVerbs, CallVerbs):
         window: int,
     ) -> Steps[PutResult]:
         upload = _CopyUpload(self, bucket, key, options, _algorithm(options))
+        upload.copies = self.copy_target(bucket)
         said = {**options.sent("UploadPart"), **source.headers(etag), "x-amz-copy-source": source.header()}
         running: deque[Op[Any]] = deque()
         try:
@@ -90,12 +100,14 @@ class CopyVerbs(GetVerbs, CallVerbs):
 class _CopyUpload(Upload):
     """A multipart upload whose parts are copied by the server."""
 
+    copies: Target
+
     def start_copy(self, number: int, start: int, end: int, headers: Mapping[str, str]) -> Op[Any]:
-        target = self.target
+        target = self.copies
         sent = {**headers, "x-amz-copy-source-range": f"bytes={start}-{end - 1}", "Content-Length": "0"}
         path = target.path(self.key, f"partNumber={number}&uploadId={self.id}")
         request = _native.Request(b"UploadPartCopy", b"PUT", path, target.native, target.headers(sent))
-        op: Any = Counted(self.start_parts([request]), end - start, lambda responses: _failed(responses[0]))
+        op: Any = Counted(self.start_parts([request], by=target), end - start, lambda responses: _failed(responses[0]))
         return op  # type: ignore[no-any-return]
 
     def wait(self, op: Op[Any], source: CopySource) -> Steps[None]:

@@ -102,10 +102,11 @@ class Upload(Pending):
         if response.error_code or response.status >= 300:
             raise failure(response, "AbortMultipartUpload", self.bucket, self.key)
 
-    def start_parts(self, requests: list[Any], **how: Any) -> Any:
-        """The parts as one operation, which is cancelled when the upload is given up."""
+    def start_parts(self, requests: list[Any], by: Any = None, **how: Any) -> Any:
+        """The parts as one operation, which is cancelled when the upload is given up. ``by``: the target whose engine
+        sends them, if not the upload's own."""
         self.backend.target(self.bucket)  # is the client still open, are the credentials still good?
-        return self.target.engine.start(requests, into=self.parts, **how)
+        return (by or self.target).engine.start(requests, into=self.parts, **how)
 
     def part_request(self, number: int, view: memoryview) -> Any:
         target = self.target
