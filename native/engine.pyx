@@ -334,6 +334,13 @@ cdef class Engine:
         """Whether one event loop does all, the C library's callbacks too (``linked.c``)."""
         return self._e != NULL and self._e.lent
 
+    def cancel(self):
+        """Cancel what runs. Before several engines with connections in common (shared.pyx) are closed one after the
+        other: requests of the first may wait for a connection that the last one has."""
+        if self._e != NULL and self._pid == objectfs_getpid():
+            for item in list(self._inflight):
+                (<Op>item)._cancel(True)
+
     def close(self, double timeout=10.0):
         """Cancel what runs, wait for it, free everything. True if all was freed within ``timeout`` seconds.
 

@@ -87,6 +87,17 @@ cdef void _look_at_window(group_t* group) noexcept nogil:
         _adapt_window(group, now)
 
 
+cdef size_t _grant(group_t* group) noexcept nogil:
+    """Up to which op may be submitted now; and when to look again, which is later than now, or who waits would spin
+    until something ends (a window that has become narrow may be more than full). The caller holds the engine's lock."""
+    cdef size_t last = max(group.submitted, min(group.n, group.ended + group.width))
+    group.engine.submitted_total += last - group.submitted
+    group.submitted = last
+    # half the window may drain before anybody is woken: one wake-up feeds many
+    group.wake_at = group.n if last == group.n else last - group.width // 2
+    return last
+
+
 def debug_window(size_t window, size_t n, rate_at):
     """The widths that a batch of ``n`` goes through, each with the number of requests that ended meanwhile, if at a
     width w ``rate_at(w)`` requests end in a second."""
@@ -107,3 +118,26 @@ def debug_window(size_t window, size_t n, rate_at):
         group.ended += took
         _adapt_window(&group, <uint64_t>(now * 1e9))
     return widths
+
+
+def debug_feeds(size_t window, size_t narrow, size_t n):
+    """(how often a batch of ``n`` is fed, how often that is at once wanted again), if its window becomes narrow when a
+    quarter of it has ended."""
+    cdef engine_t engine
+    cdef group_t group
+    memset(&engine, 0, sizeof(engine))
+    memset(&group, 0, sizeof(group))
+    group.engine = &engine
+    group.n = n
+    group.width = window
+    feeds = spins = 0
+    _grant(&group)
+    while group.ended < n:
+        group.ended += 1
+        if group.ended >= n // 4:
+            group.width = narrow
+        if group.ended >= group.wake_at and group.ended < n:
+            feeds += 1
+            _grant(&group)
+            spins += group.ended >= group.wake_at
+    return feeds, spins

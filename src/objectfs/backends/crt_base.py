@@ -384,6 +384,8 @@ class CrtBase:
             self._others.clear()
         self._shared.close()
         for engine in engines:
+            engine.cancel()
+        for engine in engines:
             engine.close()
             if engine.watchers is not None:
                 engine.watchers.close()
