@@ -122,9 +122,14 @@ def test_a_parallel_download_that_ends_anywhere(
                 assert fault.hits == 1
                 sim.faults.clear()
         fault = sim.faults.add(Fault(operation="GetObject", key="large", times=1, after=1, close_at=cut, reset=reset))
-        with pytest.raises(BROKEN):
+        try:
             run(once.get_file("bucket", "large", str(path), GetOptions()), timeout=30)
-        assert list(tmp_path.iterdir()) == []
+        except BROKEN:
+            assert list(tmp_path.iterdir()) == []
+        else:  # as above: ranges may all begin at once, and the one with the last 17 bytes come second
+            assert cut > 400
+            assert path.read_bytes() == LARGE
+            path.unlink()
         sim.faults.clear()
 
 
