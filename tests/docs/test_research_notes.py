@@ -86,7 +86,7 @@ SAME = {
     "1 GiB up from memory, CPU": "1 GiB `put`",
     "1,000 x 1 MiB down, CPU": "1,000 x 1 MiB `get_many`",
     "2,000 x 4 KiB down, CPU": "2,000 x 4 KiB `get_many`",
-    "1 GiB down to a file, CPU": "1 GiB `get_file` (tmpfs), later the same day",
+    "1 GiB down to a file, CPU": "1 GiB `get_file` (tmpfs)",
 }
 
 
