@@ -90,7 +90,7 @@ def test_those_who_wait_come_in_their_order() -> None:
         lease.close()
 
     threads = []
-    for number, size in enumerate((90, 10, 50)):
+    for number, size in enumerate((95, 10, 50)):  # beside the first there is no room for the second
         threads.append(threading.Thread(target=wait, args=(number, size)))
         threads[-1].start()
         until(lambda n=number: budget.describe()["waiters"] == n + 1)
