@@ -68,6 +68,19 @@ def test_each_byte_once_and_one_head(far: CrtBackend, sim: S3Server, data: bytes
     assert Counter(asked(sim, before)) == Counter([("HEAD", None), *(("GET", each) for each in ranges)])
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_checksum_off_asks_for_none(
+    make: Callable[..., CrtBackend], sim: S3Server, data: bytes, tmp_path: Path, verb: str
+) -> None:
+    backend = make(part_size=PART, checksum="off")
+    run(backend.put("bucket", "k", data, PutOptions()))
+    seem_far(backend)
+    before = len(sim.requests)
+    assert read(backend, verb, tmp_path) == data
+    assert {request.method for request in sim.requests[before:]} == {"GET"}
+    assert not any("x-amz-checksum-mode" in request.headers for request in sim.requests[before:])
+
+
 def test_learned_by_itself(make: Callable[..., CrtBackend], data: bytes) -> None:
     with S3Server(profile="express") as sim:
         backend = make(sim.endpoint_url, part_size=PART)

@@ -53,9 +53,7 @@ class SpreadVerbs(CrtBase):
         common = target.headers(options.sent("GetObject"))
         places = [(at, min(at + plan.part_size, len(view))) for at in range(0, len(view), plan.part_size)]
         requests = [
-            self._get_request(
-                target, key, common, options, f"{start + at}-{start + end - 1}", recv=view[at:end], validate="request"
-            )
+            self._get_request(target, key, common, options, f"{start + at}-{start + end - 1}", recv=view[at:end])
             for at, end in places
         ]
         responses = yield from all_of(target.engine.start(requests, window=plan.connections, stop_on_error=True))
