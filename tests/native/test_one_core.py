@@ -90,31 +90,34 @@ def test_cancel_and_exit_hold_there_too() -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def _large_pages() -> str:
-    try:
-        return Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
-    except OSError:
-        return "[never]"
-
-
-@pytest.mark.skipif("[never]" in _large_pages(), reason="the kernel gives no transparent large pages")
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="the kernel knows no transparent large pages"
+)
 @pytest.mark.parametrize("verb", ["get", "get_file"])
 def test_large_blocks_are_large_pages(sim: S3Server, tmp_path: Path, verb: str) -> None:
-    """Of the memory that 64 MiB go through, a good part is in pages of 2 MiB."""
+    """Of the memory that 64 MiB go through, a good part is asked for in pages of 2 MiB.
+
+    Whether the kernel has such pages at that moment is the machine's affair: the flags of the mappings are looked at.
+    """
     if verb == "get_file" and not _native.debug_linked():
         pytest.skip("the C library is linked shared, or the linker has no --wrap")
     sim.store.add_synthetic("bucket", "big", 64 << 20)
     code = f"""
+import re
 _native.file_sink = lambda *_: None  # as where the C library writes files itself, from buffers of its pool
 crt = make()
 kept = run(crt.{verb}('bucket', 'big', {"" if verb == "get" else "os.environ['FILE'], "}GetOptions()))
-lines = open('/proc/self/smaps_rollup').read().splitlines()
-print(next(line.split()[1] for line in lines if line.startswith('AnonHugePages:')))
+whole, large = 0, 2 << 20
+for mapping in re.split(r'(?m)^(?=[0-9a-f]+-)', open('/proc/self/smaps').read())[1:]:
+    start, end = (int(n, 16) for n in mapping.split()[0].split('-'))
+    if 'hg' in re.search(r'(?m)^VmFlags:(.*)$', mapping).group(1).split():
+        whole += max(0, end // large - -(-start // large)) * large
+print(whole)
 crt.close()
 """
     os.environ["FILE"] = str(tmp_path / "file")
     try:
-        kib = int(run_script(code, sim.endpoint_url))
+        whole = int(run_script(code, sim.endpoint_url))
     finally:
         del os.environ["FILE"]
-    assert kib >= 16 << 10
+    assert whole >= 16 << 20
