@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from objectfs.errors import InvalidRequestError
 from objectfs.options import DeleteOptions, GetOptions, ListOptions, PutOptions
-from objectfs.options.checks import DIGESTS, checked_headers, expected_checksum, one_of, text
+from objectfs.options.checks import DIGESTS, checked_headers, expected_checksum, flag, one_of, text
 from objectfs.options.table import check_options
 
 __all__ = [
@@ -207,6 +207,7 @@ def get_options(group: str, options: Mapping[str, Any], start: int | None = None
         headers=_headers(options),
         checksum=_checksum(options, "auto", "off"),
         expected=None if expected is None else expected_checksum("expected_checksum", expected),
+        resume=_resume(options),
     )
 
 
@@ -221,7 +222,8 @@ def put_options(group: str, options: Mapping[str, Any]) -> PutOptions:
         raise InvalidRequestError(
             f"checksum={checksum!r} and an expected_checksum of {wanted.algorithm} contradict each other"
         )
-    return PutOptions(given=given, headers=_headers(options), checksum=checksum, expected=wanted)
+    resume = _resume(options)
+    return PutOptions(given=given, headers=_headers(options), checksum=checksum, expected=wanted, resume=resume)
 
 
 def delete_options(group: str, options: Mapping[str, Any]) -> DeleteOptions:
@@ -235,6 +237,11 @@ def list_options(group: str, options: Mapping[str, Any]) -> ListOptions:
 def _headers(options: Mapping[str, Any]) -> Mapping[str, str]:
     headers = options.get("headers")
     return {} if headers is None else checked_headers("headers", headers)
+
+
+def _resume(options: Mapping[str, Any]) -> bool:
+    value = options.get("resume")
+    return value is not None and flag("resume", value) == "true"
 
 
 def _checksum(options: Mapping[str, Any], *allowed: str) -> str | None:

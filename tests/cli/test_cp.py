@@ -155,3 +155,18 @@ def test_wrong_usage_is_exit_code_2(run: Run, arguments: tuple[str, ...]) -> Non
     result = run(*arguments)
     assert result.exit_code == 2, result.output
     assert result.stderr
+
+
+def test_resume(run: Run, client: objectfs.Client, source: Path, tmp_path: Path) -> None:
+    """What it does to requests, tests/contract shows."""
+    large = bytes(range(256)) * (9 << 12)
+    (source / "large").write_bytes(large)
+    (source / ".objectfs-0123456789abcdef01234567.resume").write_bytes(b"of one that was killed")
+    assert run("cp", "--resume", "-r", source, "s3://bucket/tree").exit_code == 0
+    assert {entry.key for entry in client.list("bucket")} == {f"tree/{name}" for name in (*CONTENTS, "large")}
+    assert run("cp", "--resume", "s3://bucket/tree/large", tmp_path / "one").exit_code == 0
+    assert run("cp", "--resume", "-r", "s3://bucket/tree", tmp_path / "back").exit_code == 0
+    assert (tmp_path / "one").read_bytes() == large
+    assert tree(tmp_path / "back") == {**CONTENTS, "large": large}
+    for wrong in (("-", "s3://bucket/k"), ("s3://bucket/k", "-"), ("s3://bucket/k", "s3://bucket/l")):
+        assert run("cp", "--resume", *wrong).exit_code == 2

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -252,6 +253,12 @@ def connect(sim: S3Server, backend: str) -> Iterator[Make]:
             return stack.enter_context(objectfs.Client(**settings))
 
         yield make
+
+
+@pytest.fixture
+def make(connect: Make) -> Make:
+    """The same, with the smallest parts that there are."""
+    return partial(connect, part_size=5 * 1024 * 1024)
 
 
 @pytest.fixture(autouse=True)

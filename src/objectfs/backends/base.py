@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from objectfs.backends.budget import Budget, Lease
     from objectfs.backends.copying import CopyPlan
     from objectfs.backends.deleting import Item
+    from objectfs.backends.leftovers import Pending
 
 __all__ = [
     "Admission",
@@ -88,6 +89,7 @@ __all__ = [
     "PutOptions",
     "RangeRead",
     "ReadableBuffer",
+    "SentPart",
     "Steps",
     "StreamUpload",
 ]
@@ -182,6 +184,18 @@ class RangeRead:
     """What the answer says of the object; costs more than the rest, so only for who asks."""
 
 
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A part of a multipart upload that the server has."""
+
+    number: int
+    size: int
+    """In bytes."""
+    etag: str
+    checksums: Mapping[str, str]
+    """In base64, by their algorithms."""
+
+
 class StreamUpload(Protocol):
     """An object that is written piece by piece: nothing is sent, and nothing visible, before the calls below. One call
     at a time; after one that raised, only :meth:`give_up`."""
@@ -189,9 +203,25 @@ class StreamUpload(Protocol):
     lease: Lease
     """What all memory of its parts is taken from; given back when it has been completed or given up."""
 
+    created: Callable[[str, str | None], None] | None
+    """Called when the upload has been created, before anything is sent: with its id, and the algorithm of its parts'
+    checksums. Its error is the upload's."""
+
+    pending: Pending | None
+    """The multipart upload, from before its first request."""
+
     @property
     def part_size(self) -> int:
         """Bytes of the next part: what :meth:`send` wants, the last part excepted."""
+
+    def of_size(self, size: int) -> None:
+        """Have all parts of so many bytes, the last one excepted. Before anything else."""
+
+    def adopt(self, upload_id: str, algorithm: str | None) -> Steps[None]:
+        """Go on with an upload that was created before. It stays open when it is given up."""
+
+    def have(self, part: SentPart, content: memoryview, memory: bytearray) -> None:
+        """In place of :meth:`send`: the next part is at the server already, and holds that content."""
 
     def memory(self) -> Steps[bytearray]:
         """Memory for the next part, of ``part_size`` bytes, from the lease: of a part that has been sent, new where
@@ -224,6 +254,8 @@ class Backend(Protocol):
     capabilities: frozenset[str]
     connections: int
     """At most so many at a time."""
+    part_size: int
+    """Bytes of a range or a part to begin with."""
     budget: Budget
     """What all memory that is not the caller's is taken from."""
 

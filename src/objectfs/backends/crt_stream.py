@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Any, Protocol
+from urllib.parse import quote, unquote
 
-from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps
+from objectfs.backends.base import Op, PutOptions, ReadableBuffer, SentPart, Steps
 from objectfs.backends.crt_base import CrtBase, following
 from objectfs.backends.crt_upload import Upload
 from objectfs.backends.streaming import StreamBase
@@ -43,6 +44,8 @@ class CrtStream(StreamBase):
         self.pending = self._upload = upload
         try:
             yield from upload.create()
+            if self.created is not None:
+                self.created(unquote(upload.id), algorithm)
             op: Op[Any] = upload.start_parts([upload.part_request(1, first)])
             if self._backend.policy(self.options).settled:
                 return op
@@ -61,6 +64,16 @@ class CrtStream(StreamBase):
     def sent(self, answer: Any) -> None:
         assert self._upload is not None
         self._upload.collect(answer)
+
+    def adopt(self, upload_id: str, algorithm: str | None) -> Steps[None]:
+        yield from self._backend.ready(self.bucket)
+        self.pending = self._upload = Upload(self._backend, self.bucket, self.key, self.options, algorithm)
+        self._upload.adopt(quote(upload_id, safe="-_.~"))
+
+    def known(self, part: SentPart) -> None:
+        assert self._upload is not None
+        self._upload.etags.append(part.etag)
+        self._upload.checksums.append(part.checksums.get(self._upload.algorithm or ""))
 
     def finish(self) -> Steps[PutResult]:
         assert self._upload is not None

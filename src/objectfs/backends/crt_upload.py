@@ -76,6 +76,11 @@ class Upload(Pending):
         yield self.creating[0]
         self.id = self._created(self.creating[0])
 
+    def adopt(self, upload_id: str) -> None:
+        """Go on with an upload that was created before; its id as a URL has it."""
+        self.id, self.keep = upload_id, True
+        self.begin(lambda: None)
+
     def _created(self, creating: Any) -> str:
         (response,) = creating.result()
         # no look at the document but for what is wanted: a key in it may hold what XML cannot

@@ -50,6 +50,8 @@ class Pending:
         """CreateMultipartUpload, which a cancel does not cut short."""
         self.parts: list[Op[Any]] = []
         """What is sent, and can be cancelled."""
+        self.keep = False
+        """Whether it stays open at the server when it is given up: somebody knows its id, and will go on with it."""
         self._leftovers = leftovers
         self._lock = threading.RLock()  # a signal's handler may close the client
         self._ended = False
@@ -127,7 +129,7 @@ class Pending:
             op.cancel()
         if not all(op.done() for op in (*parts, *self.creating)):
             return False
-        if not self.creating:
+        if not self.creating or self.keep:
             return True
         with self._lock:
             if not self._aborting:

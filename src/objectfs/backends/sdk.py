@@ -66,6 +66,7 @@ class SdkBackend:
         self._presigner = Presigner(session)
         self._wire = Wire(session, config)
         self.connections = self._wire.connections
+        self.part_size = self._wire.part_size
         self.budget = self._wire.budget
         self._reader = Reader(self._wire)
         self._writer = Writer(self._wire)

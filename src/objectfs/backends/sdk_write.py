@@ -16,7 +16,7 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends import answers
-from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.base import Op, PutOptions, ReadableBuffer, SentPart, Steps, StreamUpload
 from objectfs.backends.call_params import ENGINE_ALGORITHMS
 from objectfs.backends.digests import BLOCK, check_content
 from objectfs.backends.leftovers import Pending
@@ -338,6 +338,8 @@ class _Stream(StreamBase):
         pending = _Upload(self._wire, self.bucket, self.key, self.options)
         self.pending = pending
         self._upload = yield from self._writer._begin(pending, self.options)
+        if self.created is not None:
+            self.created(self._upload["UploadId"], None)
         return self.start(1, first)
 
     def start(self, number: int, part: memoryview) -> Op[Any]:
@@ -348,6 +350,18 @@ class _Stream(StreamBase):
 
     def sent(self, answer: Any) -> None:
         self._done.append(answer)
+
+    def adopt(self, upload_id: str, algorithm: str | None) -> Steps[None]:
+        pending = _Upload(self._wire, self.bucket, self.key, self.options)
+        pending.keep = True
+        self.pending = pending
+        pending.begin(lambda: None)
+        self._upload = {"Bucket": self.bucket, "Key": self.key, "UploadId": upload_id}
+        yield from ()
+
+    def known(self, part: SentPart) -> None:
+        sums = {f"Checksum{algorithm}": value for algorithm, value in part.checksums.items()}
+        self._done.append({"PartNumber": part.number, "ETag": part.etag, **sums})
 
     def finish(self) -> Steps[PutResult]:
         assert isinstance(self.pending, _Upload)

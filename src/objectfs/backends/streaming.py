@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from objectfs import errors
-from objectfs.backends.base import Op, PutOptions, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.base import Op, PutOptions, ReadableBuffer, SentPart, Steps, StreamUpload
 from objectfs.backends.budget import Budget
 from objectfs.backends.digests import Digest, mismatch
+from objectfs.backends.done import Done
 from objectfs.backends.leftovers import Pending
 from objectfs.backends.memory import readable_view
 from objectfs.backends.parts import MAX_PARTS, stream_part_size
@@ -57,15 +58,19 @@ class StreamBase:
         if smaller and part_size > LEAST_PART and budget.share("writers") < 2 * part_size:
             part_size = LEAST_PART
         self._least = part_size
+        self._fixed: int | None = None
+        self._budget, self._connections = budget, connections
         self._memory = stream_memory(budget.room, part_size, connections)
         self._spare: bytearray | None = None
         self._number = 1
         self._flying: deque[tuple[Op[Any], int, bytearray | None]] = deque()
         self._bytes = 0
+        self._unseen = 0  # of parts that had landed before anybody waited for them: progress has not heard of them
         self._own = 0  # of those on their way, the ones in memory of ours
         self._digest = None if options.expected is None else Digest(options.expected.algorithm)
         self.pending: Pending | None = None
         """The multipart upload, from before its first request."""
+        self.created: Callable[[str, str | None], None] | None = None
 
     # -- what a backend does -----------------------------------------------------------------------------------------
     def single(self, data: memoryview) -> Steps[PutResult]:
@@ -88,10 +93,30 @@ class StreamBase:
         """CompleteMultipartUpload."""
         raise NotImplementedError
 
+    def adopt(self, upload_id: str, algorithm: str | None) -> Steps[None]:
+        """Set ``pending`` to an upload that is there."""
+        raise NotImplementedError
+
+    def known(self, part: SentPart) -> None:
+        """Note a part that is there, in its turn."""
+        raise NotImplementedError
+
     # -- the contract ------------------------------------------------------------------------------------------------
     @property
     def part_size(self) -> int:
-        return stream_part_size(self._number, self._least)
+        return self._fixed or stream_part_size(self._number, self._least)
+
+    def of_size(self, size: int) -> None:
+        self._fixed = size
+        self._memory = stream_memory(self._budget.room, size, self._connections)
+
+    def have(self, part: SentPart, content: memoryview, memory: bytearray) -> None:
+        if self._digest is not None:
+            self._digest.update(content)
+        self._number += 1
+        self._flying.append((Done(part), 0, None))  # in its turn: the parts are completed in their order
+        self._keep(memory)
+        self._collect()
 
     def memory(self) -> Steps[bytearray]:
         while True:
@@ -122,7 +147,7 @@ class StreamBase:
                 key=self.key,
                 hint="Set a larger part_size=",
             )
-        if self._number == 1:
+        if self.pending is None:
             op = yield from self.begin(part)
         else:
             op = self.start(self._number, part)
@@ -140,13 +165,17 @@ class StreamBase:
     def _collect(self) -> None:
         """Take the answers that have come."""
         while self._flying and self._flying[0][0].done():
+            self._unseen += self._flying[0][1]
             self._landed(self._flying[0][0].result())
 
     def _oldest(self) -> Steps[None]:
         self._landed((yield self._flying[0][0]))
 
     def _landed(self, answer: Any) -> None:
-        self.sent(answer)
+        if isinstance(answer, SentPart):
+            self.known(answer)
+        else:
+            self.sent(answer)
         op, size, memory = self._flying.popleft()
         self._bytes -= size
         if self.pending is not None and op in self.pending.parts:
@@ -168,6 +197,9 @@ class StreamBase:
     def settle(self) -> Steps[None]:
         while self._flying:
             yield from self._oldest()
+        if self._unseen:
+            unseen, self._unseen = self._unseen, 0
+            yield Done(None, unseen)
 
     def complete(self, last: memoryview) -> Steps[PutResult]:
         result = yield from self._complete(last)

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import click
 
+from objectfs.backends.resume_journal import is_journal
 from objectfs.cli.paths import Destination
 from objectfs.cli.text import printable
 from objectfs.cli.work import Account, Pool
@@ -72,7 +73,9 @@ def upload_stream(client: Client, stream: Any, to: S3Uri, account: Account) -> N
     account.done(f"- -> {to}", 0)
 
 
-def upload_one(client: Client, path: str, to: S3Uri, pool: Pool, account: Account, *, dry_run: bool) -> None:
+def upload_one(
+    client: Client, path: str, to: S3Uri, pool: Pool, account: Account, *, dry_run: bool, resume: bool
+) -> None:
     try:
         size = _regular_size(path)
     except ObjectFSError as error:
@@ -82,10 +85,12 @@ def upload_one(client: Client, path: str, to: S3Uri, pool: Pool, account: Accoun
         _say_dry(f"{path} -> {to}")
         return
     account.expect(size)
-    pool.submit(_put_file, client, path, to, size, account)
+    pool.submit(_put_file, client, path, to, size, account, resume)
 
 
-def upload_tree(client: Client, folder: str, to: S3Uri, pool: Pool, account: Account, *, dry_run: bool) -> None:
+def upload_tree(
+    client: Client, folder: str, to: S3Uri, pool: Pool, account: Account, *, dry_run: bool, resume: bool
+) -> None:
     """Every file below ``folder``, under the key prefix ``to.key``."""
     batch: Batch[tuple[str, S3Uri, int]] = Batch(lambda items: pool.submit(_put_batch, client, items, account))
     for path in _walk(folder, account):
@@ -106,7 +111,7 @@ def upload_tree(client: Client, folder: str, to: S3Uri, pool: Pool, account: Acc
             if size < SMALL:
                 batch.add((path, target, size), size)
             else:
-                pool.submit(_put_file, client, path, target, size, account)
+                pool.submit(_put_file, client, path, target, size, account, resume)
     batch.flush()
 
 
@@ -123,7 +128,8 @@ def _walk(folder: str, account: Account) -> Iterator[str]:
             if os.path.islink(path):
                 account.failed(path, LocalFileError("not copied: a symbolic link to a folder"))
         for name in sorted(files):
-            yield os.path.join(parent, name)
+            if not is_journal(name):  # of --resume, now or before
+                yield os.path.join(parent, name)
 
 
 def _regular_size(path: str) -> int:
@@ -136,10 +142,10 @@ def _regular_size(path: str) -> int:
     return found.st_size
 
 
-def _put_file(client: Client, path: str, to: S3Uri, size: int, account: Account) -> None:
+def _put_file(client: Client, path: str, to: S3Uri, size: int, account: Account, resume: bool = False) -> None:
     meter = account.meter()
     try:
-        client.put_file(to.bucket, to.key, path, progress=meter)
+        client.put_file(to.bucket, to.key, path, progress=meter, resume=resume)
     except ObjectFSError as error:
         account.failed(path, error)
     else:
@@ -186,6 +192,7 @@ def download_one(
     *,
     into_folder: bool,
     dry_run: bool,
+    resume: bool,
 ) -> None:
     path = target
     if into_folder:
@@ -196,7 +203,7 @@ def download_one(
     if dry_run:
         _say_dry(f"{source} -> {path}")
         return
-    pool.submit(_get_file, client, source, path, None, account)
+    pool.submit(_get_file, client, source, path, None, account, resume)
 
 
 def _make_folder(path: str) -> None:
@@ -206,7 +213,9 @@ def _make_folder(path: str) -> None:
         raise LocalFileError.from_oserror(error) from None
 
 
-def download_tree(client: Client, source: S3Uri, folder: str, pool: Pool, account: Account, *, dry_run: bool) -> None:
+def download_tree(
+    client: Client, source: S3Uri, folder: str, pool: Pool, account: Account, *, dry_run: bool, resume: bool
+) -> None:
     """Every object below the key prefix ``source.key``, as files below ``folder``."""
     if not dry_run:
         _make_folder(folder)
@@ -231,7 +240,7 @@ def download_tree(client: Client, source: S3Uri, folder: str, pool: Pool, accoun
         if entry.size < SMALL:
             batch.add((this, path, entry), entry.size)
         else:
-            pool.submit(_get_file, client, this, path, entry.size, account)
+            pool.submit(_get_file, client, this, path, entry.size, account, resume)
     batch.flush()
 
 
@@ -244,10 +253,10 @@ def _make_marker(destination: Destination, entry: ObjectInfo, name: str, account
         account.failed(entry.key, error)
 
 
-def _get_file(client: Client, source: S3Uri, path: str, size: int | None, account: Account) -> None:
+def _get_file(client: Client, source: S3Uri, path: str, size: int | None, account: Account, resume: bool) -> None:
     meter = account.meter()
     try:
-        info = client.get_file(source.bucket, source.key, path, progress=meter)
+        info = client.get_file(source.bucket, source.key, path, progress=meter, resume=resume)
     except ObjectFSError as error:
         account.failed(str(source), error)
     else:

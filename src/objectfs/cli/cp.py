@@ -25,6 +25,7 @@ STREAM = "-"
 class Flags:
     recursive: bool
     dry_run: bool
+    resume: bool
 
 
 @click.command()
@@ -32,6 +33,7 @@ class Flags:
 @click.argument("target", metavar="TARGET")
 @click.option("-r", "--recursive", is_flag=True, help="Whole folders.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 256), default=8, show_default=True, help="Files at a time.")
+@click.option("--resume", is_flag=True, help="Go on with large files that an earlier cp --resume did not finish.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be copied.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Name each file.")
@@ -41,6 +43,7 @@ def command(
     target: str,
     recursive: bool,
     jobs: int,
+    resume: bool,
     dry_run: bool,
     quiet: bool,
     verbose: bool,
@@ -56,10 +59,12 @@ def command(
     remote = [is_address(source) for source in sources]
     if not is_address(target) and not all(remote):
         raise click.UsageError("one of SOURCE and TARGET must be an s3:// address")
-    if STREAM in (*sources, target) and (len(sources) > 1 or recursive or dry_run):
-        raise click.UsageError("- stands for one stream: no -r, no --dry-run, no second source")
+    if STREAM in (*sources, target) and (len(sources) > 1 or recursive or dry_run or resume):
+        raise click.UsageError("- stands for one stream: no -r, no --dry-run, no --resume, no second source")
+    if resume and is_address(target) and any(remote):
+        raise click.UsageError("--resume is for copies from and to this machine")
     to = uri.parse(target) if is_address(target) else None
-    flags = Flags(recursive, dry_run)
+    flags = Flags(recursive, dry_run, resume)
     with (
         make_client(options) as client,
         Account(quiet=quiet or dry_run, verbose=verbose) as account,
@@ -113,11 +118,19 @@ def _upload(
             raise click.UsageError(f"{source} is a folder; -r copies folders")
         name = os.path.basename(os.path.abspath(source)) + "/" if several else ""
         copying.upload_tree(
-            client, source, S3Uri(to.bucket, folder(to.key) + name), pool, account, dry_run=flags.dry_run
+            client,
+            source,
+            S3Uri(to.bucket, folder(to.key) + name),
+            pool,
+            account,
+            dry_run=flags.dry_run,
+            resume=flags.resume,
         )
     else:
         key = _named(to, os.path.basename(source), several=several)
-        copying.upload_one(client, source, S3Uri(to.bucket, key), pool, account, dry_run=flags.dry_run)
+        copying.upload_one(
+            client, source, S3Uri(to.bucket, key), pool, account, dry_run=flags.dry_run, resume=flags.resume
+        )
 
 
 def _download(
@@ -135,7 +148,7 @@ def _download(
         whole = S3Uri(source.bucket, folder(source.key))
         if several:  # each folder under its own name, as cp has it
             target = os.path.join(target, last_name(source))
-        copying.download_tree(client, whole, target, pool, account, dry_run=flags.dry_run)
+        copying.download_tree(client, whole, target, pool, account, dry_run=flags.dry_run, resume=flags.resume)
     else:
         if not source.key:
             raise click.UsageError(f"{source} names no object; -r copies all that is under it")
@@ -147,6 +160,7 @@ def _download(
             account,
             into_folder=several or _is_folder(target),
             dry_run=flags.dry_run,
+            resume=flags.resume,
         )
 
 

@@ -98,6 +98,8 @@ class GetOptions(Options):
     """What the content's checksum must be."""
     admission: Any = None
     """What lends memory to ``get``, where many run side by side: an ``Admission`` of ``backends/base.py``."""
+    resume: bool = False
+    """Whether a file is gone on with: for the clients, which ask ``backends.resume_get`` then."""
 
     @property
     def version_id(self) -> str | None:
@@ -128,6 +130,8 @@ class PutOptions(Options):
 
     expected: Expected | None = None
     """What the content's checksum must be."""
+    resume: bool = False
+    """Likewise, of ``backends.resume_put``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

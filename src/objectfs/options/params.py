@@ -17,11 +17,13 @@ __all__ = [
     "DeleteManyParams",
     "DeleteParams",
     "ExpectedChecksum",
+    "GetFileParams",
     "GetManyParams",
     "GetParams",
     "HeadParams",
     "ListParams",
     "ListVersionsParams",
+    "PutFileParams",
     "PutManyParams",
     "PutParams",
     "RangesParams",
@@ -101,6 +103,13 @@ class GetParams(RangesParams, total=False):
     """Of the content that is fetched, be it a range. ChecksumError if it has another; a file then does not appear."""
 
 
+class GetFileParams(GetParams, total=False):
+    """Of ``get_file``."""
+
+    resume: bool | None
+    """True: what an earlier call has fetched of the object is not fetched again; failures keep it: docs/resume.md"""
+
+
 class HeadParams(RangesParams, total=False):
     """Of ``head`` and ``exists`` (HeadObject)."""
 
@@ -174,6 +183,13 @@ class PutParams(PutManyParams, total=False):
     """Only where the object has this ETag, else PreconditionFailedError (412)."""
     expected_checksum: ExpectedChecksum | None
     """Of the whole content. ChecksumError, and nothing is stored, if it has another."""
+
+
+class PutFileParams(PutParams, total=False):
+    """Of ``put_file``."""
+
+    resume: bool | None
+    """True: parts that an earlier call has sent are not sent again; failures keep the upload: docs/resume.md"""
 
 
 class CopyParams(PutManyParams, total=False):

@@ -17,11 +17,13 @@ from objectfs.options.params import (
     CopyParams,
     DeleteManyParams,
     DeleteParams,
+    GetFileParams,
     GetManyParams,
     GetParams,
     HeadParams,
     ListParams,
     ListVersionsParams,
+    PutFileParams,
     PutManyParams,
     PutParams,
     RangesParams,
@@ -182,7 +184,7 @@ _ROWS = (
 
 OPTIONS: Mapping[str, Option] = {row.name: row for row in _ROWS}
 
-OWN = frozenset(("headers", "checksum", "expected_checksum"))
+OWN = frozenset(("headers", "checksum", "expected_checksum", "resume"))
 """Options that are not S3's: what becomes of them is the verb's to say."""
 
 GROUPS: Mapping[str, frozenset[str]] = {
@@ -191,9 +193,11 @@ GROUPS: Mapping[str, frozenset[str]] = {
         GetManyParams,
         RangesParams,
         GetParams,
+        GetFileParams,
         HeadParams,
         PutManyParams,
         PutParams,
+        PutFileParams,
         CopyParams,
         UploadPartParams,
         DeleteManyParams,

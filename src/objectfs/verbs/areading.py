@@ -14,9 +14,10 @@ from objectfs.backends.ranges import COALESCE, get_ranges
 from objectfs.clientbase import Path
 from objectfs.errors import NotFoundError
 from objectfs.listing import Listing
-from objectfs.options import GetManyParams, GetParams, HeadParams, ListParams, RangesParams
+from objectfs.options import GetFileParams, GetManyParams, GetParams, HeadParams, ListParams, RangesParams
 from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix
 from objectfs.verbs.driving import AsyncDriver
+from objectfs.verbs.resuming import resumed_get
 
 __all__ = ["AsyncReadVerbs"]
 
@@ -75,16 +76,18 @@ class AsyncReadVerbs(AsyncDriver):
         *,
         timeout: float | None = None,
         progress: Progress | None = None,
-        **options: Unpack[GetParams],
+        **options: Unpack[GetFileParams],
     ) -> ObjectInfo:
         """See :meth:`objectfs.Client.get_file`."""
         name = check.text_path(path)
-        asked = check.get_options("GetParams", options, start, end)
+        asked = check.get_options("GetFileParams", options, start, end)
         return await self._run(
             "GetObject",
             bucket,
             key,
-            lambda backend: backend.get_file(bucket, key, name, asked),
+            resumed_get(self._core, bucket, key, name, asked)
+            if asked.resume
+            else lambda backend: backend.get_file(bucket, key, name, asked),
             timeout,
             progress,
             options=asked,

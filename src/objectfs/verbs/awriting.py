@@ -14,11 +14,12 @@ from objectfs.backends.drive import Progress, run
 from objectfs.backends.tagging import tagged
 from objectfs.clientbase import Path
 from objectfs.errors import ObjectFSError
-from objectfs.options import DeleteManyParams, DeleteParams, PutManyParams, PutParams
+from objectfs.options import DeleteManyParams, DeleteParams, PutFileParams, PutManyParams, PutParams
 from objectfs.streams import PutData, async_reader, has_buffer, in_thread, reader
 from objectfs.types import OnError, PutResult
 from objectfs.verbs.driving import AsyncDriver
 from objectfs.verbs.manyjobs import put_many
+from objectfs.verbs.resuming import resumed_put
 
 __all__ = ["AsyncWriteVerbs"]
 
@@ -86,16 +87,18 @@ class AsyncWriteVerbs(AsyncDriver):
         *,
         timeout: float | None = None,
         progress: Progress | None = None,
-        **options: Unpack[PutParams],
+        **options: Unpack[PutFileParams],
     ) -> PutResult:
         """See :meth:`objectfs.Client.put_file`."""
         name = check.text_path(path)
-        asked = check.put_options("PutParams", options)
+        asked = check.put_options("PutFileParams", options)
         return await self._run(
             "PutObject",
             bucket,
             key,
-            lambda backend: tagged(backend, bucket, key, asked, backend.put_file(bucket, key, name, asked)),
+            resumed_put(self._core, bucket, key, name, asked)
+            if asked.resume
+            else lambda backend: tagged(backend, bucket, key, asked, backend.put_file(bucket, key, name, asked)),
             timeout,
             progress,
             options=asked,

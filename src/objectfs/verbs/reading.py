@@ -12,9 +12,10 @@ from objectfs.backends.ranges import COALESCE, get_ranges
 from objectfs.clientbase import Path
 from objectfs.errors import NotFoundError
 from objectfs.listing import Listing
-from objectfs.options import GetManyParams, GetParams, HeadParams, ListParams, RangesParams
+from objectfs.options import GetFileParams, GetManyParams, GetParams, HeadParams, ListParams, RangesParams
 from objectfs.types import Buffer, ListPage, ObjectInfo, OnError, Prefix
 from objectfs.verbs.driving import Driver
+from objectfs.verbs.resuming import resumed_get
 
 __all__ = ["ReadVerbs"]
 
@@ -106,7 +107,7 @@ class ReadVerbs(Driver):
         *,
         timeout: float | None = None,
         progress: Progress | None = None,
-        **options: Unpack[GetParams],
+        **options: Unpack[GetFileParams],
     ) -> ObjectInfo:
         """As :meth:`get`, into a file that appears under ``path`` when it is complete, replacing what was
         there.
@@ -114,19 +115,25 @@ class ReadVerbs(Driver):
         Args:
             path: of a file, in a folder that exists.
 
+        With ``resume=True`` it goes on where an earlier call stopped, in whatever process that was (HeadObject, then
+        GetObject of what is missing): what has been fetched lies beside the file until it is complete.
+
         Returns:
             What the answer said of the object.
 
         Raises:
-            LocalFileError: the file cannot be written: ``errno`` says why.
+            LocalFileError: the file cannot be written: ``errno`` says why. With ``resume=True`` also EBUSY: somebody
+                else is at it.
         """
         name = check.text_path(path)
-        asked = check.get_options("GetParams", options, start, end)
+        asked = check.get_options("GetFileParams", options, start, end)
         return self._run(
             "GetObject",
             bucket,
             key,
-            lambda backend: backend.get_file(bucket, key, name, asked),
+            resumed_get(self._core, bucket, key, name, asked)
+            if asked.resume
+            else lambda backend: backend.get_file(bucket, key, name, asked),
             timeout,
             progress,
             options=asked,

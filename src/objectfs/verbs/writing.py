@@ -10,11 +10,12 @@ from objectfs.backends.base import ReadableBuffer
 from objectfs.backends.drive import Progress
 from objectfs.backends.tagging import tagged
 from objectfs.clientbase import Path
-from objectfs.options import DeleteManyParams, DeleteParams, PutManyParams, PutParams
+from objectfs.options import DeleteManyParams, DeleteParams, PutFileParams, PutManyParams, PutParams
 from objectfs.streams import PutData, has_buffer, reader
 from objectfs.types import OnError, PutResult
 from objectfs.verbs.driving import Driver
 from objectfs.verbs.manyjobs import put_many
+from objectfs.verbs.resuming import resumed_put
 
 __all__ = ["WriteVerbs"]
 
@@ -85,24 +86,30 @@ class WriteVerbs(Driver):
         *,
         timeout: float | None = None,
         progress: Progress | None = None,
-        **options: Unpack[PutParams],
+        **options: Unpack[PutFileParams],
     ) -> PutResult:
         """As :meth:`put`, from a file.
 
         Args:
             path: of a file that can be read at any position: no pipe, which :meth:`put` takes as a file object.
 
+        With ``resume=True`` it goes on where an earlier call stopped, in whatever process that was: parts that are
+        there (ListParts), and are what the file holds, are not sent again. A failure then keeps the upload, unless it
+        is one that the next call would meet again.
+
         Raises:
-            LocalFileError: the file cannot be read.
+            LocalFileError: the file cannot be read; with ``resume=True`` also: its journal can be written nowhere.
             ObjectChangedError: it changed while it was sent; nothing has been stored.
         """
         name = check.text_path(path)
-        asked = check.put_options("PutParams", options)
+        asked = check.put_options("PutFileParams", options)
         return self._run(
             "PutObject",
             bucket,
             key,
-            lambda backend: tagged(backend, bucket, key, asked, backend.put_file(bucket, key, name, asked)),
+            resumed_put(self._core, bucket, key, name, asked)
+            if asked.resume
+            else lambda backend: tagged(backend, bucket, key, asked, backend.put_file(bucket, key, name, asked)),
             timeout,
             progress,
             options=asked,
