@@ -48,8 +48,8 @@ ENTRIES = (
     Entry(
         "obstore",
         "obstore",
-        "get_async and put_async in asyncio.gather, 64 at a time; get_ranges, also for large objects in memory, which "
-        "it fetches in parallel; put in parts, 12 at a time; get().stream() to files (obstore's reference)",
+        "get_async, put_async and get_range_async in asyncio.gather, 64 at a time, large objects in ranges of 8 MiB; "
+        "put in parts, 12 at a time; get_ranges where ranges are read (obstore's reference)",
     ),
     Entry(
         "s3torchconnector",
