@@ -146,6 +146,8 @@ cdef struct engine_t:
     group_t* free_groups
     size_t width                       # at which the last batch ran well; 0: none has told yet
     double rate                        # and its requests a nanosecond
+    unsigned int hold                  # samples for which the next batch does not try to narrow
+    unsigned int held                  # so many after the last try that did not pay; 0: it did
     pace_t pace                        # under the lock
     size_t submitted_total
     uint32_t max_retries

@@ -3,16 +3,19 @@
 # The C library walks all outstanding meta requests at each of its updates, so the more are outstanding, the more each
 # of them costs: 2,000 x 4 KiB on loopback, 256 at a time, take a quarter more CPU than 32 at a time. Where an answer
 # takes 30 ms, 32 at a time are eight times slower than 256. So a batch starts wide, and narrows while that costs no
-# throughput; when throughput falls, it widens while that brings some. The engine's next batch starts with what this
+# throughput; when throughput falls, it widens while that brings some. Where narrowing does not pay it is tried less and
+# less often: from far away each try is a time at half the throughput. The engine's next batch starts with what this
 # one found (docs/design/0005-cpu.md).
 
 cdef enum:
     NARROWEST = 32
     SAMPLE = 256            # requests at least that a rate is taken over: fewer are over in a few ms, and tell nothing
-    HOLD = 4                # samples to go on before trying again
+    HOLD = 4                # samples to go on before trying again, and twice as many each time that it fails
+    LONGEST_HOLD = 64
 
 cdef double _WORSE = 0.85   # of the rate before: below it the width is too narrow, or the times have changed
 cdef double _BETTER = 1.25  # of the rate before: from it on widening was worth it
+cdef double _DRAIN = 8e6    # nanoseconds after which who waits is woken to submit more: what drained is missing then
 
 
 cdef void _begin_window(group_t* group) noexcept nogil:
@@ -27,7 +30,7 @@ cdef void _begin_window(group_t* group) noexcept nogil:
     group.adapts = group.window > NARROWEST and group.n > 2 * SAMPLE
     group.climbing = False
     group.settling = True
-    group.hold = 0
+    group.hold = engine.hold
     group.mark_ended = 0
     group.mark_time = 0
 
@@ -48,7 +51,9 @@ cdef void _adapt_window(group_t* group, uint64_t now) noexcept nogil:
             _set_width(group, group.width * 2)
             return
         group.climbing = False
-        group.hold = HOLD
+        group.trying = False
+        group.engine.held = min(LONGEST_HOLD, 2 * group.engine.held) if group.engine.held else HOLD
+        group.hold = group.engine.held
         if not better:
             _set_width(group, group.width // 2)
     elif worse and group.width < group.window:
@@ -59,6 +64,8 @@ cdef void _adapt_window(group_t* group, uint64_t now) noexcept nogil:
     else:
         # smoothed where nothing changes: one lucky sample is no measure for those to come
         group.rate = rate if group.trying or group.rate == 0 else 0.75 * group.rate + 0.25 * rate
+        if group.trying:
+            group.engine.held = 0  # it paid
         group.trying = False
         if group.hold > 0:
             group.hold -= 1
@@ -68,6 +75,7 @@ cdef void _adapt_window(group_t* group, uint64_t now) noexcept nogil:
             return  # not yet known to be good
     group.engine.width = group.width
     group.engine.rate = group.rate
+    group.engine.hold = group.hold
 
 
 cdef void _set_width(group_t* group, size_t width) noexcept nogil:
@@ -93,9 +101,17 @@ cdef size_t _grant(group_t* group) noexcept nogil:
     cdef size_t last = max(group.submitted, min(group.n, group.ended + group.width))
     group.engine.submitted_total += last - group.submitted
     group.submitted = last
-    # half the window may drain before anybody is woken: one wake-up feeds many
-    group.wake_at = group.n if last == group.n else last - group.width // 2
+    group.wake_at = group.n if last == group.n else last - group.width + _drained(group)
     return last
+
+
+cdef size_t _drained(group_t* group) noexcept nogil:
+    """Of the window, before anybody is woken. One wake-up feeds many, at most half the window; but where answers come
+    slowly, half of it would be missing for long."""
+    cdef size_t half = group.width // 2
+    if group.rate == 0:  # nobody knows
+        return max(half // 2, <size_t>1)
+    return max(min(half, <size_t>(group.rate * _DRAIN)), <size_t>1)
 
 
 def debug_window(size_t window, size_t n, rate_at):

@@ -50,6 +50,12 @@ def test_wide_where_latency_is(seed: int, spread: float) -> None:
     assert share(widths, lambda width: width < 128) < 0.02
 
 
+def test_what_does_not_pay_is_tried_less_and_less_often() -> None:
+    widths = _native.debug_window(256, 100_000, latency(0.03))
+    assert [width for width, _ in widths[:8]].count(128) == 2, 'it is tried'
+    assert share(widths, lambda width: width == 256) > 0.95
+
+
 @pytest.mark.parametrize(("seconds", "most"), [(0.005, 15_000), (0.01, 10_000), (0.03, 3_000)])
 def test_no_wider_than_it_helps(seconds: float, most: float) -> None:
     rate = latency(seconds, most)
@@ -92,7 +98,10 @@ def test_the_next_batch_starts_with_what_was_found(crt: CrtBackend) -> None:
     run(crt.put("bucket", "k", b"x", PutOptions()))
     engine = crt.target("bucket").engine
     assert engine.width == 0
-    assert len(run(crt.get_many("bucket", ["k"] * 3000, "raise", GetOptions()))) == 3000
+    for _ in range(10):  # a machine with other things to do may make up its mind late
+        assert len(run(crt.get_many("bucket", ["k"] * 3000, "raise", GetOptions()))) == 3000
+        if engine.width:
+            break
     assert 32 <= engine.width <= 256
     assert bytes(run(crt.get("bucket", "k", GetOptions()))) == b"x"
 
@@ -137,4 +146,4 @@ def test_who_waits_sleeps_until_there_is_room(window: int, narrow: int) -> None:
     once, and did so until the next request ended, with the processor that it needed to end."""
     feeds, spins = _native.debug_feeds(window, narrow, 4000)
     assert spins == 0
-    assert feeds <= 2 * 4000 / min(window, narrow) + 2
+    assert feeds <= 4 * 4000 / min(window, narrow) + 4  # a quarter of a window at a time, before a rate is known

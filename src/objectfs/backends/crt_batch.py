@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from objectfs import _native, errors
+from objectfs.backends import machine
 from objectfs.backends.answers import require_one
 from objectfs.backends.base import GetOptions, Steps
+from objectfs.backends.beside import side_by_side
 from objectfs.backends.crt_answers import answered, make_info, object_size, query
 from objectfs.backends.crt_base import all_of, followed
 from objectfs.backends.crt_errors import failure
@@ -19,6 +21,9 @@ __all__ = ["BatchVerbs"]
 PROBE = 16
 """Objects of a batch that are read before the memory for the others is chosen."""
 
+BESIDE = 16
+"""Objects that are larger than what was asked for, and whose rest is fetched at the same time."""
+
 SMALL = 64 * 1024
 """Bytes up to which an object is collected by the C library and copied once: cheaper than setting up a parallel
 download."""
@@ -29,10 +34,12 @@ class BatchVerbs(GetVerbs):
 
     def get_many(self, bucket: str, keys: Sequence[str], on_error: OnError, options: GetOptions) -> Steps[list[Any]]:
         results: list[Any] = []
-        room = 0
         # The first few tell how large these objects are: memory of that size can then be given to the C library
-        # beforehand, which saves the growing of its own buffer, a copy, and two page faults of three.
-        probe = PROBE if len(keys) > 2 * PROBE else len(keys)
+        # beforehand, which saves the growing of its own buffer, a copy, and two page faults of three. They are waited
+        # for, so if the bucket's last batch has told it, that is believed.
+        known = self._room_for(bucket, len(keys))
+        room = known or 0
+        probe = PROBE if known is None and len(keys) > 2 * PROBE else len(keys)
         for chunk in (keys[:probe], keys[probe:]):
             if chunk:
                 found, ranged = yield from self._get_chunk(bucket, chunk, on_error, room, options)
@@ -42,7 +49,18 @@ class BatchVerbs(GetVerbs):
                 # not for one large object among small ones: each would have as much memory, if only by address
                 alike = 2 * sum(sizes) >= largest * len(sizes)
                 room = largest if largest > SMALL and ranged and alike else 0
+        target = self._targets.get(bucket)
+        if len(keys) > 2 * PROBE and target is not None:
+            target.engine.paces.batch = (bucket, room if ranged else None)
         return results
+
+    def _room_for(self, bucket: str, count: int) -> int | None:
+        """Bytes for each object of such a batch, by what the last one found; None if it has to be found out."""
+        target = self._targets.get(bucket)  # not by what may have to wait for a session
+        of, room = target.engine.paces.batch if target is not None else ("", None)
+        if of != bucket or room is None or count * room > machine.memory_available() // 2:
+            return None
+        return int(room)
 
     @followed
     def _get_chunk(
@@ -67,18 +85,23 @@ class BatchVerbs(GetVerbs):
         if on_error == "raise":
             self._raise_cause(bucket, keys, responses)
         results: list[Any] = []
+        others: list[int] = []
         for key, response, buffer in zip(keys, responses, buffers, strict=True):
             if response.complete and response.end <= asked:  # what most batches consist of: at once
                 body = response.take_body()
                 body._describe(make_info, bucket, key, response, len(body))
                 results.append(body)
-                continue
-            try:
-                results.append((yield from self._one_of_many(bucket, key, options, response, buffer, asked)))
-            except errors.ObjectFSError as error:
-                if on_error == "raise" or self.session.elsewhere(bucket, error, region):
-                    raise
-                results.append(error)
+            else:
+                others.append(len(results))
+                results.append(None)
+        if others:
+            found = yield from side_by_side(
+                [self._one_of_many(bucket, keys[i], options, responses[i], buffers[i], asked) for i in others],
+                BESIDE,
+                lambda error: on_error != "raise" and not self.session.elsewhere(bucket, error, region),
+            )
+            for i, result in zip(others, found, strict=True):
+                results[i] = result
         return results, all(response.status != 200 for response in responses)
 
     def _raise_cause(self, bucket: str, keys: Sequence[str], responses: Sequence[Any]) -> None:

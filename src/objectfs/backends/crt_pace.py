@@ -278,6 +278,9 @@ class Paces:
         self.network = Network(lambda: engine.pace)
         self.filled = False
         """Whether the last object that was read into memory of the caller's was as large as that."""
+        self.batch: tuple[str, int | None] = ("", None)
+        """The last large batch's bucket, and the memory that suits each of its objects: bytes; 0 where they are small or
+        not alike, and the C library collects them; None if nobody knows."""
         self._parts_adapt = parts_adapt
         common: dict[str, Any] = {"most": most, "cores": cores, "part_size": part_size, "adapts": connections_adapt}
         self.memory = Pace(down, **common)
