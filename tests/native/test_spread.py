@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from objectfs import errors
-from objectfs.backends.base import GetOptions, PutOptions
+from objectfs.backends.base import DeleteOptions, GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
 from objectfs.sim import Fault, S3Server
@@ -179,3 +179,81 @@ def test_what_is_said_of_another_object_says_nothing(far: CrtBackend, sim: S3Ser
     buffer = bytearray(SIZE)
     assert run(far.get_into("bucket", "k", buffer, GetOptions())) == SIZE
     assert buffer == data
+
+
+@pytest.mark.parametrize("verb", ["get", "get_file"])
+def test_after_a_large_object_head_comes_first(
+    far: CrtBackend, sim: S3Server, data: bytes, tmp_path: Path, verb: str
+) -> None:
+    """Instead of a first range, for which all others would wait; and again as before when the objects are small."""
+    assert read(far, verb, tmp_path) == data
+    before = len(sim.requests)
+    assert read(far, verb, tmp_path) == data
+    ranges = [("GET", f"bytes={at}-{min(at + PART, SIZE) - 1}") for at in range(0, SIZE, PART)]
+    found = asked(sim, before)
+    assert found[0] == ("HEAD", None)
+    assert Counter(found[1:]) == Counter(ranges)
+    run(far.put("bucket", "k", b"small", PutOptions()))
+    for methods in (["HEAD", "GET"], ["GET"]):
+        before = len(sim.requests)
+        assert read(far, verb, tmp_path) == b"small"
+        assert [method for method, _ in asked(sim, before)] == methods
+
+
+@pytest.mark.parametrize("verb", ["get", "get_file"])
+def test_where_head_comes_first_failures_are_told_as_ever(
+    far: CrtBackend, sim: S3Server, data: bytes, tmp_path: Path, verb: str
+) -> None:
+    read(far, verb, tmp_path)
+    sim.faults.add(Fault(operation="GetObject", key="k", after=2, replace=True))
+    with pytest.raises(errors.ObjectChangedError):
+        read(far, verb, tmp_path)
+    sim.faults.clear()
+    run(far.put("bucket", "k", data, PutOptions()))  # what replaced it has no checksum
+    sim.faults.add(Fault(operation="GetObject", key="k", after=1, corrupt=1000))
+    with pytest.raises(errors.ChecksumError):
+        read(far, verb, tmp_path)
+    sim.faults.clear()
+    run(far.delete("bucket", "k", DeleteOptions()))
+    with pytest.raises(errors.NotFoundError) as caught:
+        read(far, verb, tmp_path)
+    assert caught.value.operation == "GetObject"
+    assert caught.value.code == "NoSuchKey"
+
+
+@pytest.mark.parametrize("verb", ["get", "get_file"])
+def test_an_endpoint_without_ranges_is_never_asked_for_some(
+    make: Callable[..., CrtBackend], data: bytes, tmp_path: Path, verb: str
+) -> None:
+    asked = []
+
+    def whole(connection: Any, head: bytes) -> None:
+        asked.append(head.split(b" ", 1)[0])
+        connection.sendall(
+            b'HTTP/1.1 200 OK\r\nETag: "e"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n' % SIZE + data
+        )
+
+    with RawServer(whole) as server:
+        backend = make(server.url, part_size=PART)
+        seem_far(backend)
+        for _ in range(2):
+            assert read(backend, verb, tmp_path) == data
+    assert asked == [b"GET", b"GET"]
+
+
+def test_objects_of_a_batch_that_are_larger_than_expected(far: CrtBackend, sim: S3Server) -> None:
+    """The last batch's were small, so each is asked for as if these were: the rest comes at the same time."""
+    contents = {f"many/{number}": bytes([number]) * 100_000 for number in range(40)}
+    run(far.put_many("bucket", contents, PutOptions()))
+    assert list(map(bytes, run(far.get_many("bucket", list(contents), "raise", GetOptions())))) == list(contents.values())
+    larger = {key: value * 3 for key, value in contents.items()}
+    run(far.put_many("bucket", larger, PutOptions()))
+    sim.faults.add(Fault(operation="GetObject", key="many/7", times=None, after=1, status=403, code="AccessDenied"))
+    found = run(far.get_many("bucket", list(larger), "return", GetOptions()))
+    assert isinstance(found[7], errors.AccessDeniedError)
+    assert [bytes(found[n]) == larger[f"many/{n}"] for n in range(40) if n != 7] == [True] * 39
+    with pytest.raises(errors.AccessDeniedError):
+        sim.faults.clear()
+        run(far.put_many("bucket", {key: value * 3 for key, value in larger.items()}, PutOptions()))
+        sim.faults.add(Fault(operation="GetObject", key="many/9", times=None, after=1, status=403, code="AccessDenied"))
+        run(far.get_many("bucket", list(larger), "raise", GetOptions()))

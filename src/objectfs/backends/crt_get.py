@@ -83,6 +83,31 @@ class GetVerbs(SpreadVerbs):
         total = object_size(response)
         return response, max(0, total + start) if start < 0 else start, total if end is None else min(end, total)
 
+    def _begin(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
+        """As ``_first``. Where a range as long as a part takes much longer than a short answer, and the bucket's last
+        object was larger than that, HeadObject's answer instead: then all ranges can begin."""
+        paces = self.target(bucket).engine.paces
+        everything = not options.start and options.end is None and options.part_number is None
+        if everything and paces.large == bucket and paces.network.far:
+            response = yield from one(self._start_head(bucket, key, options))
+            # what it refuses GetObject explains better, with words of the server's
+            if not response.error_code and response.status == 200 and object_size(response) > 0:
+                size = object_size(response)
+                paces.large = bucket if size > self.part_size else ""
+                return response, 0, size
+        response, start, end = yield from self._first(bucket, key, options, common)
+        if everything:  # and the endpoint knows ranges
+            paces.large = bucket if end > self.part_size and response.status == 206 else ""
+        return response, start, end
+
+    def _start_head(self, bucket: str, key: str, options: GetOptions) -> Any:
+        """HeadObject that tells the checksum too, if the content is to be validated."""
+        target = self.target(bucket)
+        mode = {"x-amz-checksum-mode": "ENABLED"} if self.validation(options) is not None else {}
+        path = target.path(key, query(options, "HeadObject"))
+        headers = target.headers(options.sent("HeadObject"), mode)
+        return target.engine.start([_native.Request(b"HeadObject", b"HEAD", path, target.native, headers)])
+
     def _part(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
         """One part of an object that was uploaded in parts: one request, whose answer says where it lies."""
         target = self.target(bucket)
@@ -131,7 +156,8 @@ class GetVerbs(SpreadVerbs):
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
         target = self.target(bucket)
         common = target.headers(options.sent("GetObject"))
-        response, start, end = yield from self._first(bucket, key, options, common)
+        begin = self._begin if options.admission is None else self._first
+        response, start, end = yield from begin(bucket, key, options, common)
         buffer: Buffer = yield from self._rest(bucket, key, options, response, start, end)
         yield from self.expect(options.expected, lambda: (buffer,), len(buffer), "GetObject", bucket, key)
         return buffer
@@ -163,7 +189,7 @@ class GetVerbs(SpreadVerbs):
                 _native.copy_into(body, 0, first)
             report = None
             if validates and not whole:
-                report = Reported(self, bucket, key, options, response.headers.get("etag"))
+                report = Reported(self, bucket, key, options, response.headers.get("etag"), None if have else response)
             try:
                 response = yield from self._fill(
                     bucket, key, options, body, 0 if whole else have, start, end, whole, response

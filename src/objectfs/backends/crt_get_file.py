@@ -68,7 +68,7 @@ class FileVerbs(GetVerbs):
                 yield gate
         began, cpu = time.perf_counter(), time.process_time()
         first = replace(options, admission=_FirstPart(lease.held))
-        response, start, end = yield from lease.during(self._first(bucket, key, first, common))
+        response, start, end = yield from lease.during(self._begin(bucket, key, first, common))
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         if os.path.exists(path) and not os.path.isfile(path):
             yield from self._to_special(bucket, key, options, path, response, start, end, lease)
@@ -91,7 +91,7 @@ class FileVerbs(GetVerbs):
             lease.clear()
             report = None
             if validates and not whole:
-                report = Reported(self, bucket, key, options, response.headers.get("etag"))
+                report = Reported(self, bucket, key, options, response.headers.get("etag"), None if have else response)
             try:
                 if more:
                     response = yield from self._append_file(

@@ -278,6 +278,8 @@ class Paces:
         self.network = Network(lambda: engine.pace)
         self.filled = False
         """Whether the last object that was read into memory of the caller's was as large as that."""
+        self.large = ""
+        """The bucket whose last object was larger than a part."""
         self.batch: tuple[str, int | None] = ("", None)
         """The last large batch's bucket, and the memory that suits each of its objects: bytes; 0 where they are small or
         not alike, and the C library collects them; None if nobody knows."""
@@ -285,6 +287,7 @@ class Paces:
         common: dict[str, Any] = {"most": most, "cores": cores, "part_size": part_size, "adapts": connections_adapt}
         self.memory = Pace(down, **common)
         self.files = Pace(down, narrows=True, **common)
+        self.far_files = Pace(down, **common)  # whose connections carry too little for few of them to be enough
         self.uploads = Pace(up, **common)
 
         self.part_size = part_size
@@ -301,7 +304,8 @@ class Paces:
     @contextlib.contextmanager
     def to_file(self, size: int, single: float, load: float) -> Iterator[Plan]:
         """``single`` and ``load``: as :meth:`Pace.transfer` takes them."""
-        with self.files.transfer(size, single, load, self.network.slowed) as plan:
+        pace = self.far_files if self.network.far else self.files
+        with pace.transfer(size, single, load, self.network.slowed) as plan:
             # few connections: the processor is the limit, to which each request is work
             if self._parts_adapt and plan.connections >= self.files.start:
                 plan.part_size = self.network.part(size, plan.connections, self.part_size)
@@ -318,7 +322,7 @@ class Paces:
         bytes a second (None before anybody knows)."""
         return {
             "download": self.memory.connections,
-            "download_to_file": self.files.connections,
+            "download_to_file": (self.far_files if self.network.far else self.files).connections,
             "upload": self.uploads.connections,
             "first_byte": self.network.latency or None,
             "connection_rate": self.network.carries or None,

@@ -21,10 +21,21 @@ __all__ = ["Reported"]
 
 
 class Reported:
-    """A HeadObject under way."""
+    """A HeadObject under way, or ``answered``."""
 
-    def __init__(self, backend: CrtBase, bucket: str, key: str, options: GetOptions, etag: str | None) -> None:
+    def __init__(
+        self,
+        backend: CrtBase,
+        bucket: str,
+        key: str,
+        options: GetOptions,
+        etag: str | None,
+        answered: _native.Response | None = None,
+    ) -> None:
         self._backend, self._bucket, self._key, self._options = backend, bucket, key, options
+        self._answered = answered
+        if answered is not None:
+            return
         pin = options.pinned(etag)
         target = backend.target(bucket)
         headers = target.headers(pin.sent("HeadObject"), {"x-amz-checksum-mode": "ENABLED"})
@@ -33,7 +44,8 @@ class Reported:
 
     def cancel(self) -> None:
         """The content did not arrive: nobody waits for this any more."""
-        self._op.cancel()
+        if self._answered is None:
+            self._op.cancel()
 
     def check(self, blocks: Blocks, size: int, etag: str | None = None) -> Steps[str | None]:
         """Hold the content to what is reported; the algorithm, or None if there is none.
@@ -45,8 +57,9 @@ class Reported:
             ChecksumError: it is not what the server has.
             ObjectChangedError: the object was replaced meanwhile.
         """
-        response: Any
-        (response,) = yield self._op
+        response: Any = self._answered
+        if response is None:
+            (response,) = yield self._op
         if response.error_code or response.status >= 300:
             raise pinned(failure(response, "HeadObject", self._bucket, self._key), self._options)
         other = etag is not None and response.headers.get("etag") != etag
