@@ -14,6 +14,7 @@ cdef enum:
     LONGEST_HOLD = 64
 
 cdef double _WORSE = 0.85   # of the rate before: below it the width is too narrow, or the times have changed
+cdef double _MUCH_WORSE = 0.7
 cdef double _BETTER = 1.25  # of the rate before: from it on widening was worth it
 cdef double _DRAIN = 8e6    # nanoseconds after which who waits is woken to submit more: what drained is missing then
 
@@ -57,6 +58,8 @@ cdef void _adapt_window(group_t* group, uint64_t now) noexcept nogil:
         if not better:
             _set_width(group, group.width // 2)
     elif worse and group.width < group.window:
+        if group.trying and rate < group.rate * _MUCH_WORSE:  # half as wide, half as fast: latency alone rules
+            group.engine.held = LONGEST_HOLD
         group.climbing = True
         group.rate = rate
         _set_width(group, group.width * 2)

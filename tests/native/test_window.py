@@ -52,8 +52,13 @@ def test_wide_where_latency_is(seed: int, spread: float) -> None:
 
 def test_what_does_not_pay_is_tried_less_and_less_often() -> None:
     widths = _native.debug_window(256, 100_000, latency(0.03))
-    assert [width for width, _ in widths[:8]].count(128) == 2, 'it is tried'
-    assert share(widths, lambda width: width == 256) > 0.95
+    assert [width for width, _ in widths[:8]].count(128) == 2, "it is tried"
+    assert share(widths, lambda width: width == 256) > 0.97, "latency alone rules"
+    somewhat = _native.debug_window(256, 100_000, lambda width: {256: 10_000, 128: 8_000}.get(width, 4_000))
+    tries = [at for at, (width, _) in enumerate(somewhat) if width < 256]
+    pauses = [after - before for before, after in zip(tries, tries[1:], strict=False) if after - before > 1]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] >= 4 * pauses[0]
 
 
 @pytest.mark.parametrize(("seconds", "most"), [(0.005, 15_000), (0.01, 10_000), (0.03, 3_000)])
