@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Obstore(Looped):
 
     def __init__(self, target: Target) -> None:
         super().__init__()
+        self._threads = ThreadPoolExecutor(TOGETHER)
         options: dict[str, object] = {"allow_http": True}
         if target.ca_file:
             options["root_certificate"] = Path(target.ca_file).read_bytes()
@@ -54,26 +55,29 @@ class Obstore(Looped):
 
     def get(self, bucket: str, item: Item) -> Bytes:
         """In ranges at the same time; they stay the pieces that they arrive as. (Its get_ranges makes one request of
-        ranges that touch each other, whatever its ``coalesce`` is.)"""
-        return self.run(self._pieces(bucket, item, lambda start, piece: piece))
+        ranges that touch each other, whatever its ``coalesce`` is; with its coroutines the ranges of one object take
+        several times as long as in threads.)"""
+        return self._pieces(bucket, item, lambda start, piece: piece)
 
     def get_file(self, bucket: str, item: Item, path: str) -> None:
         """Likewise: its stream is one connection."""
         with open(path, "wb", buffering=0) as file:
             descriptor = file.fileno()
-            self.run(self._pieces(bucket, item, lambda start, piece: os.pwrite(descriptor, piece, start)))
+            self._pieces(bucket, item, lambda start, piece: os.pwrite(descriptor, piece, start))
 
-    async def _pieces(self, bucket: str, item: Item, use: Callable[[int, Bytes], object]) -> Sequence[Any]:
-        limit, store = asyncio.Semaphore(TOGETHER), self._store(bucket)
+    def _pieces(self, bucket: str, item: Item, use: Callable[[int, Bytes], object]) -> Sequence[Any]:
+        store = self._store(bucket)
 
-        async def piece(start: int) -> object:
-            async with limit:
-                length = min(PART, item.size - start)
-                return use(start, await store.get_range_async(item.key, start=start, length=length))
+        def piece(start: int) -> object:
+            return use(start, store.get_range(item.key, start=start, length=min(PART, item.size - start)))
 
         if item.size <= PART:
-            return [use(0, await self.aget(bucket, item))]
-        return await asyncio.gather(*map(piece, range(0, item.size, PART)))
+            return [use(0, store.get(item.key).bytes())]
+        return list(self._threads.map(piece, range(0, item.size, PART)))
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        super().close()
 
     def put(self, bucket: str, item: Item, data: bytes) -> None:
         self._store(bucket).put(item.key, data)
