@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_what_does_not_pay_is_tried_less_and_less_often() -> None:
     assert share(widths, lambda width: width == 256) > 0.97, "latency alone rules"
     somewhat = _native.debug_window(256, 100_000, lambda width: {256: 10_000, 128: 8_000}.get(width, 4_000))
     tries = [at for at, (width, _) in enumerate(somewhat) if width < 256]
-    pauses = [after - before for before, after in zip(tries, tries[1:], strict=False) if after - before > 1]
+    pauses = [after - before for before, after in pairwise(tries) if after - before > 1]
     assert pauses == sorted(pauses)
     assert pauses[-1] >= 4 * pauses[0]
 

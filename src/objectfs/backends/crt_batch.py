@@ -38,7 +38,7 @@ class BatchVerbs(GetVerbs):
         # beforehand, which saves the growing of its own buffer, a copy, and two page faults of three. They are waited
         # for, so if the bucket's last batch has told it, that is believed.
         known = self._room_for(bucket, len(keys))
-        room = known or 0
+        room, ranged = known or 0, True
         probe = PROBE if known is None and len(keys) > 2 * PROBE else len(keys)
         for chunk in (keys[:probe], keys[probe:]):
             if chunk:
@@ -86,7 +86,7 @@ class BatchVerbs(GetVerbs):
             self._raise_cause(bucket, keys, responses)
         results: list[Any] = []
         others: list[int] = []
-        for key, response, buffer in zip(keys, responses, buffers, strict=True):
+        for key, response in zip(keys, responses, strict=True):
             if response.complete and response.end <= asked:  # what most batches consist of: at once
                 body = response.take_body()
                 body._describe(make_info, bucket, key, response, len(body))

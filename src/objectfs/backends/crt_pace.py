@@ -281,8 +281,8 @@ class Paces:
         self.large = ""
         """The bucket whose last object was larger than a part."""
         self.batch: tuple[str, int | None] = ("", None)
-        """The last large batch's bucket, and the memory that suits each of its objects: bytes; 0 where they are small or
-        not alike, and the C library collects them; None if nobody knows."""
+        """The last large batch's bucket, and the memory that suits each of its objects: bytes; 0 where they are small
+        or not alike, and the C library collects them; None if nobody knows."""
         self._parts_adapt = parts_adapt
         common: dict[str, Any] = {"most": most, "cores": cores, "part_size": part_size, "adapts": connections_adapt}
         self.memory = Pace(down, **common)

@@ -48,8 +48,8 @@ ENTRIES = (
     Entry(
         "obstore",
         "obstore",
-        "get_async and put_async in asyncio.gather, 64 at a time; large objects by get_range in 64 threads, 8 MiB each; "
-        "put in parts, 12 at a time; get_ranges where ranges are read (obstore's reference)",
+        "get_async and put_async in asyncio.gather, 64 at a time; large objects by get_range in 64 threads, 8 MiB "
+        "each; put in parts, 12 at a time; get_ranges where ranges are read (obstore's reference)",
     ),
     Entry(
         "s3torchconnector",
