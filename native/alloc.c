@@ -7,8 +7,9 @@
  *
  * Rules. A block has a header of 16 bytes before it with its size class; the class alone says how it is freed, so any
  * thread may free any block: it goes to the list of the thread that frees it. A list holds at most two batches, the
- * depot DEPOT_BYTES of each class; what is more goes back to malloc. A thread's lists are freed when it ends. The
- * depot's locks are only ever tried: who does not get one uses malloc, so that a lock that a fork left behind locked is
+ * depot DEPOT_BYTES of each class; what is more goes back to malloc. The medium classes of a thread have MEDIUM_BYTES
+ * together: for more, blocks of other classes than the one that is in use are freed. A thread's lists are freed when it
+ * ends. The depot's locks are only ever tried: who does not get one uses malloc, so that a lock that a fork left behind locked is
  * no harm, and the child forgets the depot (objectfs_allocator_after_fork).
  * With a sanitizer, or with OBJECTFS_DEBUG, every block is malloc's, or errors would go unseen.
  */
@@ -45,6 +46,7 @@ void objectfs_allocator_after_fork(void) {
 #    define LARGE ((uint32_t)0xffffffff)
 #    define BATCH_BYTES ((size_t)16 * 1024)
 #    define MEDIUM_BATCH 16
+#    define MEDIUM_BYTES ((size_t)12 * 1024 * 1024) /* both batches of the messages' class, and some more */
 #    define DEPOT_BYTES ((size_t)256 * 1024)
 
 struct header {
@@ -58,6 +60,8 @@ _Static_assert(sizeof(struct header) <= 16, "the header does not fit before the 
 struct cache {
     struct header *free[CLASSES];
     uint32_t count[CLASSES];
+    size_t medium; /* bytes in the lists of medium classes */
+    uint32_t hand; /* the medium class that gives up blocks next */
 };
 
 /* Batches of a class: lists whose first block holds, behind its header, the pointer to the next one. */
@@ -155,6 +159,9 @@ static void s_give_batch(struct cache *cache, uint32_t class) {
     }
     cache->free[class] = last->next;
     cache->count[class] -= size;
+    if (class >= SMALL_CLASSES) {
+        cache->medium -= size * s_size(class);
+    }
     last->next = NULL;
     if (pthread_mutex_trylock(&depot->lock) == 0) {
         if (((size_t)depot->count + 1) * size * s_size(class) <= DEPOT_BYTES) {
@@ -177,8 +184,38 @@ static void s_take_batch(struct cache *cache, uint32_t class) {
             depot->count--;
             cache->free[class] = batch;
             cache->count[class] = s_batch(class);
+            if (class >= SMALL_CLASSES) {
+                cache->medium += s_batch(class) * s_size(class);
+            }
         }
         pthread_mutex_unlock(&depot->lock);
+    }
+}
+
+/* Of a list that is not empty. */
+static struct header *s_pop(struct cache *cache, uint32_t class) {
+    struct header *block = cache->free[class];
+    cache->free[class] = block->next;
+    cache->count[class]--;
+    if (class >= SMALL_CLASSES) {
+        cache->medium -= s_size(class);
+    }
+    return block;
+}
+
+/* Down to MEDIUM_BYTES. What other sizes have left behind goes first: nobody may ever want it again. */
+static void s_shrink(struct cache *cache, uint32_t class) {
+    uint32_t looked = 0;
+    while (cache->medium > MEDIUM_BYTES) {
+        uint32_t other = (uint32_t)SMALL_CLASSES + cache->hand;
+        if (looked == MEDIUM_CLASSES) {
+            s_free_block(s_pop(cache, class));
+        } else if (other == class || cache->free[other] == NULL) {
+            cache->hand = (cache->hand + 1) % MEDIUM_CLASSES;
+            ++looked;
+        } else {
+            s_free_block(s_pop(cache, other));
+        }
     }
 }
 
@@ -229,9 +266,7 @@ static void *s_acquire(struct aws_allocator *allocator, size_t size) {
             s_take_batch(cache, class);
         }
         if (cache != NULL && cache->free[class] != NULL) {
-            block = cache->free[class];
-            cache->free[class] = block->next;
-            cache->count[class]--;
+            block = s_pop(cache, class);
         } else if (class >= SMALL_CLASSES) {
             block = s_new_large(s_size(class), class, false);
         } else {
@@ -258,8 +293,14 @@ static void s_release(struct aws_allocator *allocator, void *pointer) {
     }
     block->next = cache->free[class];
     cache->free[class] = block;
+    if (class >= SMALL_CLASSES) {
+        cache->medium += s_size(class);
+    }
     if (++cache->count[class] >= 2 * s_batch(class)) {
         s_give_batch(cache, class);
+    }
+    if (cache->medium > MEDIUM_BYTES) {
+        s_shrink(cache, class);
     }
 }
 

@@ -31,6 +31,24 @@ def test_refused(connect: Make) -> None:
             assert (caught.value.bucket, caught.value.key, caught.value.status) == ("bucket", "k", None)
 
 
+def test_an_empty_object_whose_head_fails(connect: Make, sim: S3Server) -> None:
+    """Its ranges are refused, so HEAD is asked; what HEAD's failure is, is told, and it is tried again as any other."""
+    client = connect(max_attempts=2)
+    client.put("bucket", "k", b"")
+
+    def read() -> None:
+        with client.open("bucket", "k") as file:
+            file.read()
+
+    for verb in (lambda: client.get("bucket", "k", 0, 5), read):
+        sim.faults.add(Fault("HeadObject", code="AccessDenied"))
+        with pytest.raises(errors.AccessDeniedError):
+            verb()
+        sim.faults.add(Fault("HeadObject", reset=True))
+        verb()
+        assert [injection.effect for injection in sim.faults.injected][-1] == "reset"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_refused_by_the_hundred(connect: Make, host: str) -> None:
     """A host that resolves and refuses is that for each request, however many found its address bad before."""

@@ -159,16 +159,19 @@ class Reader:
                 ),
                 options=options,
             )
-        except errors.InvalidRangeError:
+        except errors.InvalidRangeError as error:
             # an empty object has no range at all, and S3 refuses even bytes=-5 of it
             if (options.start or 0) > 0:
                 raise
-            info = self._head(task, bucket, key, options)
-            if info.size:
-                raise
-            sink.open(0)
-            return _First(info)
-        return first
+            refused = error
+        else:
+            return first
+        # Behind the handler: what fails within one has the error that is handled as its context, and is told as that.
+        info = self._head(task, bucket, key, options)
+        if info.size:
+            raise refused
+        sink.open(0)
+        return _First(info)
 
     def _receive_first(
         self,
