@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import os
 import random
+import resource
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -95,6 +97,26 @@ def test_one_request_an_object(connect: Make, sim: S3Server) -> None:
     data = store(client, sim, [1000] * 30)
     assert contents(client.iter_many("bucket", data)) == data
     assert len(sim.requests) == 30
+
+
+def test_in_a_program_with_a_thousand_descriptors(connect: Make, sim: S3Server) -> None:
+    """Beyond 1,023 select() knows none."""
+    client = connect()
+    data = store(client, sim, [1000] * 30)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = 1200 if hard == resource.RLIM_INFINITY else min(1200, hard)
+    if limit < 1100:
+        pytest.skip("nobody may open so many here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+    opened = []
+    try:
+        while not opened or opened[-1] < 1030:
+            opened.append(os.dup(0))
+        assert contents(client.iter_many("bucket", data)) == data
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_ranges(connect: Make, sim: S3Server) -> None:

@@ -62,8 +62,8 @@ def test_a_forked_child_goes_on(tmp_path: Path) -> None:
 
 
 def test_what_a_thread_keeps_is_bounded(tmp_path: Path) -> None:
-    """Whatever sizes were in use one after the other; and the size that is in use now is kept nevertheless. A soak found
-    a list of up to 31 blocks for each of 22 sizes: 120 MiB for each event loop, beside ``memory_limit``."""
+    """Whatever sizes were in use one after the other; and the size that is in use now is kept nevertheless. A soak
+    found a list of up to 31 blocks for each of 22 sizes: 120 MiB for each event loop, beside ``memory_limit``."""
     program = build(tmp_path)
     done = subprocess.run([program, "kept"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import select
 import socket
@@ -67,6 +68,10 @@ class PollBell:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
+        self._poll: Any = None
+        if hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(self._reader, select.POLLIN)
 
     def listen(self, op: Any) -> bool:
         if hasattr(op, "when_done"):
@@ -80,7 +85,7 @@ class PollBell:
         return heard
 
     def wait(self, timeout: float) -> list[Any]:
-        select.select([self._reader], [], [], timeout)
+        self._await(timeout)
         with contextlib.suppress(BlockingIOError, InterruptedError):
             while len(self._reader.recv(4096)) == 4096:
                 pass
@@ -88,6 +93,13 @@ class PollBell:
         while self._called:
             found.append(self._called.popleft())
         return found
+
+    def _await(self, timeout: float) -> None:
+        """Until the reader is readable. poll(), where there is one: select() knows descriptors below 1,024 only."""
+        if self._poll is not None:
+            self._poll.poll(math.ceil(timeout * 1000))
+        else:
+            select.select([self._reader], [], [], timeout)
 
     def _call(self, op: Any) -> None:
         self._called.append(op)
