@@ -55,6 +55,7 @@ _NOT_SETTINGS = (
     "MEMTRACE",
     "MOUNT",
     "NATIVE",
+    "NIGHTLY",
     "QUIET",
     "REQUIRE",
     "SANITIZE",

@@ -11,8 +11,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "objectfs"
 
 # The parts of the package from the bottom up, and the parts that each may import, itself always included.
-# ``cli`` and ``bench`` may import whatever they show or measure; but nobody imports them, save that ``objectfs bench``
-# is a command.
+# ``cli``, ``bench`` and ``soak`` may import whatever they show or measure; but nobody imports them, save that the last
+# two are commands, and that ``soak`` reports as ``bench`` does.
 LEAVES = {"errors", "types", "uri", "units"}
 SETTINGS = LEAVES | {"settings", "config"}
 BACKENDS = SETTINGS | {"options", "_native", "_build_info"}
@@ -41,7 +41,8 @@ LAYERS: dict[str, set[str]] = {
     "mount": CLIENT | {"transfer", "fsspec"},
     "sim": set(),
     "bench": CLIENT | {"__init__", "transfer", "fsspec", "mount", "sim"},
-    "cli": CLIENT | {"__init__", "transfer", "fsspec", "mount", "sim", "bench"},
+    "soak": CLIENT | {"__init__", "transfer", "sim", "bench"},
+    "cli": CLIENT | {"__init__", "transfer", "fsspec", "mount", "sim", "bench", "soak"},
     "__init__": {"errors", "aio", "backends", "client", "types"},
 }
 # The embedded server knows nothing of the client, and in ``cli`` only ``serve`` knows the server.

@@ -27,6 +27,7 @@ _COMMANDS = {
     "ls": "List buckets, or the objects under a prefix.",
     "rm": "Delete objects.",
     "serve": "Run the embedded S3 server on this machine.",
+    "soak": "Work for hours, with faults, and see whether anything grows.",
     "version": "Show the version; with -v those of the C libraries too.",
 }
 
