@@ -169,12 +169,14 @@ def _watch(works: list[_Running], tell: Tell, say: Callable[[str], object]) -> B
     for reader in readers:
         reader.start()
     interrupted: BaseException | None = None
-    while any(reader.is_alive() for reader in readers):
-        try:
-            with contextlib.suppress(queue.Empty):
-                work = told.get(timeout=0.5)
-                if work.samples and work.end is None:
-                    tell(work.backend, work.samples[-1])
+    while True:
+        try:  # around all of the loop: a signal comes anywhere
+            while any(reader.is_alive() for reader in readers):
+                with contextlib.suppress(queue.Empty):
+                    work = told.get(timeout=0.5)
+                    if work.samples and work.end is None:
+                        tell(work.backend, work.samples[-1])
+            return interrupted
         except (KeyboardInterrupt, SystemExit) as error:
             if interrupted is not None:
                 raise
@@ -182,7 +184,6 @@ def _watch(works: list[_Running], tell: Tell, say: Callable[[str], object]) -> B
             say("ending with this round; again to end at once")
             for work in works:
                 work.child.send("stop")
-    return interrupted
 
 
 def _course(work: _Running, request: Request, lost: list[str]) -> Course:
