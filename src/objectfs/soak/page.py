@@ -19,7 +19,8 @@ _STYLE = """
 .course svg { height: 160px; border-bottom: 1px solid var(--line); background: var(--card); }
 .course polyline { fill: none; stroke-width: 1.6; vector-effect: non-scaling-stroke; }
 .course .crt { stroke: var(--crt); } .course .sdk { stroke: var(--limit); }
-.course .plot rect.warm { fill: var(--even); y: 0; height: 160px; } .course .trend { stroke-dasharray: 5 4; opacity: .7; }
+.course .plot rect.warm { fill: var(--even); y: 0; height: 160px; }
+.course .trend { stroke-dasharray: 5 4; opacity: .7; }
 .course .ends { display: flex; justify-content: space-between; font-size: .76rem; color: var(--soft); }
 .legend i { display: inline-block; width: .8rem; height: .6rem; margin: 0 .3rem 0 .6rem; border-radius: 1px; }
 .legend .crt { background: var(--crt); } .legend .sdk { background: var(--limit); }
