@@ -45,6 +45,8 @@ class Client(ReadVerbs, ManyVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerb
         max_attempts: tries of each request, the first included.
         connect_timeout, read_timeout: of one connection; ``timeout=`` of a verb bounds the whole verb.
         checksum: ``auto`` (what the endpoint takes), ``off``, or an algorithm (``CRC64NVME``, ``CRC32``, …).
+        rollout: use both backends: ``{"canary": percent of the keys on the engine, "shadow": {…}, "breaker": {…}}``, or
+            the same as text (``"canary=5,breaker=3"``); docs/rollout.md.
 
     Raises:
         ConfigError: a setting is unknown or cannot be; says which, from where, and what is allowed.

@@ -41,6 +41,7 @@ class ClientBase:
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         checksum: str | None = None,
+        rollout: Mapping[str, Any] | str | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         self._core = Core(given)

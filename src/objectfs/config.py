@@ -157,11 +157,14 @@ def load(
         aws_profile = section_layer.values.pop("profile", None)
 
     _one_identity(layers)
+    overruled = _one_choice(layers)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for layer in reversed(layers):
         values.update(layer.values)
         sources.update(layer.sources)
+    if overruled is not None:
+        sources["rollout"] = overruled
     values["profile"] = profile
     _check_together(values, sources)
     return Config(**values, aws_profile=aws_profile, sources=sources)
@@ -208,6 +211,29 @@ def _one_identity(layers: list[_Layer]) -> None:
             for name in _IDENTITY:
                 layer.values.pop(name, None)
                 layer.sources.pop(name, None)
+
+
+def _one_choice(layers: list[_Layer]) -> str | None:
+    """A backend that is named above a rollout overrules it, so that one variable ends a rollout that a file describes.
+    Says so; None where there is nothing to say.
+
+    Raises:
+        ConfigError: it is named in the same place as the rollout, or below it.
+    """
+    named = next((layer for layer in layers if "backend" in layer.values), None)
+    rollout = next((layer for layer in layers if "rollout" in layer.values), None)
+    if named is None or rollout is None or named.values["backend"] == "auto" or not rollout.values["rollout"]:
+        return None
+    choice = f"backend={named.values['backend']!r} ({named.sources['backend']})"
+    where = rollout.sources["rollout"]
+    if layers.index(named) >= layers.index(rollout):
+        raise ConfigError(
+            f"{choice} and rollout ({where}) exclude each other",
+            hint="A rollout uses both backends: leave backend out, or give 'auto'",
+        )
+    for layer in layers:
+        layer.values.pop("rollout", None)
+    return f"{where}, but not in force: {choice} overrules it"
 
 
 def _check_together(values: dict[str, Any], sources: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from objectfs.rollout import Rollout, parse_rollout
 from objectfs.units import parse_size
 
 __all__ = ["FIELDS", "Config", "Invalid", "Secret"]
@@ -179,6 +180,15 @@ def _endpoint(value: Any) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _rollout(value: Any) -> Rollout | None:
+    if value is False or value == "off":  # above a rollout that a file describes
+        return None
+    try:
+        return parse_rollout(value)
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+
+
 def _setting(default: Any, convert: Any) -> Any:
     secret = convert is _secret
     return attrs.field(default=default, metadata={"convert": convert, "secret": secret}, repr=not secret)
@@ -231,6 +241,9 @@ class Config:
     """auto: uploads carry the best checksum that the endpoint takes (found out once), downloads are validated
     where the server reports one. off: neither. A name: that algorithm, and an error where it cannot be
     had."""
+
+    rollout: Rollout | None = _setting(None, _rollout)  # noqa: RUF009 - an attrs.field
+    """How far the engine is trusted beside the standard SDK: docs/rollout.md. None: as ``backend`` says."""
 
     aws_profile: str | None = attrs.field(default=None)
     """The profile that botocore is to use: ``profile`` unless that names only a section of our file."""

@@ -20,8 +20,15 @@ from objectfs.backends.select import available
 from objectfs.sim import S3Server
 
 from .forwarder import Forwarder
+from .rollout_support import SETTINGS
 
 BACKENDS = [attempt.name for attempt in available() if attempt.ok]
+
+ROLLOUTS: dict[str, dict[str, Any]] = {
+    "routed": {"canary": 50, "breaker": True},
+    "shadowed": {"shadow": True},
+}
+"""Clients that use both backends, by the name that stands for ``backend`` in the modules that ask for them."""
 
 QUIRKS: dict[str, dict[str, str]] = {
     # What a server gets wrong, or does not do; a test that needs it is skipped there with this as its reason.
@@ -84,13 +91,20 @@ class Site:
             "region": self.region,
             "max_attempts": 2,
             **self.more,
-            **changes,
+            **chosen(changes),
         }
+
+
+def chosen(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with what makes a client of the backend that they name."""
+    rollout = ROLLOUTS.get(settings.get("backend") or "")
+    return settings if rollout is None else {**settings, "backend": None, "rollout": rollout}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
-        metafunc.parametrize("backend", BACKENDS, indirect=True)
+        names = getattr(metafunc.module, "BACKENDS_HERE", BACKENDS)
+        metafunc.parametrize("backend", names, indirect=True)
     if "site_name" in metafunc.fixturenames:
         endpoints = metafunc.config.objectfs_endpoints
         names = ["sim", *(name for name in endpoints if not name.endswith("_tls"))]
@@ -247,8 +261,7 @@ def connect(sim: S3Server, backend: str) -> Iterator[Make]:
                 "secret_access_key": "testtest",
                 "region": "us-east-1",
                 "max_attempts": 1,
-                "backend": backend,
-                **changes,
+                **chosen({"backend": backend, **changes}),
             }
             return stack.enter_context(objectfs.Client(**settings))
 
@@ -259,6 +272,27 @@ def connect(sim: S3Server, backend: str) -> Iterator[Make]:
 def make(connect: Make) -> Make:
     """The same, with the smallest parts that there are."""
     return partial(connect, part_size=5 * 1024 * 1024)
+
+
+Roll = Callable[..., objectfs.Client]
+
+
+@pytest.fixture
+def both_backends() -> None:
+    if not {"crt", "sdk"} <= set(BACKENDS):
+        pytest.skip("a rollout needs both backends")
+
+
+@pytest.fixture
+def roll(sim: S3Server, both_backends: None) -> Iterator[Roll]:
+    """Makes clients with a rollout on the test's own embedded server, which close with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(rollout: Any, **more: Any) -> objectfs.Client:
+            settings = {"endpoint_url": sim.endpoint_url, **SETTINGS, "rollout": rollout, **more}
+            return stack.enter_context(objectfs.Client(**settings))
+
+        yield make
 
 
 @pytest.fixture(autouse=True)

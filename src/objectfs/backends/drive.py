@@ -29,6 +29,9 @@ CLEANUP_GRACE = 1.0
 """Seconds that a call whose ``timeout=`` has run out waits for its clean-up (AbortMultipartUpload). Then that ends in
 the background."""
 
+OUT_OF_TIME = "timeout= ran out before the operation was done"
+"""What is said then: no backend's failure."""
+
 
 def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None = None) -> T:
     """Run a verb to its end on the calling thread.
@@ -116,7 +119,7 @@ def _wait(op: Op[Any], deadline: float | None, progress: Progress | None, moved:
         if progress is not None:
             progress(moved + op.transferred)
         if deadline is not None and time.monotonic() >= deadline:
-            raise errors.TimeoutError("timeout= ran out before the operation was done")
+            raise errors.TimeoutError(OUT_OF_TIME)
 
 
 def _stop(op: Op[Any], deadline: float) -> None:
@@ -229,4 +232,4 @@ async def _await(
         if progress is not None:
             progress(moved + op.transferred)
         if deadline is not None and loop.time() >= deadline:
-            raise errors.TimeoutError("timeout= ran out before the operation was done")
+            raise errors.TimeoutError(OUT_OF_TIME)

@@ -2,7 +2,8 @@
 
 ``auto`` takes the first of ``crt`` and ``sdk`` that works here. One that is asked for by name is the one that
 is used, or the client is not made: a program that was measured with one engine must not run on another
-unnoticed.
+unnoticed. With the setting ``rollout`` both are used (``backends/rollout``), or the trusted one alone where the engine
+cannot be.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from objectfs.backends.base import Attempt, Backend, BackendInfo
 from objectfs.backends.session import Session
 from objectfs.config import Config
 from objectfs.errors import BackendUnavailableError, NativeError, UnsupportedError
+from objectfs.rollout import Rollout
 
 __all__ = ["available", "choose"]
 
@@ -35,6 +37,8 @@ def choose(session: Session, config: Config) -> tuple[Backend, BackendInfo]:
     Raises:
         BackendUnavailableError: the one asked for, or every one, cannot be used; lists all attempts.
     """
+    if config.rollout is not None:
+        return _routed(session, config, config.rollout)
     wanted = config.backend
     attempts: list[Attempt] = []
     for name in ORDER if wanted == "auto" else (wanted,):
@@ -61,6 +65,33 @@ def choose(session: Session, config: Config) -> tuple[Backend, BackendInfo]:
     source = config.sources.get("backend")
     asked = f"backend={wanted!r}" + (f" ({source})" if source else "")
     raise BackendUnavailableError(f"{asked} cannot be used here: {listed}", hint=hint)
+
+
+def _routed(session: Session, config: Config, rules: Rollout) -> tuple[Backend, BackendInfo]:
+    """Both, or the trusted one alone, and said loudly, where the engine cannot be used."""
+    from objectfs.backends.rollout import RoutedBackend
+
+    loaded = {name: _load(name) for name in ORDER}
+    attempts = {name: attempt for name, (attempt, _) in loaded.items()}
+    make_engine, make_trusted = loaded["crt"][1], loaded["sdk"][1]
+    if make_trusted is None:
+        raise BackendUnavailableError(
+            f"a rollout ({config.sources.get('rollout')}) needs the trusted backend: sdk: {attempts['sdk'].reason}",
+            hint="Install boto3, or give no rollout",
+        )
+    backend: Backend
+    if make_engine is not None:
+        try:
+            backend = RoutedBackend(session, config, rules, make_trusted, make_engine)
+        except (UnsupportedError, NativeError, ImportError) as error:
+            attempts["crt"] = Attempt("crt", False, str(error))
+        else:
+            info = BackendInfo("routed", tuple(attempts.values()), backend.capabilities)
+            _say(f"backend routed (rollout {rules}, from {config.sources.get('rollout')})")
+            return backend, info
+    backend = make_trusted(session, config)
+    _say(f"backend sdk for all of the rollout {rules}: crt was not possible: {attempts['crt'].reason}", logging.WARNING)
+    return backend, BackendInfo("sdk", tuple(attempts.values()), backend.capabilities)
 
 
 def available() -> tuple[Attempt, ...]:
@@ -112,9 +143,14 @@ def _announce(info: BackendInfo, config: Config) -> None:
         why = "; ".join(failed) or "first choice"
     else:
         why = f"asked for by {config.sources.get('backend', 'argument')}"
-    text = f"backend {info.name} ({why})"
+    overruled = config.sources.get("rollout", "") if config.rollout is None else ""
+    _say(f"backend {info.name} ({why})" + (f"; rollout: {overruled}" if overruled else ""))
+
+
+def _say(text: str, level: int = logging.INFO) -> None:
+    """Log it once in a process."""
     with _announced_lock:
         if text in _announced:
             return
         _announced.add(text)
-    log.info("%s", text)
+    log.log(level, "%s", text)

@@ -36,7 +36,7 @@ def command(check: str | None, **options: Any) -> int:
         return 2
     _section("settings", _settings(config))
     problem = False
-    lines = []
+    lines: list[tuple[str, str]] = []
     try:
         with objectfs.Client(**given) as client:
             info = client.backend
@@ -45,11 +45,24 @@ def command(check: str | None, **options: Any) -> int:
             if check:
                 next(iter(client.list(check, limit=1)), None)
                 lines.append((f"s3://{check}", "answers"))
+            if info.name == "routed":
+                lines.extend(_rollout(client.stats()["rollout"]))
     except ObjectFSError as error:
         problem = True
         lines.append(("problem", str(error)))
     _section("backends", lines)
     return 1 if problem else 0
+
+
+def _rollout(stats: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What has been decided so far: by the request of ``--check``, here."""
+    from objectfs.backends.rollout.ledger import REASONS
+
+    yield "rollout", stats["settings"]
+    for reason, count in stats["decisions"].items():
+        yield f"  {reason}", f"{count}: {REASONS[reason]}"
+    for circuit in stats["circuits"] or ():
+        yield f"  {circuit['operation']}", f"{circuit['state']} on {circuit['endpoint']}"
 
 
 def _section(title: str, lines: Any) -> None:

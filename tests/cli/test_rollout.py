@@ -1,0 +1,33 @@
+"""``objectfs doctor`` of a client with a rollout."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from objectfs.backends.select import available
+from objectfs.cli.main import cli
+from objectfs.sim import S3Server
+
+
+def test_doctor_shows_what_was_decided(
+    server: S3Server, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not all(attempt.ok for attempt in available()):
+        pytest.skip("a rollout needs both backends")
+    monkeypatch.delenv("OBJECTFS_BACKEND")
+    monkeypatch.setenv("OBJECTFS_ROLLOUT", "canary=0,breaker=7")
+    done = CliRunner().invoke(cli, ["doctor", "--check", "bucket"])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"in use +routed\b", done.output)
+    assert re.search(r"  rollout +canary=0,breaker=7,.* environment variable OBJECTFS_ROLLOUT", done.output)
+    assert re.search(r"not-canary +1: on the trusted backend", done.output)
+
+
+def test_doctor_says_that_a_rollout_is_overruled(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBJECTFS_ROLLOUT", "canary=5")
+    done = CliRunner().invoke(cli, ["doctor", "--backend", "sdk"])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"rollout +- +environment variable OBJECTFS_ROLLOUT, but not in force: backend='sdk'", done.output)
