@@ -19,7 +19,7 @@ from objectfs.sim import Fault, S3Server
 from .conftest import Roll
 from .rollout_support import SETTINGS, EngineFault, engine
 
-RULES = {"canary": 100, "breaker": {"failures": 3, "window": 1000, "cooldown": 50}}
+RULES = {"canary": 100, "breaker": {"failures": 3, "window": 10_000, "cooldown": 50}}
 
 
 class Clock:
@@ -254,8 +254,10 @@ def test_without_the_setting_nothing_is_repeated(roll: Roll, sim: S3Server) -> N
 
 @pytest.mark.usefixtures("both_backends")
 def test_async(sim: S3Server) -> None:
+    rules = {"canary": 100, "breaker": {"failures": 3, "window": 10_000, "cooldown": 10_000}}
+
     async def work() -> dict[str, Any]:
-        async with objectfs.AsyncClient(endpoint_url=sim.endpoint_url, **SETTINGS, rollout=RULES) as client:
+        async with objectfs.AsyncClient(endpoint_url=sim.endpoint_url, **SETTINGS, rollout=rules) as client:
             await client.put("bucket", "k", b"content")
             sim.faults.add(EngineFault("GetObject", "k", reset=True, times=None))
             for _ in range(5):

@@ -156,9 +156,8 @@ class Shadows:
             reason, detail = self._judge(read, ours)
         except Exception as error:  # a mistake of ours must not end the thread unheard
             reason, detail = "shadow-failed", summary(error)
-        finally:
-            self._leave()
         self._ledger.note(reason, read.operation, read.bucket, read.key, detail)
+        self._leave()
 
     def _judge(self, read: Read, ours: Answer) -> tuple[str, str]:
         before = time.monotonic()
