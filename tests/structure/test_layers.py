@@ -43,7 +43,8 @@ LAYERS: dict[str, set[str]] = {
     "sim": set(),
     "bench": CLIENT | {"__init__", "transfer", "fsspec", "mount", "sim"},
     "soak": CLIENT | {"__init__", "transfer", "sim", "bench"},
-    "cli": CLIENT | {"__init__", "transfer", "fsspec", "mount", "sim", "bench", "soak"},
+    "equivalence": CLIENT - {"aio"} | {"transfer"},
+    "cli": CLIENT | {"__init__", "transfer", "fsspec", "mount", "sim", "bench", "soak", "equivalence"},
     "__init__": {"errors", "aio", "backends", "client", "types"},
 }
 # The embedded server knows nothing of the client, and in ``cli`` only ``serve`` knows the server.

@@ -22,6 +22,7 @@ from objectfs.errors import ConfigError, LocalFileError, ObjectFSError
 _COMMANDS = {
     "bench": "Measure S3 clients side by side.",
     "cat": "Write objects to the standard output.",
+    "compare-backends": "Run generated operations on both backends and print what differs.",
     "cp": "Copy files and objects, to, from and between buckets.",
     "doctor": "Show what this installation has and which settings are in force.",
     "ls": "List buckets, or the objects under a prefix.",
@@ -53,7 +54,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"objectfs.cli.{cmd_name}"), "command", None)
+        command = getattr(importlib.import_module(f"objectfs.cli.{cmd_name.replace('-', '_')}"), "command", None)
         assert isinstance(command, click.Command)
         return command
 
