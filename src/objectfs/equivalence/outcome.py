@@ -26,6 +26,9 @@ VOLATILE = frozenset(
 )
 """Headers that differ from one answer to the next."""
 
+LARGE = 1024 * 1024
+"""Bytes from which ETags are not compared: the embedded server draws those of large bodies, as S3 does with KMS."""
+
 OF_A_REQUEST = frozenset(("accept-ranges", "content-length", "content-range"))
 """Headers that say how content was asked for, in ranges or at once: each backend's own affair."""
 
@@ -45,12 +48,12 @@ class Plain:
     def key(self, text: str | None) -> str | None:
         return text if text is None else text.removeprefix(self._prefix)
 
-    def etag(self, etag: str | None) -> str | None:
-        """Of what each client has stored on its own, the ETag of an upload in parts need not be the same: a server may
-        draw it. How many parts there were is in it."""
-        if etag is None or self._exact or "-" not in etag:
+    def etag(self, etag: str | None, size: int = 0) -> str | None:
+        """Of what each client has stored on its own, the ETag of something large or in parts need not be the same: a
+        server may draw it. How many parts there were is in it."""
+        if etag is None or self._exact or ("-" not in etag and size < LARGE):
             return etag
-        return "…-" + etag.rpartition("-")[2]
+        return "…-" + etag.rpartition("-")[2] if "-" in etag else "…"
 
     def info(self, info: ObjectInfo | None, *, moved: bool = False) -> Any:
         """``moved``: of an answer that came with content."""
@@ -59,7 +62,7 @@ class Plain:
         found = {
             "key": self.key(info.key),
             "size": info.size,
-            "etag": self.etag(info.etag),
+            "etag": self.etag(info.etag, info.size),
             "storage_class": info.storage_class,
             "content_type": info.content_type,
             "metadata": dict(info.metadata),
@@ -84,13 +87,13 @@ class Plain:
         with memoryview(content) as view:
             return f"{view.nbytes} bytes {hashlib.sha256(view).hexdigest()[:16]}"
 
-    def put(self, result: PutResult) -> Any:
-        return {
-            "etag": self.etag(result.etag),
-            "versioned": result.version_id is not None,
-            "algorithm": None if result.checksum is None else result.checksum[0],
-            "checksum": None if result.checksum is None else result.checksum[1],
-        }
+    def put(self, result: PutResult, size: int = 0) -> Any:
+        """``size``: of the object, where the ETag alone does not tell that it is large."""
+        found: dict[str, Any] = {"etag": self.etag(result.etag, size), "versioned": result.version_id is not None}
+        if result.etag is not None and "-" not in result.etag and size < LARGE:
+            # of parts it is made here, or comes from the server for all of it, or not at all: see PutResult
+            found["checksum"] = result.checksum
+        return found
 
     def entries(self, entries: Sequence[Any]) -> Any:
         found: list[Any] = []

@@ -112,10 +112,11 @@ class Performer:
     def copy(self, source: str, key: str, options: dict[str, Any]) -> Any:
         bucket = self._bucket
         result = self._client.copy(bucket, self._key(source), bucket, self._key(key), **options)
-        return [self._plain.put(result), self._plain.info(self._client.head(bucket, self._key(key)))]
+        made = self._client.head(bucket, self._key(key))
+        return [self._plain.put(result, made.size), self._plain.info(made)]
 
     def tagging(self, key: str, tags: dict[str, str]) -> Any:
-        where = {"Bucket": self._bucket, "Key": self._key(key)}
+        where: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key(key)}
         made = self._client.call(
             "PutObjectTagging",
             **where,
@@ -125,10 +126,10 @@ class Performer:
         return [self._plain.answer(made), self._plain.answer(found)]
 
     def upload_by_parts(self, key: str, ends: str) -> Any:
-        where = {"Bucket": self._bucket, "Key": self._key(key)}
+        where: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key(key)}
         call, plain = self._client.call, self._plain.answer
         made = call("CreateMultipartUpload", **where, Metadata={"by": "parts"})
-        upload = {**where, "UploadId": made["UploadId"]}
+        upload: dict[str, Any] = {**where, "UploadId": made["UploadId"]}
         found = [plain(made)]
         try:
             parts = []
@@ -281,6 +282,7 @@ class Performer:
         nowhere = f"{bucket[:40]}-no-such-bucket"
         if what in ("wrong secret", "unknown key id", "anonymous"):
             return self._other(what)
+        wrong: Any = 7
         attempts: dict[str, Any] = {
             "get of no bucket": lambda: client.get(nowhere, key),
             "put into no bucket": lambda: client.put(nowhere, key, b"x"),
@@ -296,7 +298,7 @@ class Performer:
             "no such operation": lambda: client.call("GetNothing", Bucket=bucket),
             "missing parameter": lambda: client.call("GetObject", Bucket=bucket),
             "wrong checksum": lambda: client.put(bucket, key, b"x", expected_checksum=("SHA256", "A" * 43 + "=")),
-            "wrong type": lambda: client.put(bucket, key, 7),  # type: ignore[arg-type]
+            "wrong type": lambda: client.put(bucket, key, wrong),
             "no such version": lambda: client.get(bucket, key, version_id="none"),
             "no such file": lambda: client.put_file(bucket, key, os.path.join(self._folder, "none")),
             "folder in the way": lambda: client.get_file(bucket, key, self._folder),
