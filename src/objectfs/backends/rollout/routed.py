@@ -63,6 +63,7 @@ class RoutedBackend(Reads, Writes):
         self.memory_limit = memory
         self.capabilities = self.trusted.capabilities & self.engine.capabilities
         self.connections = max(self.trusted.connections, self.engine.connections)
+        self.part_size = max(self.trusted.part_size, self.engine.part_size)
         self.budget = self.engine.budget if rules.canary >= 50 else self.trusted.budget
         self.router = Router(rules, session, self.trusted)
         self.shadows = (
@@ -101,7 +102,7 @@ class RoutedBackend(Reads, Writes):
         rollout["shadow"] = None if self.shadows is None else self.shadows.describe()
         return {
             "backend": self.name,
-            "part_size": max(each["part_size"] for each in both.values()),
+            "part_size": self.part_size,
             "max_connections": self.connections,
             "memory_limit": self.memory_limit,
             **{name: ours[name] for name in ("max_attempts", "connect_timeout", "read_timeout") if name in ours},

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from objectfs.backends.base import Backend, DeleteOptions, PutOptions, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.base import Backend, DeleteOptions, PutOptions, ReadableBuffer, SentPart, Steps, StreamUpload
 from objectfs.backends.copying import CopyPlan
 from objectfs.backends.deleting import Item
+from objectfs.backends.leftovers import Pending
 from objectfs.backends.rollout.routing import Route, Router
 from objectfs.options import CONDITIONS, Options
 from objectfs.types import PutResult
@@ -168,6 +169,31 @@ class _WatchedUpload:
     @property
     def part_size(self) -> int:
         return self._made.part_size
+
+    @property
+    def created(self) -> Callable[[str, str | None], None] | None:
+        return self._made.created
+
+    @created.setter
+    def created(self, call: Callable[[str, str | None], None] | None) -> None:
+        self._made.created = call
+
+    @property
+    def pending(self) -> Pending | None:
+        return self._made.pending
+
+    @pending.setter
+    def pending(self, value: Pending | None) -> None:
+        self._made.pending = value
+
+    def of_size(self, size: int) -> None:
+        self._made.of_size(size)
+
+    def adopt(self, upload_id: str, algorithm: str | None) -> Steps[None]:
+        return self._watched(self._made.adopt(upload_id, algorithm))
+
+    def have(self, part: SentPart, content: memoryview, memory: bytearray) -> None:
+        self._made.have(part, content, memory)
 
     def memory(self) -> Steps[bytearray]:
         return self._made.memory()
