@@ -17,6 +17,7 @@ from objectfs import errors
 from objectfs.backends.resume_journal import mark_of
 from objectfs.sim import Fault, S3Server
 
+from .conftest import BACKENDS
 from .killing import child, settings_of
 from .resuming import DATA, FEW, KILLED_AFTER, PART, PARTS, SIZE, Make, fails_after, moved, ours
 from .support import ramp, until
@@ -116,6 +117,15 @@ def test_interrupted_twice(sim: S3Server, make: Make, path: Path) -> None:
     make().get_file("bucket", "k", path, resume=True)
     assert path.read_bytes() == FEW
     assert fetched(sim) == ranges(3 * PART)
+
+
+def test_on_another_backend(sim: S3Server, make: Make, path: Path) -> None:
+    for parts, other in enumerate(BACKENDS, start=1):
+        interrupted(sim, make, path, parts)
+        make(backend=other).get_file("bucket", "k", path, resume=True)
+        assert path.read_bytes() == FEW
+        assert fetched(sim) == ranges(parts * PART)
+        path.unlink()
 
 
 def test_async(sim: S3Server, backend: str, make: Make, path: Path) -> None:

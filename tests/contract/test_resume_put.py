@@ -17,6 +17,7 @@ import objectfs
 from objectfs import errors
 from objectfs.sim import Fault, S3Server
 
+from .conftest import BACKENDS
 from .killing import child, settings_of
 from .resuming import DATA, FEW, KILLED_AFTER, PART, PARTS, SIZE, Make, fails_after, moved, ours
 from .support import ramp, until
@@ -201,6 +202,20 @@ def test_other_options_begin_anew(sim: S3Server, make: Make, path: Path, caplog:
     assert make().head("bucket", "k").metadata == {"a": "c"}
     assert "another options" in caplog.text
     is_done(make(), path)
+
+
+def test_another_backend_begins_anew(
+    sim: S3Server, backend: str, make: Make, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It names other checksums, which the upload would refuse."""
+    for other in BACKENDS:
+        interrupted(sim, make, path)
+        make(backend=other).put_file("bucket", "k", path, resume=True)
+        assert moved(sim, "UploadPart") == len(FEW) - (2 * PART if other == backend else 0)
+        assert ("another backend" in caplog.text) == (other != backend)
+        is_done(make(), path)
+        make().delete("bucket", "k")
+        caplog.clear()
 
 
 def test_an_upload_that_is_gone_begins_anew(
