@@ -60,6 +60,10 @@ cdef extern from "sink.h" nogil:
     int objectfs_sink_error(objectfs_sink*)
     int64_t objectfs_sink_written(objectfs_sink*)
 
+cdef extern from "later.h" nogil:
+    uint32_t objectfs_take_retry_after()
+    uint32_t objectfs_seconds(const uint8_t* text, uint64_t size)
+
 cdef extern from "linked.h" nogil:
     bint objectfs_linked()
     void objectfs_lend_loops(aws_event_loop_group*)

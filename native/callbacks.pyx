@@ -5,14 +5,19 @@ cdef void _op_ended(op_t* op) noexcept nogil:
     """Count one op as over and wake who waits. The caller holds the engine's lock."""
     cdef group_t* group = op.group
     group.ended += 1
+    if group.stopping:
+        group.engine.stopping -= 1
     if op.error_code != 0:
         group.failed += 1
         # 416 is how a range of an empty object is refused: for a batch of whole objects that is no failure
         if group.stop_on_error and not group.cancelled and op.status != 416:
             group.cancelled = True  # nothing further is submitted; the waiter cancels what runs
             group.wake_at = group.ended
-    elif op.kind == KIND_DEFAULT:
-        group.transferred += op.data_len + op.body_len
+    else:
+        if op.kind == KIND_DEFAULT:
+            group.transferred += op.data_len + op.body_len
+        if group.engine.spent:
+            _regain(op)
     if group.ended >= group.wake_at:
         _wake_group(group)
 
@@ -92,6 +97,8 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
         return
     op.failed_code = code
     aws_s3_request_metrics_get_response_status_code(metrics, &status)
+    if status < 300 or status >= 500:
+        op.in_doubt = True
     op.failed_midway = status >= 200
     if status == 503 or status == 429:
         aws_mutex_lock(&op.group.engine.lock)

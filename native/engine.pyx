@@ -112,7 +112,7 @@ cdef class Engine:
         monitoring.allowable_throughput_failure_interval_seconds = read_timeout_s
         config.monitoring_options = &monitoring
         e.max_retries = max_retries
-        config.retry_strategy = _new_retry_strategy(e.alloc, max_retries)
+        config.retry_strategy = _new_retry_strategy(e, max_retries)
         config.shutdown_callback = &_on_client_shutdown
         config.shutdown_callback_user_data = e
         proxy.env_var_type = AWS_HPEV_ENABLE if env_proxy else AWS_HPEV_DISABLE
@@ -282,7 +282,7 @@ cdef class Engine:
         group.n = n
         group.submitted = group.ended = group.failed = 0
         group.transferred = 0
-        group.cancelled = group.stop_on_error = group.queued = group.reaped = False
+        group.cancelled = group.stop_on_error = group.queued = group.reaped = group.stopping = False
         group.users = 0
         group.notifier = NULL
         return group
@@ -323,6 +323,11 @@ cdef class Engine:
     def submitted(self):
         """Meta requests submitted since the start."""
         return 0 if self._e == NULL else self._e.submitted_total
+
+    @property
+    def retries(self):
+        """HTTP requests that were sent again since the start."""
+        return 0 if self._e == NULL else self._e.retries
 
     @property
     def width(self):

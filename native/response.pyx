@@ -26,6 +26,7 @@ cdef class Response:
     cdef readonly bint truncated
     """The answer broke off after it had begun."""
     cdef readonly bint source_changed
+    cdef readonly bint in_doubt
     """The file changed while it was sent."""
     cdef readonly bytes parts
     """Of a file that was sent in parts: the size and the checksum of each, ``b"8388608:<base64>\\n…"``; or None."""
@@ -186,6 +187,7 @@ cdef Response _take_response(op_t* op):
     response.error_code = op.error_code
     response.truncated = op.started_body
     response.source_changed = op.source_changed
+    response.in_doubt = op.in_doubt
     response.received = op.received
     response.first = response.end = response.total = -1
     if op.response_headers != NULL:

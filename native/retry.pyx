@@ -12,45 +12,134 @@ cdef struct refusal_t:
     aws_retry_strategy_on_retry_ready_fn* ready
     void* user_data
 
-cdef aws_retry_strategy_vtable* _standard = NULL      # of the C library's standard strategy
-cdef aws_retry_strategy_vtable _standard_then_tell
-cdef aws_retry_strategy_vtable _tell                  # never a second attempt
+cdef struct later_t:
+    aws_task task
+    aws_event_loop* loop
+    engine_t* engine
+    aws_retry_token* token  # one reference held, once the C library's own pause is over
+    aws_retry_strategy_on_retry_ready_fn* ready
+    void* user_data
+    uint64_t due
+
+cdef struct strategy_t:
+    aws_retry_strategy_vtable vtable  # first: the strategy's pointer to it leads here
+    engine_t* engine
+
+cdef aws_retry_strategy_vtable* _standard = NULL  # of the C library's standard strategy
 
 
-cdef aws_retry_strategy* _new_retry_strategy(aws_allocator* alloc, uint32_t max_retries) noexcept nogil:
+cdef aws_retry_strategy* _new_retry_strategy(engine_t* engine, uint32_t max_retries) noexcept nogil:
     """NULL with aws_last_error() set if there is no memory. Called with the event loops made."""
-    global _standard, _standard_then_tell, _tell
+    global _standard
     cdef aws_standard_retry_options options
     cdef aws_retry_strategy* strategy
+    cdef strategy_t* ours
     memset(&options, 0, sizeof(options))
     options.backoff_retry_options.el_group = _loops
     options.backoff_retry_options.max_retries = max(max_retries, 1)
     # S3's own advice is to start again soon; half a second as first delay punishes one lost packet (0001-engine)
     options.backoff_retry_options.backoff_scale_factor_ms = 50
-    strategy = aws_retry_strategy_new_standard(alloc, &options)
+    strategy = aws_retry_strategy_new_standard(engine.alloc, &options)
     if strategy == NULL:
         return NULL
-    if _standard == NULL:
-        _standard = strategy.vtable
-        _standard_then_tell = _standard[0]
-        _standard_then_tell.schedule_retry = &_retry_or_tell
-        _tell = _standard[0]
-        _tell.schedule_retry = &_only_tell
-    strategy.vtable = &_standard_then_tell if max_retries else &_tell
+    ours = <strategy_t*>aws_mem_calloc(engine.alloc, 1, sizeof(strategy_t))
+    _standard = strategy.vtable  # the same each time
+    ours.engine = engine
+    ours.vtable = _standard[0]
+    ours.vtable.destroy = &_on_destroy
+    ours.vtable.schedule_retry = &_retry_or_tell if max_retries else &_only_tell
+    strategy.vtable = &ours.vtable
     return strategy
+
+
+cdef void _on_destroy(aws_retry_strategy* strategy) noexcept nogil:
+    cdef aws_allocator* alloc = strategy.allocator
+    cdef aws_retry_strategy_vtable* ours = strategy.vtable
+    _standard.destroy(strategy)
+    aws_mem_release(alloc, ours)
 
 
 cdef int _retry_or_tell(
     aws_retry_token* token, aws_retry_error_type kind, aws_retry_strategy_on_retry_ready_fn* ready, void* user_data
 ) noexcept nogil:
     cdef int cause = aws_last_error()
+    cdef uint32_t seconds = 0
+    cdef int done
     aws_reset_error()  # so that `cause` is never that of an earlier failure on this thread
     # The clock will be as wrong the next time, and AWS's SDKs do not try again either.
     if cause == AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED:
         return _refuse(token, kind, ready, user_data, cause)
-    if _standard.schedule_retry(token, kind, ready, user_data) == AWS_OP_SUCCESS:
+    if kind != AWS_RETRY_ERROR_TYPE_TRANSIENT:  # those have no answer, but for two that S3 sends without the header
+        seconds = objectfs_take_retry_after()
+    if seconds > _LONGEST_WAIT:
+        return _refuse(token, kind, ready, user_data, cause)
+    _count_retry(token, 1)  # beforehand: once it is scheduled the request may end, and the engine with it
+    if seconds:
+        done = _retry_later(token, kind, ready, user_data, seconds)
+    else:
+        done = _standard.schedule_retry(token, kind, ready, user_data)
+    if done == AWS_OP_SUCCESS:
         return AWS_OP_SUCCESS
+    _count_retry(token, -1)
     return _refuse(token, kind, ready, user_data, cause)
+
+
+cdef void _count_retry(aws_retry_token* token, int more) noexcept nogil:
+    cdef engine_t* engine = (<strategy_t*>token.retry_strategy.vtable).engine
+    aws_mutex_lock(&engine.lock)
+    engine.retries += more
+    aws_mutex_unlock(&engine.lock)
+
+
+cdef int _retry_later(
+    aws_retry_token* token, aws_retry_error_type kind, aws_retry_strategy_on_retry_ready_fn* ready, void* user_data,
+    uint32_t seconds
+) noexcept nogil:
+    """The C library's own pause, which spreads the attempts, and as long as the server has asked for."""
+    cdef later_t* later = <later_t*>aws_mem_calloc(token.allocator, 1, sizeof(later_t))
+    cdef uint64_t now = 0
+    later.loop = aws_event_loop_group_get_next_loop(_loops)
+    aws_event_loop_current_clock_time(later.loop, &now)
+    later.due = now + <uint64_t>1_000_000_000 * seconds
+    later.engine = (<strategy_t*>token.retry_strategy.vtable).engine
+    later.ready = ready
+    later.user_data = user_data
+    aws_task_init(&later.task, &_on_later, later, "objectfs_later")
+    if _standard.schedule_retry(token, kind, &_on_backed_off, later) == AWS_OP_SUCCESS:
+        return AWS_OP_SUCCESS
+    aws_mem_release(token.allocator, later)
+    return AWS_OP_ERR
+
+
+cdef void _on_backed_off(aws_retry_token* token, int error_code, void* user_data) noexcept nogil:
+    cdef later_t* later = <later_t*>user_data
+    if error_code != 0:
+        later.ready(token, error_code, later.user_data)
+        aws_mem_release(token.allocator, later)
+        return
+    aws_retry_token_acquire(token)
+    later.token = token
+    aws_event_loop_schedule_task_now(later.loop, &later.task)
+
+
+cdef void _on_later(aws_task* task, void* arg, aws_task_status status) noexcept nogil:
+    """Looks again and again whether it is time, or whether somebody has cancelled something and still waits for its
+    end. Which request this is nobody tells a retry strategy: one that is not meant goes out early."""
+    cdef later_t* later = <later_t*>arg
+    cdef aws_retry_token* token = later.token
+    cdef uint64_t now = 0
+    cdef bint go
+    if status == AWS_TASK_STATUS_RUN_READY:
+        aws_event_loop_current_clock_time(later.loop, &now)
+        aws_mutex_lock(&later.engine.lock)
+        go = now >= later.due or later.engine.stopping != 0
+        aws_mutex_unlock(&later.engine.lock)
+        if not go:
+            aws_event_loop_schedule_task_future(later.loop, &later.task, min(later.due, now + _LOOK))
+            return
+    later.ready(token, AWS_ERROR_SUCCESS, later.user_data)
+    aws_mem_release(token.allocator, later)
+    aws_retry_token_release(token)
 
 
 cdef int _only_tell(

@@ -19,7 +19,9 @@
 #    engine_t.lock for a few instructions. Python threads take the same lock only with the GIL released or for
 #    as few instructions; no Python object is touched under it.
 # 7. Retries: what a refused retry needs (refusal_t, retry.pyx) lives from schedule_retry until its task has run, on an
-#    event loop that outlives the client; it holds a reference of the C library's token, which holds the strategy.
+#    event loop that outlives the client; it holds a reference of the C library's token, which holds the strategy. So
+#    does what waits for a Retry-After (later_t). Until it has told the C library to go on, that has a request, and so a
+#    client and an engine; after that it touches neither. A strategy's table (strategy_t) goes with the strategy.
 # 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again.
 # 9. With one event loop the client borrows the process's group for its callbacks (linked.c). It gives its reference
 #    back when its end begins, and ends when loops_ended has been called: once, just before we release the client.
@@ -75,6 +77,7 @@ cdef struct op_t:
     int error_code
     int failed_code                    # of the last HTTP request that failed by itself: its error,
     bint failed_midway                 # and whether its answer had begun; telemetry and finish run on one thread
+    bint in_doubt                      # an HTTP request may have been done all the same: no answer, half of one, or 5xx
     bint started_body                  # the failed request had begun to answer
     bint source_changed
     bint validated
@@ -110,6 +113,7 @@ cdef struct group_t:
     uint64_t transferred
     bint cancelled
     bint stop_on_error
+    bint stopping                      # its ops are counted in the engine's `stopping`
     bint queued                        # stands in the notifier's list
     bint reaped                        # the results are taken; the last user recycles it
     size_t users                       # Python threads that work on it without the GIL
@@ -150,4 +154,7 @@ cdef struct engine_t:
     unsigned int held                  # so many after the last try that did not pay; 0: it did
     pace_t pace                        # under the lock
     size_t submitted_total
+    size_t stopping                    # ops of groups that were cancelled, until they have ended
+    uint64_t retries                   # HTTP requests that were sent again, or are about to be
+    unsigned int spent                 # of the budget for making ops anew (again.pyx)
     uint32_t max_retries

@@ -186,6 +186,9 @@ cdef void _cancel_group(group_t* group, bint force) noexcept nogil:
     group.cancelled = True
     group.stop_on_error = False
     group.wake_at = group.submitted
+    if not group.stopping:
+        group.stopping = True
+        engine.stopping += group.submitted - group.ended
     aws_mutex_unlock(&engine.lock)
     for i in range(group.n):
         aws_mutex_lock(&engine.lock)

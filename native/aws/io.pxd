@@ -52,13 +52,17 @@ cdef extern from "aws/io/io.h" nogil:
 cdef extern from "aws/io/retry_strategy.h" nogil:
     enum aws_retry_error_type:
         AWS_RETRY_ERROR_TYPE_TRANSIENT
+    ctypedef struct aws_retry_strategy "struct aws_retry_strategy"
     ctypedef struct aws_retry_token "struct aws_retry_token":
         aws_allocator* allocator
+        aws_retry_strategy* retry_strategy
     ctypedef void aws_retry_strategy_on_retry_ready_fn(aws_retry_token*, int error_code, void*) noexcept nogil
     ctypedef struct aws_retry_strategy_vtable "struct aws_retry_strategy_vtable":
+        void (*destroy)(aws_retry_strategy*) noexcept nogil
         int (*schedule_retry)(
             aws_retry_token*, aws_retry_error_type, aws_retry_strategy_on_retry_ready_fn*, void*) noexcept nogil
     ctypedef struct aws_retry_strategy "struct aws_retry_strategy":
+        aws_allocator* allocator
         aws_retry_strategy_vtable* vtable
     ctypedef struct aws_exponential_backoff_retry_options "struct aws_exponential_backoff_retry_options":
         aws_event_loop_group* el_group

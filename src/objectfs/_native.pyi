@@ -56,6 +56,7 @@ class Response:
     received: int
     truncated: bool
     source_changed: bool
+    in_doubt: bool
     parts: bytes | None
     failed_operation: str | None
     validated: str | None
@@ -173,6 +174,8 @@ class Engine:
     def inflight(self) -> int: ...
     @property
     def submitted(self) -> int: ...
+    @property
+    def retries(self) -> int: ...
     @property
     def width(self) -> int: ...
     @property

@@ -10,6 +10,7 @@ import pytest
 
 import objectfs
 from objectfs import errors
+from objectfs.sim import Fault, S3Server
 
 from .conftest import Make
 from .raw_server import Asked, RawServer, answer
@@ -282,6 +283,33 @@ def test_listing_that_cannot_be(connect: Make) -> None:
             with pytest.raises(errors.ServerError) as caught:
                 list(connect(endpoint_url=server.url).list("bucket"))
             check(caught.value, "ListObjectsV2", "bucket", None, 200)
+
+
+@pytest.mark.parametrize("body", [PORTAL, b""])
+def test_nothing_is_not_no_answer(connect: Make, body: bytes) -> None:
+    """It passed for a listing without a bucket, and for an object without tags."""
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        client = connect(endpoint_url=server.url)
+        calls: list[tuple[str, Callable[[], Any]]] = [
+            ("ListBuckets", lambda: list(client.list_buckets())),
+            ("GetObjectTagging", lambda: client.call("GetObjectTagging", Bucket="bucket", Key="k")),
+        ]
+        for operation, call in calls:
+            with pytest.raises(errors.ServerError) as caught:
+                call()
+            assert (caught.value.operation, caught.value.status) == (operation, 200)
+
+
+@pytest.mark.parametrize("body", [PORTAL, b""])
+def test_no_upload_id(sim: S3Server, connect: Make, tmp_path: Path, body: bytes) -> None:
+    """The same class whoever makes the parts."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(20 * MiB))
+    client = connect()
+    sim.faults.add(Fault("CreateMultipartUpload", times=None, body=body))
+    for verb in (lambda: client.put("bucket", "k", bytes(20 * MiB)), lambda: client.put_file("bucket", "k", path)):
+        with pytest.raises(errors.ServerError):
+            verb()
 
 
 def test_error_without_a_document(connect: Make) -> None:

@@ -20,6 +20,8 @@ _ROOTS = {
     "CompleteMultipartUpload": b"<CompleteMultipartUploadResult",
     "CopyObject": b"<CopyObjectResult",
     "CreateMultipartUpload": b"<InitiateMultipartUploadResult",
+    "GetObjectTagging": b"<Tagging",
+    "ListBuckets": b"<ListAllMyBucketsResult",
     "ListObjectVersions": b"<ListVersionsResult",
     "ListObjectsV2": b"<ListBucketResult",
     "UploadPartCopy": b"<CopyPartResult",

@@ -70,7 +70,7 @@ def answered(
             if start > 0:
                 raise errors.InvalidRangeError("the object is empty", status=response.status, **where)
             return 0, 0, 0
-        if whole:
+        if whole and response.status == 200:
             chunked = (response.header(b"transfer-encoding") or b"").lower().endswith(b"chunked")
             if length is None and not chunked:
                 raise errors.TruncatedError("the answer does not say how long the content is", **where)

@@ -343,6 +343,7 @@ class CrtBase:
             "event_loops": machine.event_loops(),
             "operations_in_flight": sum(engine.inflight for engine in engines),
             "meta_requests": sum(engine.submitted for engine in engines),
+            "retries": sum(engine.retries for engine in engines),
         }
 
     def _count_connections(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from xml.sax.saxutils import unescape
 
 from objectfs import errors
+from objectfs.backends.retrying import doubtful
 
 __all__ = ["failure"]
 
@@ -33,6 +34,7 @@ _BY_NAME: dict[str, type[errors.ObjectFSError]] = {
     # of a parallel download: without it nobody could tell that all parts are of one object
     "AWS_ERROR_S3_MISSING_ETAG": errors.UnsupportedError,
     "AWS_ERROR_S3_INVALID_RESPONSE_STATUS": errors.ServerError,
+    "AWS_ERROR_S3_MISSING_UPLOAD_ID": errors.ServerError,
     # of a download: a part that is shorter than its Content-Range, seen while the checksums of the parts are combined
     "AWS_ERROR_INVALID_STATE": errors.TruncatedError,
     "AWS_ERROR_S3_INCORRECT_CONTENT_LENGTH": errors.ObjectChangedError,
@@ -85,7 +87,7 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
     if status >= 300 or (status and (code or name is None)):
         if status < 300 and code is None:
             text = "the server's answer cannot be read"
-        return errors.from_response(
+        error = errors.from_response(
             where["operation"],
             status=status,
             code=code,
@@ -95,6 +97,7 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
             headers=response.headers,
             crt_error=name,
         )
+        return doubtful(error) if response.in_doubt else error
     cls: type[errors.ObjectFSError] | None = _BY_NAME.get(name or "")
     if cls is None and name in _CLOSED:
         cls = errors.TruncatedError if response.truncated else errors.ConnectionFailedError

@@ -24,6 +24,7 @@ from objectfs.backends.answer_check import check_answer, unreadable
 from objectfs.backends.botocore_hooks import first_look
 from objectfs.backends.budget import Budget
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
+from objectfs.backends.retrying import LONGEST_WAIT, Retries, doubtful, retry_after
 from objectfs.backends.sdk_errors import translate, worth_another_attempt
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
 from objectfs.backends.sdk_sinks import FILE_BLOCK, LEAST_BLOCK
@@ -85,6 +86,7 @@ class Wire:
         self._operations: weakref.WeakSet[Operation[Any]] = weakref.WeakSet()
         self._workers = Workers(self.connections)
         self.leftovers = Leftovers()
+        self.retries = Retries()
         self._closed = False
         self.cuttable = True
         self._checksums = config.checksum != "off"
@@ -184,30 +186,40 @@ class Wire:
             task.headers = options.sent(model)
             params.update(options.parameters(model))
         attempt = 0
-        followed = False
+        cost = 0  # of the last further attempt
+        in_doubt = followed = False
         while True:
             attempt += 1
             region = self.session.learned_region(bucket)
             task.finish()
             task.check()
             task.status = None
+            task.answer = {}
             try:
-                return self._attempt(operation, params, use, body, content, mode)
+                result = self._attempt(operation, params, use, body, content, mode)
+                self.retries.succeeded(cost)
+                return result
             except BaseException as caught:
                 task.check()
                 error = translate(caught, model, bucket, key, task.status)
-                if error is caught and not isinstance(error, errors.ObjectFSError):
+                if not isinstance(error, errors.ObjectFSError):
                     raise
-                if isinstance(error, errors.ObjectFSError) and not followed:
+                if not followed:
                     followed = self.session.follow(bucket, error, region)
                     if followed:
                         attempt -= 1
                         continue
-                if not worth_another_attempt(error) or attempt >= self.config.max_attempts:
+                if in_doubt:
+                    doubtful(error)
+                in_doubt = in_doubt or error.status is None or not 300 <= error.status < 500
+                wait = retry_after(task.answer)
+                again = worth_another_attempt(error) and attempt < self.config.max_attempts and wait <= LONGEST_WAIT
+                cost = self.retries.pay(error) if again else 0
+                if not cost:
                     raise error from None
             self.counters["retries"] += 1
             log.debug("%s: attempt %d of %d failed: %s", model, attempt, self.config.max_attempts, error)
-            task.sleep(random.random() * min(2.0 ** (attempt - 1), BACKOFF_CAP))
+            task.sleep(wait + random.random() * min(2.0 ** (attempt - 1), BACKOFF_CAP))
 
     def _attempt(
         self, operation: str, params: dict[str, Any], use: Any, body: Any, content: str, mode: str | None

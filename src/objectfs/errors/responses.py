@@ -145,6 +145,8 @@ def from_response(
     if cls is None:
         cls = ServerError if status >= 500 else InvalidRequestError if status >= 400 else ServerError
     hint = _HINTS.get(code or "")
+    if hint is None and cls.retryable and "retry-after" in headers:
+        hint = f"The server asks not to be asked again for {headers['retry-after']} seconds"
     region = headers.get("x-amz-bucket-region") if status in (301, 307, 400) else None
     if code == "AuthorizationHeaderMalformed" and not region:
         expected = _EXPECTED_REGION.search(message or "")

@@ -1,0 +1,13 @@
+#ifndef OBJECTFS_LATER_H
+#define OBJECTFS_LATER_H
+
+#include <stdint.h>
+
+/* The Retry-After of the answer that came last on this thread, in seconds, and forgets it; 0 if it had none. Where the
+ * linker cannot tell (linked.h), always 0. */
+uint32_t objectfs_take_retry_after(void);
+
+/* Digits of a Retry-After as seconds; 0 for anything else, a date among it, and the most that fits for too many. */
+uint32_t objectfs_seconds(const uint8_t *text, uint64_t size);
+
+#endif
