@@ -20,7 +20,7 @@ from .runner import Runner, descriptors
 from .verbs import VERBS
 from .world import PART, World, wait_for
 
-SAMPLE = 120
+SAMPLE = 80
 """Cases of each backend in a usual run."""
 
 
