@@ -119,3 +119,16 @@ def test_contract_is_typed() -> None:
     operation: type[Op[Any]] = Operation
     assert backend
     assert operation
+
+
+@pytest.mark.skipif(not select.available()[0].ok, reason="the engine is not built")
+def test_an_engine_that_fails_its_self_check_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from objectfs import _native
+
+    assert {name: _native.crc(name, b"123456789") for name in select.KNOWN} == select.KNOWN
+    monkeypatch.setattr(_native, "crc", lambda name, data: 0)
+    with objectfs.Client(**HERE) as client:
+        assert client.backend.name == "sdk"
+        assert "fails its self-check: it computes wrong CRC32, CRC32C, CRC64NVME" in client.backend.attempts[0].reason
+    with pytest.raises(errors.BackendUnavailableError, match="self-check"):
+        objectfs.Client(**HERE, backend="crt")

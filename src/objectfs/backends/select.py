@@ -25,6 +25,10 @@ log = logging.getLogger("objectfs")
 ORDER = ("crt", "sdk")
 """What ``auto`` tries, best first."""
 
+KNOWN = {"CRC32": 0xCBF43926, "CRC32C": 0xE3069283, "CRC64NVME": 0xAE8B14860A799888}
+"""The self-check: what these are of ``123456789``, as the catalogue of CRCs has it. The C library chooses its
+instructions by the processor; an engine that gets them wrong would refuse good content, and vouch for bad."""
+
 _announced: set[str] = set()
 _announced_lock = threading.Lock()
 
@@ -106,9 +110,12 @@ def _load(name: str) -> tuple[Attempt, Make | None]:
 
 def _load_crt() -> tuple[Attempt, Make | None]:
     try:
-        from objectfs import _native  # noqa: F401 - whether it is there is the question
+        from objectfs import _native
     except ImportError as error:
         return Attempt("crt", False, _why_no_engine(error)), None
+    wrong = [name for name, value in KNOWN.items() if _native.crc(name, b"123456789") != value]
+    if wrong:
+        return Attempt("crt", False, f"the engine fails its self-check: it computes wrong {', '.join(wrong)}"), None
     from objectfs.backends.crt import CrtBackend
 
     return Attempt("crt", True, "the engine (aws-c-s3) is built"), CrtBackend
