@@ -108,11 +108,13 @@ CRT_LINK = OBJECTFS_CRT_LINK.decode()
 BUILD_TYPE = OBJECTFS_BUILD_TYPE.decode()
 
 include "structs.pxi"
+include "telemetry.pyx"
 include "shared.pyx"
 include "window.pyx"
 include "submit.pyx"
 include "again.pyx"
 include "callbacks.pyx"
+include "logring.pyx"
 include "runtime.pyx"
 include "retry.pyx"
 include "express.pyx"

@@ -89,6 +89,9 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
     cdef op_t* op = <op_t*>user_data
     cdef int status = 0
     cdef int code = aws_s3_request_metrics_get_error_code(metrics)
+    if op.group.engine.telemetry != NULL:
+        objectfs_telemetry_note(
+            <objectfs_telemetry*>op.group.engine.telemetry, metrics, op.operation, op.operation_len)
     if op.kind == KIND_PUT_FILE and op.shielded:
         _lower_shield(op, meta, metrics)
     if code == AWS_ERROR_SUCCESS and (op.kind == KIND_GET_INTO or op.kind == KIND_GET_FILE):

@@ -76,6 +76,7 @@ cdef class Engine:
         if shared is not None:
             self._shared = shared
             e.gate = shared._gate
+            e.telemetry = shared.telemetry._t
         e.credentials = aws_credentials_new_anonymous(e.alloc)
         memset(&delegate, 0, sizeof(delegate))
         delegate.get_credentials = &_on_get_credentials

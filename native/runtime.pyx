@@ -17,12 +17,13 @@ cdef aws_mutex _record_lock
 cdef int _users = 0
 cdef bint _forked = False
 cdef aws_logger _logger
+cdef bint _log_here = False  # it goes to Python, not into a file
 _runtime_lock = _threading.Lock()
 
 
 def _init_library():
     """Once per process. The library's own tables use the plain allocator: they live until the process ends."""
-    global _alloc, _traced
+    global _alloc, _traced, _log_here
     cdef aws_logger_standard_options log_options
     aws_s3_library_init(aws_default_allocator())
     _alloc = objectfs_allocator()
@@ -38,6 +39,9 @@ def _init_library():
         if aws_logger_init_standard(&_logger, aws_default_allocator(), &log_options) == AWS_OP_SUCCESS:
             objectfs_discreet_logger(&_logger)
             aws_logger_set(&_logger)
+            return
+    _log_here = True
+    objectfs_log_install()
 
 
 # Bytes of the messages in which sockets are read and written (0005-cpu). Of TLS every record of 16 KiB takes one.
@@ -119,6 +123,7 @@ def _after_fork_in_child():
     objectfs_allocator_after_fork()
     objectfs_sinks_after_fork()
     objectfs_gates_after_fork()
+    objectfs_log_after_fork()
     aws_mutex_init(&_record_lock)  # a thread of the parent may have held it
     _runtime_lock = _threading.Lock()
 

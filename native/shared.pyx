@@ -22,12 +22,14 @@ cdef class Shared:
     cdef aws_s3_buffer_pool* _pool
     cdef objectfs_gate* _gate
     cdef long _pid
+    cdef readonly Telemetry telemetry
 
     def __cinit__(self, size_t max_connections):
         self._pid = objectfs_getpid()
         self._gate = objectfs_gate_new(max_connections)
         if self._gate == NULL:
             raise MemoryError()
+        self.telemetry = Telemetry()
 
     @property
     def bounds_connections(self):

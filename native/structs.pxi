@@ -147,6 +147,7 @@ cdef struct engine_t:
     aws_credentials_provider* provider
     aws_tls_ctx* tls
     void* gate                         # of its Shared, which the Engine holds
+    void* telemetry                    # likewise; NULL without one
     group_t* free_groups
     size_t width                       # at which the last batch ran well; 0: none has told yet
     double rate                        # and its requests a nanosecond

@@ -88,6 +88,7 @@ cdef extern from "aws/common/logging.h" nogil:
         const char* filename
     int aws_logger_init_standard(aws_logger*, aws_allocator*, aws_logger_standard_options*)
     void aws_logger_set(aws_logger*)
+    const char* aws_log_subject_name(uint32_t)
 
 cdef extern from "aws/io/tls_channel_handler.h" nogil:
     ctypedef struct aws_tls_ctx "struct aws_tls_ctx":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from objectfs.backends.base import BackendInfo
 from objectfs.core import Core
+from objectfs.telemetry import CAPACITY, RequestRecord, Trace
 
 __all__ = ["ClientBase", "Path"]
 
@@ -47,8 +48,34 @@ class ClientBase:
         self._core = Core(given)
 
     def stats(self) -> dict[str, Any]:
-        """Counters and settings in force. No request is made."""
+        """Counters, histograms and settings in force. No request is made.
+
+        ``operations``: attempts and failures of each operation. ``latency``: for each phase of a request a histogram
+        with ``count``, ``sum``, ``p50``, ``p90``, ``p99``, ``max`` in seconds, and ``buckets`` of (bound, count).
+        docs/debugging.md explains the phases, and what else is in it.
+        """
         return self._core.backend().stats()
+
+    def trace(self, callback: Callable[[RequestRecord], object] | None = None, *, capacity: int = CAPACITY) -> Trace:
+        """Record each request from now on, until the trace or the client is closed. No request is made.
+
+        Use it in ``with``; iterate over it from another thread, or call its ``drain()``, which waits for nothing::
+
+            with client.trace() as trace:
+                client.get("bucket", "key")
+            for record in trace.drain():
+                print(record.operation, record.status, record.first_byte)
+
+        Args:
+            callback: called with each :class:`~objectfs.telemetry.RequestRecord`, on a thread of the trace's own.
+            capacity: records that are kept until somebody takes them; then the oldest are dropped (``trace.lost``).
+
+        Raises:
+            ValueError: ``capacity`` is not from 1 to 1,000,000.
+        """
+        if not 1 <= capacity <= 1_000_000:
+            raise ValueError(f"capacity={capacity} must be from 1 to 1,000,000")
+        return Trace(self._core.backend().traces, callback, capacity)
 
     @property
     def backend(self) -> BackendInfo:

@@ -60,6 +60,7 @@ USES: dict[str, list[Use]] = {
     "put_file": [lambda c, folder: put_file(c, folder, 1), lambda c, folder: put_file(c, folder, LARGE)],
     "put_many": [lambda c, _: c.put_many("bucket", {"put": b"x", "other": bytes(LARGE)})],
     "stats": [lambda c, _: c.stats()],
+    "trace": [lambda c, _: c.trace().close()],
 }
 """Each in as many ways as make different requests. What is missing here is caught below."""
 

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "objectfs"
 # The parts of the package from the bottom up, and the parts that each may import, itself always included.
 # ``cli``, ``bench`` and ``soak`` may import whatever they show or measure; but nobody imports them, save that the last
 # two are commands, and that ``soak`` reports as ``bench`` does.
-LEAVES = {"errors", "types", "uri", "units", "rollout"}
+LEAVES = {"errors", "types", "uri", "units", "rollout", "telemetry"}
 SETTINGS = LEAVES | {"settings", "config"}
 BACKENDS = SETTINGS | {"options", "_native", "_build_info"}
 CLIENT = BACKENDS | {"backends", "arguments", "streams", "core", "listing", "clientbase", "verbs", "client", "aio"}
@@ -21,6 +21,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "types": set(),
     "units": set(),
+    "telemetry": set(),
     "uri": {"errors"},
     "rollout": {"units"},
     "settings": LEAVES,

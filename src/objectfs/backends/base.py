@@ -58,6 +58,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from objectfs.options import DeleteOptions, GetOptions, ListOptions, Options, PutOptions
+from objectfs.telemetry import Traces
 from objectfs.types import (
     Buffer,
     ListPage,
@@ -258,6 +259,8 @@ class Backend(Protocol):
     """Bytes of a range or a part to begin with."""
     budget: Budget
     """What all memory that is not the caller's is taken from."""
+    traces: Traces
+    """Who is told of each request."""
 
     @property
     def custom_endpoint(self) -> bool:

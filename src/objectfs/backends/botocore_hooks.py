@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+
+from objectfs.backends import redact
 
 __all__ = ["first_look", "install", "tolerant_session"]
 
@@ -32,20 +33,14 @@ _TALKATIVE = tuple(
     f"botocore.{module}"
     for module in ("auth", "awsrequest", "endpoint", "handlers", "hooks", "httpsession", "parsers", "signers", "utils")
 )
-_TOKEN = re.compile(
-    r"((?:x-amz-security-token|server-side-encryption-customer-key)['\"]?\s*[:=]\s*b?['\"]?|<Token-\d+>"
-    r"|<CanonicalRequestBytes>)[^\s'\",&<][^'\",&<\\\n]*",
-    re.IGNORECASE,
-)
 
 
 def _hide_tokens(record: logging.LogRecord) -> bool:
-    """Session tokens, and customers' keys. At DEBUG botocore writes down what it signs, and a server repeats that when
-    the signature is wrong, in plain text and in hexadecimal, or the token alone when that is wrong."""
+    """At DEBUG botocore writes down what it signs, and a server repeats that when the signature is wrong."""
     text = record.getMessage()
-    lower = text.lower()
-    if "security-token" in lower or "customer-key" in lower or "<Token-" in text or "<CanonicalRequestBytes>" in text:
-        record.msg, record.args = _TOKEN.sub(r"\1(hidden)", text), ()
+    hidden = redact.text(text)
+    if hidden != text:
+        record.msg, record.args = hidden, ()
     return True
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from objectfs import _native, errors
-from objectfs.backends import ending, machine
+from objectfs.backends import crt_log, ending, machine
 from objectfs.backends.base import GetOptions, PutOptions, Steps
 from objectfs.backends.bell import Bell, PollBell
 from objectfs.backends.budget import Budget
@@ -20,6 +20,7 @@ from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_express import Sessions
 from objectfs.backends.crt_pace import Paces
 from objectfs.backends.crt_renew import Renewal
+from objectfs.backends.crt_telemetry import NativeSource
 from objectfs.backends.crt_watch import Watchers
 from objectfs.backends.digests import check_content
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
@@ -28,6 +29,7 @@ from objectfs.backends.sdk_ops import Operation, Task, Workers
 from objectfs.backends.session import Endpoint, Session
 from objectfs.config import Config
 from objectfs.options import Expected
+from objectfs.telemetry import Traces
 
 __all__ = ["CrtBase", "Target", "all_of", "followed", "following", "one"]
 
@@ -89,6 +91,7 @@ class CrtBase:
                 f"memory_limit={config.memory_limit} is less than the engine can work with (256 MiB)",
                 hint="Give memory_limit= at least 256 MiB, or use backend='sdk'",
             )
+        crt_log.follow()
         self.session = session
         self.config = config
         self.presigner = Presigner(session)
@@ -116,6 +119,8 @@ class CrtBase:
         self._lock = threading.Lock()
         self.sessions = Sessions(session)
         self._shared = _native.Shared(self.connections)
+        self._telemetry = NativeSource(self._shared.telemetry)
+        self.traces = Traces(self._telemetry)
         self._engines: dict[tuple[str, int, str, str, str | None], Any] = {}
         self._targets: dict[str | None, Target] = {}
         self._others: dict[tuple[str | None, Endpoint], Target] = {}
@@ -344,6 +349,7 @@ class CrtBase:
             "operations_in_flight": sum(engine.inflight for engine in engines),
             "meta_requests": sum(engine.submitted for engine in engines),
             "retries": sum(engine.retries for engine in engines),
+            **self._telemetry.describe(),
         }
 
     def _count_connections(self) -> dict[str, Any]:
@@ -368,6 +374,7 @@ class CrtBase:
         if self._pid != os.getpid():
             return
         self.budget.close()
+        self.traces.close()
         if self._renewal is not None:
             self._renewal.close()
         self.sessions.close()

@@ -19,7 +19,7 @@ from objectfs.backends.session import Session
 
 __all__ = ["Sessions"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("objectfs.express")
 
 ADVISORY = 45
 """Seconds before its end from which on a session is renewed by whoever comes by; botocore's own figure."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Renewal"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("objectfs.credentials")
 
 HORIZON = 900.0
 """Seconds: with less left botocore looks for new credentials (its advisory period)."""

@@ -21,7 +21,7 @@ from objectfs.backends.base import Op, Steps
 
 __all__ = ["CLOSE_PATIENCE", "EXIT_PATIENCE", "Leftovers", "Pending"]
 
-log = logging.getLogger("objectfs")
+log = logging.getLogger("objectfs.leftovers")
 
 PATIENCE = 30.0
 """Seconds that answers to an upload that was given up may take in the background."""

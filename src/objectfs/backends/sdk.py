@@ -68,6 +68,7 @@ class SdkBackend:
         self.connections = self._wire.connections
         self.part_size = self._wire.part_size
         self.budget = self._wire.budget
+        self.traces = self._wire.meter.traces
         self._reader = Reader(self._wire)
         self._writer = Writer(self._wire)
 
@@ -272,6 +273,7 @@ class SdkBackend:
             "backend": self.name,
             "version": f"botocore {botocore.__version__}",
             **wire.counters,
+            **wire.meter.counts.describe(),
             "checksum": wire.checksum_in_use,
             "checksum_reason": wire.checksum_reason,
             "part_size": wire.part_size,

@@ -114,10 +114,38 @@ def _work(
         del job  # or the buffers that it refers to live until the next one
 
 
+class Times:
+    """Of the request that a task is making: nanoseconds of ``time.perf_counter_ns``; 0 for what has not been."""
+
+    __slots__ = ("attempt", "began", "connected", "connection", "first", "operation", "retry_delay", "sending", "sent")
+
+    def __init__(self) -> None:
+        self.operation, self.attempt, self.retry_delay = "other", 1, 0
+        self.clear()
+
+    def clear(self) -> None:
+        self.began = self.sending = self.sent = self.first = 0
+        self.connected = 0
+        """How long a new connection took."""
+        self.connection: Any = None
+        """A weak reference to the one in use."""
+
+
 class Task:
     """One function of an operation, running on one thread, on at most one connection at a time."""
 
-    __slots__ = ("__weakref__", "_connection", "answer", "headers", "moved", "operation", "order", "status", "target")
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "answer",
+        "headers",
+        "moved",
+        "operation",
+        "order",
+        "status",
+        "target",
+        "times",
+    )
 
     def __init__(self, operation: Operation[Any]) -> None:
         self.operation = operation
@@ -132,6 +160,7 @@ class Task:
         """What the request that this task is making asks for, as it was signed."""
         self.order: list[bytes] = []
         """Of a listing of versions: which entries are versions and which delete markers, one after the other."""
+        self.times = Times()
         self._connection: Any = None
 
     def at(self, position: int) -> None:
@@ -154,6 +183,7 @@ class Task:
         with _connections_lock:
             self._connection = connection
             connection.objectfs_task = weakref.ref(self)
+        self.times.connection = weakref.ref(connection)
         self.check()
 
     def cut(self) -> None:
@@ -215,6 +245,9 @@ class _Response(http.client.HTTPResponse):
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if status == http.HTTPStatus.SWITCHING_PROTOCOLS:
                 raise http.client.HTTPException("the server wants to speak another protocol")
+            task = current_task()
+            if task is not None:
+                task.times.first = time.perf_counter_ns()
             if not 100 <= status < 200:
                 return version, status, reason
             # 100, 102, 103: of these http.client knows only the first, and takes the others for the answer
@@ -264,8 +297,11 @@ class _Tracked:
         task = current_task()
         if task is not None:
             task.adopt(self)
+        began = time.perf_counter_ns()
         super().connect()  # type: ignore[misc]
         if task is not None:
+            task.times.sending = time.perf_counter_ns()
+            task.times.connected = task.times.sending - began
             task.check()
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
@@ -274,7 +310,11 @@ class _Tracked:
             task.adopt(self)
             if not url.startswith("/") and task.target is not None:  # to a proxy
                 url = task.target
-        return super().request(method, url, *args, **kwargs)  # type: ignore[misc]
+            task.times.sending = time.perf_counter_ns()
+        answer = super().request(method, url, *args, **kwargs)  # type: ignore[misc]
+        if task is not None:
+            task.times.sent = time.perf_counter_ns()
+        return answer
 
 
 class _Exact:

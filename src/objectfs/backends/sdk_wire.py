@@ -28,13 +28,14 @@ from objectfs.backends.retrying import LONGEST_WAIT, Retries, doubtful, retry_af
 from objectfs.backends.sdk_errors import translate, worth_another_attempt
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
 from objectfs.backends.sdk_sinks import FILE_BLOCK, LEAST_BLOCK
+from objectfs.backends.sdk_telemetry import Meter
 from objectfs.backends.session import Session
 from objectfs.config import Config
 from objectfs.options import Options
 
 __all__ = ["Wire", "answer_headers"]
 
-log = logging.getLogger("objectfs")
+log = logging.getLogger("objectfs.sdk")
 
 T = TypeVar("T")
 
@@ -79,6 +80,7 @@ class Wire:
         limit = config.memory_limit or machine.default_memory_limit()
         self.file_block = max(LEAST_BLOCK, min(FILE_BLOCK, limit // 8 // self.connections))
         self.budget = Budget(limit, receiving=self.connections * self.file_block)
+        self.meter = Meter()
         self.counters = {"requests": 0, "retries": 0}
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -142,6 +144,7 @@ class Wire:
             return
         self._closed = True
         self.budget.close()
+        self.meter.traces.close()
         try:
             if self._pid == os.getpid():
                 for operation in tuple(self._operations):  # those of uploads wait for a free thread
@@ -195,6 +198,8 @@ class Wire:
             task.check()
             task.status = None
             task.answer = {}
+            task.times.attempt = attempt
+            task.times.operation = model
             try:
                 result = self._attempt(operation, params, use, body, content, mode)
                 self.retries.succeeded(cost)
@@ -219,7 +224,9 @@ class Wire:
                     raise error from None
             self.counters["retries"] += 1
             log.debug("%s: attempt %d of %d failed: %s", model, attempt, self.config.max_attempts, error)
+            began = time.perf_counter_ns()
             task.sleep(wait + random.random() * min(2.0 ** (attempt - 1), BACKOFF_CAP))
+            task.times.retry_delay = time.perf_counter_ns() - began
 
     def _attempt(
         self, operation: str, params: dict[str, Any], use: Any, body: Any, content: str, mode: str | None
@@ -260,13 +267,18 @@ class Wire:
         if body is not None:
             params = {**params, content: body()}
         task = current_task()
+        if task is None:
+            return _exchange(None, client, operation, params, use)
+        error: BaseException | None = None
+        self.meter.begin(task)
         try:
-            response = getattr(client, operation)(**params)
-        except (ValueError, LookupError, TypeError, ET.ParseError) as error:
-            if task is None or task.status is None or isinstance(error, errors.ObjectFSError):
-                raise
-            raise unreadable(task.status, task.answer) from None
-        return response if use is None else use(response)
+            return _exchange(task, client, operation, params, use)
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            self.meter.end(task, error)
+            error = None  # or it and this frame would refer to each other
 
     @property
     def checksum_in_use(self) -> str:
@@ -326,6 +338,16 @@ class Wire:
                 self.cuttable = install_connections(found)
                 self._clients[checksums, validate, region] = found
             return found
+
+
+def _exchange(task: Task | None, client: Any, operation: str, params: Mapping[str, Any], use: Any) -> Any:
+    try:
+        response = getattr(client, operation)(**params)
+    except (ValueError, LookupError, TypeError, ET.ParseError) as error:
+        if task is None or task.status is None or isinstance(error, errors.ObjectFSError):
+            raise
+        raise unreadable(task.status, task.answer) from None
+    return response if use is None else use(response)
 
 
 _MODEL_NAMES = {

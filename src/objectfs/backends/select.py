@@ -20,7 +20,7 @@ from objectfs.rollout import Rollout
 
 __all__ = ["available", "choose"]
 
-log = logging.getLogger("objectfs")
+log = logging.getLogger("objectfs.select")
 
 ORDER = ("crt", "sdk")
 """What ``auto`` tries, best first."""

@@ -27,7 +27,7 @@ from objectfs.errors import ConfigError, InvalidRequestError, ObjectFSError
 
 __all__ = ["Endpoint", "Session"]
 
-log = logging.getLogger("objectfs")
+log = logging.getLogger("objectfs.session")
 
 _PLACEHOLDER_KEY = "k"
 

@@ -18,7 +18,7 @@ from objectfs.types import PutResult
 
 __all__ = ["see_to", "tagged", "tagged_all"]
 
-log = logging.getLogger("objectfs")
+log = logging.getLogger("objectfs.tagging")
 
 _ASKED = (("expected_bucket_owner", "ExpectedBucketOwner"), ("request_payer", "RequestPayer"))
 
