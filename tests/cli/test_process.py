@@ -134,3 +134,35 @@ def test_output_that_cannot_be_written(settings: dict[str, str], arguments: list
         done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
     assert done.returncode == 1
     assert done.stderr == "objectfs: No space left on device\n"
+
+
+def test_a_report_has_what_is_needed_and_no_secret(settings: dict[str, str], tmp_path: Path) -> None:
+    proxy = {"ALL_PROXY": "socks://someone:password-of-proxy@127.0.0.1:1"}
+    environment = (
+        os.environ | settings | proxy | {"OBJECTFS_SECRET_ACCESS_KEY": "hidden-key", "OBJECTFS_ACCESS_KEY_ID": "id"}
+    )
+    done = subprocess.run(
+        [*COMMAND, "doctor", "--report", tmp_path / "report"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (tmp_path / "report").read_text()
+    for section in ("installation", "machine", "settings", "backends", "process", "environment", "self-check", "stats"):
+        assert re.search(f"^{section}$", text, re.M), section
+    assert "CRC64NVME" in text
+    assert "WRONG" not in text
+    assert '"memory_limit"' in text
+    assert "hidden-key" not in text + done.stdout
+    assert "password-of-proxy" not in text
+    assert settings["OBJECTFS_ENDPOINT_URL"] in text
+
+
+def test_a_report_of_a_wrong_setting(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "doctor", "--report", "-"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OBJECTFS_PART_SIZE": "big"},
+    )
+    assert done.returncode == 2
+    assert "not usable" in done.stdout
+    assert "self-check" in done.stdout

@@ -28,8 +28,12 @@ LEVELS = {1: logging.CRITICAL, 2: logging.ERROR, 3: logging.WARNING, 4: logging.
 LOOK = 0.5
 """Seconds between two looks whether it is still wanted."""
 
+EXIT_PATIENCE = 1.0
+"""Seconds that the interpreter's exit waits for a handler that does not come to its end."""
+
 _log = logging.getLogger("objectfs.crt")
 _lock = threading.Lock()
+_handing_on = threading.Lock()
 _thread: threading.Thread | None = None
 _pid = os.getpid()
 _ended = False
@@ -37,12 +41,12 @@ _ended = False
 
 def follow() -> None:
     """Have the C library log what the levels of the loggers ask for now."""
-    global _thread, _pid, _lock
+    global _thread, _pid, _lock, _handing_on
     wanted = _wanted()
     if not wanted and _thread is None:
         return
     if _pid != os.getpid():  # the thread is the parent's, who may have held the lock
-        _pid, _thread, _lock = os.getpid(), None, threading.Lock()
+        _pid, _thread, _lock, _handing_on = os.getpid(), None, threading.Lock(), threading.Lock()
     with _lock:
         if _ended or not _native.log_level(wanted):
             return
@@ -62,10 +66,15 @@ def _wanted() -> int:
     return max((theirs for theirs, ours in LEVELS.items() if ours >= least), default=1)
 
 
-def flush() -> None:
-    """Give to ``logging`` what has come so far."""
-    while _hand_on():
-        pass
+def flush(patience: float = -1) -> None:
+    """Give to ``logging`` what has come so far. ``patience``: seconds to wait for another thread that does; any, if
+    negative."""
+    if _handing_on.acquire(timeout=patience):
+        try:
+            while _hand_on():
+                pass
+        finally:
+            _handing_on.release()
 
 
 def _hand_on() -> int:
@@ -95,7 +104,7 @@ def _stop() -> None:
     _ended = True
     if _thread is not None and _pid == os.getpid():
         _native.log_level(0)
-        flush()
+        flush(EXIT_PATIENCE)
 
 
 atexit.register(_stop)

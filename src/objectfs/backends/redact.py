@@ -13,7 +13,7 @@ _VALUE = re.compile(
     # the token also comes alone and the request in hexadecimal; signatures and tokens of presigned URLs
     r"((?:x-amz-security-token|x-amz-signature|server-side-encryption-customer-key|secretaccesskey|sessiontoken"
     r"|proxy-authorization)(?:%22|['\"])?\s*(?:[:=]|%3D|%3A|',)\s*b?['\"]?(?:basic\s+|bearer\s+)?"
-    r"|<Token-\d+>|<SecretAccessKey>|<SessionToken>|<CanonicalRequestBytes>|\bSignature=)[^\s'\",&<][^'\",&<\\\n]*",
+    r"|<Token-\d+>|<SecretAccessKey>|<SessionToken>|<CanonicalRequestBytes>|\bSignature(?:=|:\n))[^\s'\",&<][^'\",&<\\\n]*",
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@'\"]*:)[^\s/@'\"]+@", re.IGNORECASE)

@@ -12,6 +12,7 @@ import click
 
 import objectfs
 from objectfs.backends import machine
+from objectfs.cli import report as reporting
 from objectfs.cli.options import connection_options, settings
 from objectfs.cli.text import human_size
 from objectfs.cli.version import crt_versions
@@ -23,35 +24,59 @@ _SECRETS = {"access_key_id", "secret_access_key", "session_token"}
 
 @click.command()
 @click.option("--check", metavar="BUCKET", help="Also make a request to this bucket.")
+@click.option("--report", metavar="FILE", help="Write all that a report of a problem needs to a file ('-': show it).")
 @connection_options
-def command(check: str | None, **options: Any) -> int:
+def command(check: str | None, report: str | None, **options: Any) -> int:
     """Show what this installation has and which settings are in force. Prints no secret."""
     given = settings(**options)
-    _section("installation", _installation())
-    _section("machine", _machine())
+    parts: list[reporting.Section] = [("installation", list(_installation())), ("machine", list(_machine()))]
+    config: Config | None = None
+    code = 0
     try:
         config = load(given)
     except ConfigError as error:
-        click.echo(f"settings\n  not usable: {error}")
-        return 2
-    _section("settings", _settings(config))
-    problem = False
+        parts.append(("settings", [("not usable:", str(error))]))
+        code = 2
+        if report is not None:
+            parts += reporting.sections(None)
+    else:
+        parts.append(("settings", list(_settings(config))))
+        code = _backends(parts, given, check, report is not None)
+    if report is None:
+        for title, lines in parts:
+            click.echo(title)
+            for name, value in lines:
+                click.echo(f"  {name:<22} {value}")
+        return code
+    with click.open_file(report, "w", encoding="utf-8") as file:
+        file.write(reporting.render(parts, config))
+    if report != "-":
+        click.echo(f"{report}: read it before you send it; it has host names, bucket names and folders, and no secrets")
+    return code
+
+
+def _backends(parts: list[reporting.Section], given: dict[str, Any], check: str | None, more: bool) -> int:
+    """Make a client, and say what came of it."""
     lines: list[tuple[str, str]] = []
+    parts.append(("backends", lines))
     try:
         with objectfs.Client(**given) as client:
             info = client.backend
-            lines = [(attempt.name, ("ok" if attempt.ok else f"no: {attempt.reason}")) for attempt in info.attempts]
+            lines += [(attempt.name, ("ok" if attempt.ok else f"no: {attempt.reason}")) for attempt in info.attempts]
             lines.append(("in use", f"{info.name} ({', '.join(sorted(info.capabilities)) or 'no capabilities'})"))
-            if check:
-                next(iter(client.list(check, limit=1)), None)
-                lines.append((f"s3://{check}", "answers"))
-            if info.name == "routed":
-                lines.extend(_rollout(client.stats()["rollout"]))
+            try:
+                if check:
+                    next(iter(client.list(check, limit=1)), None)
+                    lines.append((f"s3://{check}", "answers"))
+                if info.name == "routed":
+                    lines.extend(_rollout(client.stats()["rollout"]))
+            finally:
+                if more:
+                    parts += reporting.sections(client)
     except ObjectFSError as error:
-        problem = True
         lines.append(("problem", str(error)))
-    _section("backends", lines)
-    return 1 if problem else 0
+        return 1
+    return 0
 
 
 def _rollout(stats: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -63,12 +88,6 @@ def _rollout(stats: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"  {reason}", f"{count}: {REASONS[reason]}"
     for circuit in stats["circuits"] or ():
         yield f"  {circuit['operation']}", f"{circuit['state']} on {circuit['endpoint']}"
-
-
-def _section(title: str, lines: Any) -> None:
-    click.echo(title)
-    for name, value in lines:
-        click.echo(f"  {name:<22} {value}")
 
 
 def _installation() -> Iterator[tuple[str, str]]:
