@@ -21,6 +21,8 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "types": set(),
     "units": set(),
+    "prometheus": set(),
+    "otel": {"errors", "telemetry"},
     "telemetry": set(),
     "uri": {"errors"},
     "rollout": {"units"},

@@ -1,4 +1,4 @@
-"""``objectfs doctor --report``: everything that a report of a problem should come with, in one file, without secrets."""
+"""``objectfs doctor --report``: all that a report of a problem should come with, in one file, without secrets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any
 
 import objectfs
 from objectfs.backends import redact
@@ -59,7 +58,7 @@ def sections(client: objectfs.Client | None) -> list[Section]:
 
 
 def render(parts: list[Section], config: Config | None) -> str:
-    lines = [f"objectfs doctor --report, {datetime.now(timezone.utc).isoformat(timespec='seconds')}", ""]
+    lines = [f"objectfs doctor --report, {datetime.now(UTC).isoformat(timespec='seconds')}", ""]
     for title, entries in parts:
         lines.append(title)
         lines += [f"  {name:<22} {value}".rstrip() for name, value in entries]
