@@ -124,8 +124,9 @@ static void s_phases(const struct aws_s3_request_metrics *metrics, int64_t *phas
     PHASE(6, retry_delay)
 #undef PHASE
     if (aws_s3_request_metrics_get_receive_start_timestamp_ns(metrics, &began) == AWS_OP_SUCCESS) {
-        if (aws_s3_request_metrics_get_send_end_timestamp_ns(metrics, &sent) == AWS_OP_SUCCESS && began >= sent) {
-            phases[4] = (int64_t)(began - sent);
+        if (aws_s3_request_metrics_get_send_end_timestamp_ns(metrics, &sent) == AWS_OP_SUCCESS) {
+            /* an answer may come before the library has heard that the request is written */
+            phases[4] = began > sent ? (int64_t)(began - sent) : 0;
         }
         if (aws_s3_request_metrics_get_receive_end_timestamp_ns(metrics, &ended) == AWS_OP_SUCCESS && ended >= began) {
             phases[5] = (int64_t)(ended - began);
@@ -171,7 +172,6 @@ static void s_keep(
     record->start = (int64_t)start;
     aws_s3_request_metrics_get_part_range_start(metrics, &record->range_start);
     aws_s3_request_metrics_get_part_range_end(metrics, &record->range_end);
-    aws_s3_request_metrics_get_part_number(metrics, &record->part_number);
     if (aws_s3_request_metrics_get_connection_id(metrics, &connection) == AWS_OP_SUCCESS) {
         record->connection = connection;
     }

@@ -22,7 +22,6 @@ struct objectfs_trace_record {
     uint64_t range_start;
     uint64_t range_end; /* the last byte; both 0: no range */
     uint64_t connection;
-    uint32_t part_number;
     uint32_t attempt; /* from 0 */
     int status;       /* 0: no answer */
     int error;

@@ -13,7 +13,6 @@ cdef extern from "telemetry.h" nogil:
         uint64_t range_start
         uint64_t range_end
         uint64_t connection
-        uint32_t part_number
         uint32_t attempt
         int status
         int error
@@ -135,7 +134,6 @@ cdef tuple _record(objectfs_trace_record* record, wall):
         record.attempt,
         record.connection,
         (record.range_start, record.range_end) if record.range_end else None,
-        record.part_number,
         record.start + wall,
         tuple([record.phases[i] for i in range(OBJECTFS_PHASES)]),
     )

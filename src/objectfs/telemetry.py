@@ -9,12 +9,24 @@ import collections
 import contextlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-__all__ = ["PHASES", "Counts", "PythonSource", "RequestRecord", "Source", "Trace", "Traces", "bound", "summary"]
+__all__ = [
+    "PHASES",
+    "Counts",
+    "PythonSource",
+    "RequestRecord",
+    "Source",
+    "Trace",
+    "Traces",
+    "bound",
+    "part_number",
+    "summary",
+]
 
 log = logging.getLogger("objectfs.trace")
 
@@ -52,8 +64,9 @@ class RequestRecord:
     connection_id: int | None
     """Attempts with the same number went over the same connection, as long as it lived."""
     range: tuple[int, int] | None
-    """First and last byte of a part of a large transfer."""
+    """First and last byte, where the C library has split a transfer; not of ranges that were asked for."""
     part_number: int | None
+    """Of UploadPart and UploadPartCopy, where the path was kept whole."""
     started: float
     """Unix time."""
     total: float | None
@@ -69,6 +82,15 @@ class RequestRecord:
     """From the answer's first byte to its last."""
     retry_delay: float | None = None
     """Waited before this attempt, because of the one before."""
+
+
+def part_number(path: str) -> int | None:
+    """From the query."""
+    found = _PART_NUMBER.search(path)
+    return int(found[1]) if found else None
+
+
+_PART_NUMBER = re.compile(r"[?&]partNumber=([0-9]{1,5})(?:&|$)")
 
 
 # --- histograms -------------------------------------------------------------------------------------------------------

@@ -113,6 +113,8 @@ def test_parts(connect: Make, backend: str) -> None:
     assert operations.count("UploadPart") == 3
     assert "CreateMultipartUpload" in operations
     assert "CompleteMultipartUpload" in operations
+    assert {record.part_number for record in records if record.operation == "UploadPart"} == {1, 2, 3}
+    assert {record.part_number for record in records if record.operation != "UploadPart"} == {None}
     if backend == "crt":
         ranges = {record.range for record in records if record.operation == "GetObject"}
         assert None not in ranges

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from objectfs import _native
-from objectfs.telemetry import PHASES, RequestRecord, summary
+from objectfs.telemetry import PHASES, RequestRecord, part_number, summary
 
 __all__ = ["NativeSource"]
 
@@ -38,7 +38,6 @@ def _record(
     attempt: int,
     connection: int,
     bytes_range: tuple[int, int] | None,
-    part_number: int,
     started: int,
     phases: tuple[int, ...],
 ) -> RequestRecord:
@@ -53,7 +52,7 @@ def _record(
         attempt=attempt + 1,
         connection_id=connection or None,
         range=bytes_range,
-        part_number=part_number or None,
+        part_number=part_number(path),
         started=started / 1e9,
         **{name: None if value < 0 else value / 1e9 for name, value in zip(PHASES, phases, strict=True)},
     )

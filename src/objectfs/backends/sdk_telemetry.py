@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from objectfs.backends.sdk_ops import Task
-from objectfs.telemetry import Counts, PythonSource, RequestRecord, Traces
+from objectfs.telemetry import Counts, PythonSource, RequestRecord, Traces, part_number
 
 __all__ = ["Meter"]
 
@@ -66,7 +66,7 @@ def _record(task: Task, error: BaseException | None, found: dict[str, int]) -> R
         attempt=task.times.attempt,
         connection_id=None if connection is None else id(connection),
         range=None,
-        part_number=None,
+        part_number=part_number(task.target or ""),
         started=time.time() - found["total"] / 1e9,
         **{phase: nanoseconds / 1e9 for phase, nanoseconds in found.items()},
     )
