@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from objectfs.errors import ClosedError, ConfigError
-from objectfs.telemetry import PHASES, RequestRecord, Trace
+from objectfs.telemetry import PHASES, RequestRecord, Trace, of_each_backend
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider, Observation
@@ -112,7 +112,11 @@ class Instrumentation:
                 stats = self._stats()
                 if not stats:
                     return []
-                return [Observation(value, {"backend": stats["backend"], **labels}) for value, labels in read(stats)]
+                return [
+                    Observation(value, {"backend": each["backend"], **labels})
+                    for each in of_each_backend(stats)
+                    for value, labels in read(each)
+                ]
 
             return [callback]
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from objectfs.telemetry import of_each_backend
+
 __all__ = ["BOUNDS", "CONTENT_TYPE", "exposition"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -35,7 +37,11 @@ def exposition(clients: HasStats | Mapping[str, HasStats]) -> str:
         ClosedError: one is closed.
     """
     named = clients if isinstance(clients, Mapping) else {"": clients}
-    stats = [({"client": name} if name else {}, client.stats()) for name, client in named.items()]
+    stats = [
+        ({"client": name} if name else {}, each)
+        for name, client in named.items()
+        for each in of_each_backend(client.stats())
+    ]
     lines: list[str] = []
     for name, kind, text, read in _METRICS:
         rows = [row for labels, each in stats for row in read(name, {**labels, "backend": each["backend"]}, each)]

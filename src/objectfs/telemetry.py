@@ -18,12 +18,14 @@ from typing import Any, Protocol, Self
 __all__ = [
     "PHASES",
     "Counts",
+    "JoinedSource",
     "PythonSource",
     "RequestRecord",
     "Source",
     "Trace",
     "Traces",
     "bound",
+    "of_each_backend",
     "part_number",
     "summary",
 ]
@@ -182,6 +184,11 @@ def _histogram(counts: Mapping[int, int], total: int, longest: int) -> dict[str,
     }
 
 
+def of_each_backend(stats: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """``stats()`` of the backends that a client's is made of, or its own."""
+    return list(stats.get("backends", {}).values()) or [stats]
+
+
 # --- traces -----------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +244,25 @@ class PythonSource:
             self._records.clear()
             self._lost = 0
         return records, lost
+
+
+class JoinedSource:
+    """Of a backend that is made of others."""
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = sources
+
+    def trace(self, capacity: int) -> None:
+        for source in self._sources:
+            source.trace(capacity)
+
+    def wait(self, seconds: float) -> bool:
+        each = seconds / len(self._sources)
+        return any(source.wait(each) for source in self._sources)
+
+    def take(self) -> tuple[Iterable[RequestRecord], int]:
+        taken = [source.take() for source in self._sources]
+        return [record for records, _ in taken for record in records], sum(lost for _, lost in taken)
 
 
 class Traces:

@@ -12,7 +12,7 @@ import pytest
 import objectfs
 from objectfs import errors
 from objectfs.sim import Fault, S3Server
-from objectfs.telemetry import BUCKETS, PHASES, Counts, RequestRecord, Trace, bound, bucket
+from objectfs.telemetry import PHASES, RequestRecord, Trace
 
 MiB = 1024 * 1024
 EVERYWHERE = {"send", "first_byte", "receive", "total"}
@@ -202,27 +202,3 @@ async def test_of_an_async_client(sim: S3Server, backend: str) -> None:
         with client.trace() as trace:
             await client.put("bucket", "key", b"x")
             assert [record.operation for record in collect(trace, 1)] == ["PutObject"]
-
-
-def test_buckets() -> None:
-    """Both backends count in the same ones, and what lies in one is below its bound."""
-    for index in range(BUCKETS - 1):
-        end = round(bound(index) * 1e9)
-        assert bucket(end - 1) == index
-        assert bucket(end) == index + 1
-    assert bucket(1 << 62) == BUCKETS - 1
-    native = pytest.importorskip("objectfs._native")
-    for power in range(8, 63):
-        for value in ((1 << power) - 1, 1 << power, (1 << power) + (1 << power >> 2)):
-            assert native.debug_bucket(value) == bucket(value)
-
-
-def test_quantiles() -> None:
-    counts = Counts()
-    for value in range(1, 101):
-        counts.note("total", value * 1_000_000)
-    found = counts.describe()["latency"]["total"]
-    assert found["count"] == 100
-    assert found["sum"] == pytest.approx(5.05)
-    assert 0.050 <= found["p50"] <= 0.050 * 1.25
-    assert 0.099 <= found["p99"] <= found["max"] == 0.1

@@ -21,7 +21,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "types": set(),
     "units": set(),
-    "prometheus": set(),
+    "prometheus": {"telemetry"},
     "otel": {"errors", "telemetry"},
     "telemetry": set(),
     "uri": {"errors"},

@@ -73,7 +73,7 @@ class Reading:
     def __init__(self, core: Core, bucket: str, key: str, options: GetOptions, prefetch: int, slack: int) -> None:
         self._core, self.bucket, self.key = core, bucket, key
         self._options = options
-        self._part: int = core.backend().stats()["part_size"]
+        self._part: int = core.backend().part_size
         self._limit = prefetch
         self._slack = slack
         self._pid = os.getpid()
