@@ -19,6 +19,7 @@ from objectfs.backends.session import Session
 from objectfs.config import Config
 from objectfs.options import Options
 from objectfs.rollout import Rollout
+from objectfs.telemetry import JoinedSource, Traces
 from objectfs.types import PresignedPost, PresignedUrl
 
 __all__ = ["RoutedBackend"]
@@ -63,6 +64,7 @@ class RoutedBackend(Reads, Writes):
         self.memory_limit = memory
         self.capabilities = self.trusted.capabilities & self.engine.capabilities
         self.connections = max(self.trusted.connections, self.engine.connections)
+        self.traces = Traces(JoinedSource(self.engine.traces.source, self.trusted.traces.source))
         self.part_size = max(self.trusted.part_size, self.engine.part_size)
         self.budget = self.engine.budget if rules.canary >= 50 else self.trusted.budget
         self.router = Router(rules, session, self.trusted)
@@ -111,6 +113,7 @@ class RoutedBackend(Reads, Writes):
         }
 
     def close(self) -> None:
+        self.traces.close()
         if self.shadows is not None:
             self.shadows.close()
         try:
