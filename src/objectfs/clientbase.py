@@ -71,8 +71,13 @@ class ClientBase:
             capacity: records that are kept until somebody takes them; then the oldest are dropped (``trace.lost``).
 
         Raises:
+            TypeError: ``capacity`` is no number, or ``callback`` cannot be called.
             ValueError: ``capacity`` is not from 1 to 1,000,000.
         """
+        if isinstance(capacity, bool) or not isinstance(capacity, int):
+            raise TypeError(f"capacity= is a number of records, not {capacity!r}")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback= is called with each record, which {callback!r} cannot be")
         if not 1 <= capacity <= 1_000_000:
             raise ValueError(f"capacity={capacity} must be from 1 to 1,000,000")
         return Trace(self._core.backend().traces, callback, capacity)

@@ -102,6 +102,7 @@ WRONG: dict[str, list[Any]] = {
     "object_lock_legal_hold": [5, "MAYBE"],
     "bypass_governance_retention": [5, "true"],
     "mfa": [5, "a\nb"],
+    "resume": [5, "true"],
     "if_match_last_modified_time": [5, "today", datetime(2031, 1, 1)],
     "if_match_size": ["1", 1.5, -1, True],
     "fetch_owner": [5, "true"],
@@ -128,7 +129,7 @@ GOOD: dict[str, Any] = {
 VERBS = sorted(
     name
     for name, verb in inspect.getmembers(objectfs.Client, callable)
-    if not name.startswith("_") and name not in ("close", "stats")
+    if not name.startswith("_") and name not in ("close", "stats", "trace")
 )
 
 
@@ -162,6 +163,7 @@ OPTIONS = {
     "metadata": ("put", "put_file", "put_many", "copy"),
     "tags": ("put", "put_file", "put_many", "copy"),
     "checksum": ("put", "put_file", "put_many", "get", "open"),
+    "resume": ("get_file", "put_file"),
     "request_payer": ("get", "put", "delete", "delete_many", "list", "list_versions", "iter_many", "open"),
 }
 """Those that are tried with several verbs."""
@@ -193,7 +195,7 @@ def test_every_argument_is_tried() -> None:
     """Of every verb of both clients, so that one that is added later is tried too."""
     for kind in (objectfs.Client, objectfs.AsyncClient):
         verbs = [name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")]
-        assert set(verbs) - {"close", "aclose", "stats"} == set(VERBS)
+        assert set(verbs) - {"close", "aclose", "stats", "trace"} == set(VERBS)
         for verb in VERBS:
             names = set(inspect.signature(getattr(kind, verb)).parameters) - {"self", "options"}
             assert names | options_of(verb) <= WRONG.keys() | ANYTHING, verb

@@ -202,3 +202,9 @@ async def test_of_an_async_client(sim: S3Server, backend: str) -> None:
         with client.trace() as trace:
             await client.put("bucket", "key", b"x")
             assert [record.operation for record in collect(trace, 1)] == ["PutObject"]
+
+
+@pytest.mark.parametrize("given", [{"capacity": "10"}, {"capacity": 1.5}, {"capacity": True}, {"callback": 5}])
+def test_what_else_is_no_trace(connect: Make, given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=next(iter(given))):
+        connect().trace(**given)

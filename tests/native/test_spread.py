@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from objectfs import errors
+from objectfs.backends import crt_pace
 from objectfs.backends.base import DeleteOptions, GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
@@ -30,8 +31,10 @@ def data() -> bytes:
 
 
 @pytest.fixture
-def far(make: Callable[..., CrtBackend], data: bytes) -> CrtBackend:
-    """One that has learned already that a first byte takes long, and that objects fill their memory."""
+def far(make: Callable[..., CrtBackend], data: bytes, monkeypatch: pytest.MonkeyPatch) -> CrtBackend:
+    """One that has learned already that a first byte takes long, whatever it sees here, and that objects fill their
+    memory."""
+    monkeypatch.setattr(crt_pace.Network, "far", True)
     backend = make(part_size=PART, max_attempts=3)
     run(backend.put("bucket", "k", data, PutOptions()))
     seem_far(backend)
@@ -223,8 +226,9 @@ def test_where_head_comes_first_failures_are_told_as_ever(
 
 @pytest.mark.parametrize("verb", ["get", "get_file"])
 def test_an_endpoint_without_ranges_is_never_asked_for_some(
-    make: Callable[..., CrtBackend], data: bytes, tmp_path: Path, verb: str
+    make: Callable[..., CrtBackend], data: bytes, tmp_path: Path, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(crt_pace.Network, "far", True)
     asked = []
 
     def whole(connection: Any, head: bytes) -> None:

@@ -25,7 +25,7 @@ from objectfs.backends.crt_answers import (
 )
 from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
-from objectfs.backends.crt_pace import Plan
+from objectfs.backends.crt_pace import Paces, Plan
 from objectfs.backends.crt_reported import Reported
 from objectfs.backends.crt_spread import SpreadVerbs
 from objectfs.backends.memory import writable_view
@@ -83,10 +83,11 @@ class GetVerbs(SpreadVerbs):
         total = object_size(response)
         return response, max(0, total + start) if start < 0 else start, total if end is None else min(end, total)
 
-    def _begin(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
+    def _begin(
+        self, bucket: str, key: str, options: GetOptions, common: Any, paces: Paces
+    ) -> Steps[tuple[Any, int, int]]:
         """As ``_first``. Where a range as long as a part takes much longer than a short answer, and the bucket's last
         object was larger than that, HeadObject's answer instead: then all ranges can begin."""
-        paces = self.target(bucket).engine.paces
         everything = not options.start and options.end is None and options.part_number is None
         if everything and paces.large == bucket and paces.network.far:
             response = yield from one(self._start_head(bucket, key, options))
@@ -156,8 +157,10 @@ class GetVerbs(SpreadVerbs):
     def get(self, bucket: str, key: str, options: GetOptions) -> Steps[Buffer]:
         target = self.target(bucket)
         common = target.headers(options.sent("GetObject"))
-        begin = self._begin if options.admission is None else self._first
-        response, start, end = yield from begin(bucket, key, options, common)
+        if options.admission is None:
+            response, start, end = yield from self._begin(bucket, key, options, common, target.engine.paces)
+        else:
+            response, start, end = yield from self._first(bucket, key, options, common)
         buffer: Buffer = yield from self._rest(bucket, key, options, response, start, end)
         yield from self.expect(options.expected, lambda: (buffer,), len(buffer), "GetObject", bucket, key)
         return buffer

@@ -68,7 +68,8 @@ class FileVerbs(GetVerbs):
                 yield gate
         began, cpu = time.perf_counter(), time.process_time()
         first = replace(options, admission=_FirstPart(lease.held))
-        response, start, end = yield from lease.during(self._begin(bucket, key, first, common))
+        began_with = self._begin(bucket, key, first, common, target.engine.paces)
+        response, start, end = yield from lease.during(began_with)
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
         if os.path.exists(path) and not os.path.isfile(path):
             yield from self._to_special(bucket, key, options, path, response, start, end, lease)

@@ -23,6 +23,8 @@ _ROOTS = {
     "ListObjects": "ListBucketResult",
     "ListObjectsV2": "ListBucketResult",
     "GetBucketLocation": "LocationConstraint",
+    "GetObjectTagging": "Tagging",
+    "ListBuckets": "ListAllMyBucketsResult",
 }
 """Where S3's word for an answer matters to somebody; elsewhere any does, and the model has none."""
 

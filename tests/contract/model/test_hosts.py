@@ -37,7 +37,7 @@ def proxy(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder.take()
 
     def handle(asked: Recorded) -> bytes:
-        copied = b"<CopyObjectResult/>" if "x-amz-copy-source" in asked.headers else b""
+        copied = b"<CopyObjectResult/>" if "x-amz-copy-source" in asked.headers else b"<ListAllMyBucketsResult/>"
         return answer(200, (), SESSION if "session" in asked.query else copied)
 
     recorder.handle = handle
