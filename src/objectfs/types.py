@@ -124,8 +124,8 @@ class PutResult:
     checksum: tuple[str, str] | None = None
     """Algorithm and base64 value that the server confirmed, e.g. ``("CRC64NVME", "…")``; None where it confirmed none.
     ``"…-3"`` is made of the values of three parts: S3 has it so for SHA1 and SHA256. Of a file that the crt backend
-    sends in parts, it is made here of the parts' values: S3 has held each part to its own, a server that takes no notice
-    of checksums has not."""
+    sends in parts, it is made here of the parts' values: S3 has held each part to its own, a server that takes no
+    notice of checksums has not."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """All headers of the answer, names in lower case."""
 
