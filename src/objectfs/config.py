@@ -34,7 +34,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from objectfs.errors import ConfigError
-from objectfs.settings import FIELDS, Config, Invalid, Secret
+from objectfs.settings import FIELDS, Config, Secret
 
 __all__ = ["Config", "Secret", "config_path", "load"]
 
@@ -95,7 +95,7 @@ class _Layer:
                 raise _unknown(name, source, FIELDS)
             try:
                 self.values[name] = field.metadata["convert"](value)
-            except Invalid as error:
+            except ValueError as error:
                 shown = "***" if field.metadata["secret"] else _shown(name, value)
                 raise ConfigError(f"{name}={shown} ({source}) is not allowed: it must be {error}") from None
             self.sources[name] = source

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from objectfs.units import parse_size
+from objectfs.units import number, parse_size
 
 __all__ = ["Breaker", "Rollout", "Shadow", "parse_rollout"]
 
@@ -23,20 +23,7 @@ MiB = 1024 * 1024
 def _share(value: Any) -> float:
     if isinstance(value, str):
         value = value.removesuffix("%").strip()
-    return _number(0, 100, "percent")(value)
-
-
-def _number(low: float, high: float, what: str) -> Callable[[Any], float]:
-    def convert(value: Any) -> float:
-        try:
-            number = float("nan") if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
-            number = float("nan")
-        if not low <= number <= high:
-            raise ValueError(f"{what} from {low:g} to {high:g}")
-        return number
-
-    return convert
+    return number(0, 100, "percent")(value)
 
 
 def _count(high: int) -> Callable[[Any], int]:
@@ -74,7 +61,7 @@ class Shadow:
     """Of one answer; larger ones are not compared."""
     max_in_flight: int = _option(2, _count(64))
     """Comparisons at a time; reads that come meanwhile are not compared."""
-    deadline: float = _option(10.0, _number(0.001, 3600, "seconds"))
+    deadline: float = _option(10.0, number(0.001, 3600, "seconds"))
     """Seconds that the other backend has for its answer."""
 
 
@@ -84,8 +71,8 @@ class Breaker:
 
     failures: int = _option(5, _count(1000))
     """So many within ``window`` open it, for one operation on one endpoint."""
-    window: float = _option(60.0, _number(0.001, 86_400, "seconds"))
-    cooldown: float = _option(30.0, _number(0, 86_400, "seconds"))
+    window: float = _option(60.0, number(0.001, 86_400, "seconds"))
+    cooldown: float = _option(30.0, number(0, 86_400, "seconds"))
     """Seconds that it stays open before one request tries the other backend again."""
 
 

@@ -1,5 +1,7 @@
 """What a setting may be: the type, the range and the default of each, and what is said of a value that is none of it.
 
+A converter raises ValueError with what the value must be; the loader adds the key, the value and where it came from.
+
 docs/design/0003-config.md tells why attrs is the library underneath.
 """
 
@@ -13,9 +15,9 @@ from urllib.parse import urlsplit
 import attrs
 
 from objectfs.rollout import Rollout, parse_rollout
-from objectfs.units import parse_size
+from objectfs.units import number, parse_size
 
-__all__ = ["FIELDS", "Config", "Invalid", "Secret"]
+__all__ = ["FIELDS", "Config", "Secret"]
 
 GiB = 1024**3
 MiB = 1024**2
@@ -51,15 +53,11 @@ class Secret:
         raise TypeError("a secret is not pickled: let the other process find its credentials (profile, environment)")
 
 
-class Invalid(Exception):
-    """What a converter raises; the loader adds the key, the value and where it came from."""
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise Invalid(f"a string, not {type(value).__name__}")
+        raise ValueError(f"a string, not {type(value).__name__}")
     if not value:
-        raise Invalid("a string that is not empty")
+        raise ValueError("a string that is not empty")
     return value
 
 
@@ -82,7 +80,7 @@ def _boolean(value: Any) -> bool:
     }
     if isinstance(value, str) and value.lower() in words:
         return words[value.lower()]
-    raise Invalid("true or false")
+    raise ValueError("true or false")
 
 
 def _one_of(*allowed: str, upper: bool = False) -> Any:
@@ -91,7 +89,7 @@ def _one_of(*allowed: str, upper: bool = False) -> Any:
             for name in allowed:
                 if name.lower() == value.lower():
                     return name
-        raise Invalid("one of " + ", ".join(repr(name) for name in allowed))
+        raise ValueError("one of " + ", ".join(repr(name) for name in allowed))
 
     return convert
 
@@ -101,9 +99,9 @@ def _size(low: int, high: int) -> Any:
         try:
             size = parse_size(value)
         except (TypeError, ValueError):
-            raise Invalid('a size: bytes as a number, or text such as "256 MiB"') from None
+            raise ValueError('a size: bytes as a number, or text such as "256 MiB"') from None
         if not low <= size <= high:
-            raise Invalid(f"a size from {_human(low)} to {_human(high)}")
+            raise ValueError(f"a size from {_human(low)} to {_human(high)}")
         return size
 
     return convert
@@ -122,23 +120,10 @@ def _integer(low: int, high: int) -> Any:
             try:
                 value = int(value)
             except ValueError:
-                raise Invalid(f"a whole number from {low} to {high}") from None
+                raise ValueError(f"a whole number from {low} to {high}") from None
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise Invalid(f"a whole number from {low} to {high}")
+            raise ValueError(f"a whole number from {low} to {high}")
         return value
-
-    return convert
-
-
-def _number(low: float, high: float, what: str) -> Any:
-    def convert(value: Any) -> float:
-        try:
-            number = float("nan") if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
-            number = float("nan")
-        if not low <= number <= high:
-            raise Invalid(f"{what} from {low:g} to {high:g}")
-        return number
 
     return convert
 
@@ -146,47 +131,44 @@ def _number(low: float, high: float, what: str) -> Any:
 def _verify(value: Any) -> bool | str:
     try:
         return _boolean(value)
-    except Invalid:
+    except ValueError:
         pass
     path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(path, str) or not path:
-        raise Invalid("true, false, or the path of a file (or folder) with CA certificates")
+        raise ValueError("true, false, or the path of a file (or folder) with CA certificates")
     path = os.path.expanduser(path)
     if not os.path.exists(path):
-        raise Invalid("true, false, or the path of a file with CA certificates that exists")
+        raise ValueError("true, false, or the path of a file with CA certificates that exists")
     return path
 
 
 def _endpoint(value: Any) -> str:
     text = _text(value)
     if text != text.strip() or any(ord(char) <= 32 for char in text):
-        raise Invalid("a URL without spaces, such as https://s3.example.com:9000")
+        raise ValueError("a URL without spaces, such as https://s3.example.com:9000")
     try:
         parts = urlsplit(text)
         port = parts.port
         host = parts.hostname
     except ValueError as error:
-        raise Invalid(f"a URL such as https://s3.example.com:9000 ({error})") from None
+        raise ValueError(f"a URL such as https://s3.example.com:9000 ({error})") from None
     if parts.scheme not in ("http", "https"):
-        raise Invalid("a URL that begins with http:// or https://")
+        raise ValueError("a URL that begins with http:// or https://")
     if not host:
-        raise Invalid("a URL with a host, such as https://s3.example.com:9000")
+        raise ValueError("a URL with a host, such as https://s3.example.com:9000")
     if port == 0:
-        raise Invalid("a URL whose port is from 1 to 65535")
+        raise ValueError("a URL whose port is from 1 to 65535")
     if parts.username is not None or parts.password is not None:
-        raise Invalid("a URL without user or password; give access_key_id and secret_access_key instead")
+        raise ValueError("a URL without user or password; give access_key_id and secret_access_key instead")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise Invalid("a URL of scheme, host and port only: no path, query or fragment")
+        raise ValueError("a URL of scheme, host and port only: no path, query or fragment")
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _rollout(value: Any) -> Rollout | None:
     if value is False or value == "off":  # above a rollout that a file describes
         return None
-    try:
-        return parse_rollout(value)
-    except ValueError as error:
-        raise Invalid(str(error)) from None
+    return parse_rollout(value)
 
 
 def _setting(default: Any, convert: Any) -> Any:
@@ -226,15 +208,15 @@ class Config:
     memory_limit: int | None = _setting(None, _size(64 * MiB, 1024 * GiB))
     """The caller's memory and what verbs return do not count. None: a quarter of what the machine or container has,
     from 256 MiB to 2 GiB. The crt backend needs 256 MiB."""
-    throughput_gbps: float | None = _setting(None, _number(0.1, 10_000, "gigabits per second"))
+    throughput_gbps: float | None = _setting(None, number(0.1, 10_000, "gigabits per second"))
     """Those of one large transfer, at 0.4 Gb/s each and at most max_connections, on the crt backend. None: 10."""
     max_attempts: int = _setting(5, _integer(1, 100))
     """5: AWS's SDKs use 3 for single requests and 5 for transfers;
     with back-off from 1 s five tries outlast the few seconds that S3 needs to scale a hot prefix."""
-    connect_timeout: float = _setting(10.0, _number(0.001, 3600, "seconds"))
+    connect_timeout: float = _setting(10.0, number(0.001, 3600, "seconds"))
     """10 s is three SYN retransmissions: what has not answered by then is not there. (botocore's 60 s hides
     typos.)"""
-    read_timeout: float = _setting(60.0, _number(0.001, 86_400, "seconds"))
+    read_timeout: float = _setting(60.0, number(0.001, 86_400, "seconds"))
     """Without a byte from the server. S3 can take long over CompleteMultipartUpload; 60 s is botocore's
     default."""
     checksum: str = _setting("auto", _one_of("auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"))

@@ -1,10 +1,12 @@
-"""Sizes as people write them."""
+"""Sizes and numbers as people write them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["parse_size"]
+__all__ = ["number", "parse_size"]
 
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgtp", start=1):
@@ -32,3 +34,19 @@ def parse_size(value: int | str) -> int:
     return (
         int(float(match[1]) * _UNITS[match[2].lower()]) if "." in match[1] else int(match[1]) * _UNITS[match[2].lower()]
     )
+
+
+def number(low: float, high: float, what: str) -> Callable[[Any], float]:
+    """A converter of numbers, or text of them, from ``low`` to ``high``. It raises ValueError with that range and
+    ``what`` is counted."""
+
+    def convert(value: Any) -> float:
+        try:
+            found = float("nan") if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            found = float("nan")
+        if not low <= found <= high:
+            raise ValueError(f"{what} from {low:g} to {high:g}")
+        return found
+
+    return convert
