@@ -72,6 +72,9 @@ cdef extern from "linked.h" nogil:
 
 cdef extern from *:
     """
+    #define PyInit__native objectfs_init_native /* interpreter.c */
+    #define CYTHON_NO_PYINIT_EXPORT 1
+    #include "interpreter.h"
     #if defined(__has_include)
     #  if __has_include("objectfs_versions.h")
     #    include "objectfs_versions.h"

@@ -29,8 +29,8 @@ KNOWN = {"CRC32": 0xCBF43926, "CRC32C": 0xE3069283, "CRC64NVME": 0xAE8B14860A799
 """The self-check: what these are of ``123456789``, as the catalogue of CRCs has it. The C library chooses its
 instructions by the processor; an engine that gets them wrong would refuse good content, and vouch for bad."""
 
-_announced: set[str] = set()
-_announced_lock = threading.Lock()
+_announced: dict[str, object] = {}
+_threads_work = False
 
 Make = Callable[[Session, Config], Backend]
 
@@ -60,7 +60,9 @@ def choose(session: Session, config: Config) -> tuple[Backend, BackendInfo]:
         _announce(info, config)
         return backend, info
     listed = "; ".join(f"{attempt.name}: {attempt.reason}" for attempt in attempts)
-    if wanted == "crt":
+    if any("interpreter" in attempt.reason for attempt in attempts):
+        hint = "Use threads or processes (multiprocessing) instead of sub-interpreters"
+    elif wanted == "crt":
         hint = "Install with OBJECTFS_NATIVE=ON to see why the engine cannot be built, or use backend='sdk'"
     elif wanted == "sdk":
         hint = "Install boto3, or use backend='crt'"
@@ -138,9 +140,28 @@ def _load_sdk() -> tuple[Attempt, Make | None]:
         import botocore
     except ImportError as error:
         return Attempt("sdk", False, f"boto3 is not installed ({error})"), None
+    refused = _threads_refused()
+    if refused:
+        return Attempt(
+            "sdk", False, f"this interpreter runs no daemon threads, which requests run on ({refused})"
+        ), None
     from objectfs.backends.sdk import SdkBackend
 
     return Attempt("sdk", True, f"botocore {botocore.__version__}"), SdkBackend
+
+
+def _threads_refused() -> str | None:
+    """Why no daemon thread can be had: isolated sub-interpreters have none. Better said now than by a request."""
+    global _threads_work
+    if not _threads_work:
+        try:
+            probe = threading.Thread(target=int, name="objectfs-probe", daemon=True)
+            probe.start()
+        except RuntimeError as error:
+            return str(error)
+        probe.join()  # an interpreter must not end before its threads
+        _threads_work = True
+    return None
 
 
 def _announce(info: BackendInfo, config: Config) -> None:
@@ -156,8 +177,6 @@ def _announce(info: BackendInfo, config: Config) -> None:
 
 def _say(text: str, level: int = logging.INFO) -> None:
     """Log it once in a process."""
-    with _announced_lock:
-        if text in _announced:
-            return
-        _announced.add(text)
-    log.log(level, "%s", text)
+    ours = object()
+    if _announced.setdefault(text, ours) is ours:  # no lock: a forked child might find it taken
+        log.log(level, "%s", text)
