@@ -6,6 +6,13 @@
 import os as _os
 import threading as _threading
 
+cdef extern from * nogil:
+    """
+    /* aws/common/private/thread_shared.h; exported, without a public declaration. See _after_fork_in_child. */
+    void aws_thread_initialize_thread_management(void);
+    """
+    void aws_thread_initialize_thread_management()
+
 cdef aws_allocator* _alloc = NULL
 cdef bint _traced = False
 cdef aws_event_loop_group* _loops = NULL
@@ -124,6 +131,9 @@ def _after_fork_in_child():
     objectfs_sinks_after_fork()
     objectfs_gates_after_fork()
     objectfs_log_after_fork()
+    # Of the library's threads that join themselves the last one that ended waits in a list to be joined by the next.
+    # It is the parent's: here its id is soon that of another thread, which would be joined, and freed, in its place.
+    aws_thread_initialize_thread_management()
     aws_mutex_init(&_record_lock)  # a thread of the parent may have held it
     _runtime_lock = _threading.Lock()
 

@@ -22,7 +22,8 @@
 #    event loop that outlives the client; it holds a reference of the C library's token, which holds the strategy. So
 #    does what waits for a Retry-After (later_t). Until it has told the C library to go on, that has a request, and so a
 #    client and an engine; after that it touches neither. A strategy's table (strategy_t) goes with the strategy.
-# 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again.
+# 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again, and no
+#    thread of the parent's is joined (runtime.pyx empties the library's list of those that have ended).
 # 9. With one event loop the client borrows the process's group for its callbacks (linked.c). It gives its reference
 #    back when its end begins, and ends when loops_ended has been called: once, just before we release the client.
 # 10. An op that is made anew (again.pyx) has not ended in between, so its group, engine and client stay; the task that

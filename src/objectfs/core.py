@@ -67,7 +67,6 @@ class Core:
             if self._pid != os.getpid():  # a fork that went round Python (vfork, C code): no handler has run
                 self.forget()
             if self._backend is None:
-                self._session = Session(self.config)
                 self._backend, self._info = choose(self._session, self.config)
             return self._backend
 
@@ -76,6 +75,7 @@ class Core:
         if self._backend is not None:
             _inherited.append((self._backend, self._session))
         self._backend = None
+        self._session = Session(self.config)  # not that one's: its lock may be held by a thread of the parent
         self._pid = os.getpid()
 
     def check_options(self, options: Options, bucket: str) -> None:

@@ -274,6 +274,11 @@ class Traces:
         self._traces: list[Trace] = []
         self._pid = os.getpid()
 
+    @property
+    def foreign(self) -> bool:
+        """Whether they are those of the process that this one was forked from, and its locks may be held."""
+        return self._pid != os.getpid()
+
     def begin(self, trace: Trace, capacity: int) -> None:
         with self._lock:
             if not self._traces:
@@ -281,7 +286,7 @@ class Traces:
             self._traces.append(trace)
 
     def end(self, trace: Trace) -> None:
-        if self._pid != os.getpid():  # the parent's, and its lock may be held
+        if self.foreign:
             return
         with self._lock:
             if trace in self._traces:
@@ -292,7 +297,7 @@ class Traces:
 
     def pump(self) -> None:
         """Give what the source has to all traces."""
-        if self._pid == os.getpid():
+        if not self.foreign:
             with self._lock:
                 if self._traces:
                     self._hand_out()
@@ -304,7 +309,7 @@ class Traces:
 
     def close(self) -> None:
         """The client is closed: traces end when they have given out what they have."""
-        if self._pid == os.getpid():
+        if not self.foreign:
             for trace in tuple(self._traces):
                 trace.close()
 
@@ -349,7 +354,7 @@ class Trace:
 
     def __iter__(self) -> Iterator[RequestRecord]:
         while True:
-            closed = self._closed.is_set()  # before the last look
+            closed = self._closed.is_set() or self._traces.foreign  # before the last look
             yield from self.drain()
             if closed:
                 return
@@ -366,6 +371,8 @@ class Trace:
 
     def close(self) -> None:
         """End it. What has come may still be drained. Waits up to a second for a callback to have had it all."""
+        if self._traces.foreign:  # it has ended
+            return
         self._traces.end(self)
         self._closed.set()
         if self._thread is not None and self._thread is not threading.current_thread():

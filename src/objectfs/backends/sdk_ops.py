@@ -13,6 +13,7 @@ import contextlib
 import email.errors
 import http
 import http.client
+import os
 import queue
 import socket
 import threading
@@ -58,6 +59,7 @@ class Workers:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._closed = False
+        self._pid = os.getpid()
 
     def submit(self, function: Callable[[], None]) -> None:
         """Run ``function``, which must not raise, on some thread."""
@@ -81,6 +83,8 @@ class Workers:
 
     def stop(self) -> None:
         """Let the threads end when they have nothing to do. Does not wait."""
+        if self._pid != os.getpid():  # they are the parent's, and one of them may hold the lock
+            return
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -219,6 +223,33 @@ class _Ended:
 _connections_lock = threading.Lock()
 
 
+class _Queue(queue.LifoQueue[Any]):
+    """The idle connections of one of urllib3's pools, which a forked child empties when it exits."""
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        _queues.add(self)
+
+    def renew(self) -> None:
+        self.mutex = threading.Lock()
+        self.not_empty, self.not_full = threading.Condition(self.mutex), threading.Condition(self.mutex)
+
+
+_queues: weakref.WeakSet[_Queue] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Threads of the parent may have held these."""
+    global _connections_lock
+    _connections_lock = threading.Lock()
+    for each in tuple(_queues):
+        each.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 class _Watched:
     """A response's stream while its head is read: remembers the last line, counts the complete ones."""
 
@@ -320,6 +351,8 @@ class _Tracked:
 class _Exact:
     """Mixed into urllib3's pools: of a request through a proxy, whose target is a URL, they take ``.`` and ``..`` for
     directories, and remove them. In S3 they are parts of the key, and signed."""
+
+    QueueCls = _Queue
 
     def urlopen(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         task = current_task()

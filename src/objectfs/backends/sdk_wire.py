@@ -143,13 +143,14 @@ class Wire:
         if self._closed:
             return
         self._closed = True
+        if self._pid != os.getpid():  # the parent's: its locks may be held by threads that are not here
+            return
         self.budget.close()
         self.meter.traces.close()
         try:
-            if self._pid == os.getpid():
-                for operation in tuple(self._operations):  # those of uploads wait for a free thread
-                    operation.cancel()
-                self.leftovers.close(patience)
+            for operation in tuple(self._operations):  # those of uploads wait for a free thread
+                operation.cancel()
+            self.leftovers.close(patience)
         finally:
             self._shut_down(grace)
 
