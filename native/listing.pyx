@@ -13,6 +13,12 @@ cdef enum:
     MOST_DIGITS = 18
 
 
+_VALUES = frozenset((
+    b"EncodingType", b"ETag", b"IsLatest", b"IsTruncated", b"Key", b"LastModified", b"NextContinuationToken",
+    b"NextKeyMarker", b"NextVersionIdMarker", b"Prefix", b"Size", b"StorageClass", b"VersionId"))
+_MEANT = _VALUES | {b"CommonPrefixes", b"Contents", b"DeleteMarker", b"Version"}
+
+
 cdef bint _is(span_t name, const char* what, size_t size) noexcept nogil:
     return <size_t>(name.end - name.at) == size and memcmp(name.at, what, size) == 0
 
@@ -49,6 +55,36 @@ cdef const char* _data(const char* at, const char* end, span_t* value) noexcept 
     return value.end
 
 
+cdef bint _closes(const char* at, const char* end) noexcept nogil:
+    """Whether the tag there closes an element. Behind a value, any other may be followed by more of it."""
+    return end - at > 1 and at[1] == c"/"
+
+
+cdef int _pass_over(span_t name, bint value_ends) except -1:
+    """A tag that means nothing here.
+
+    Args:
+        value_ends: whether character data and a closing tag follow.
+
+    Raises:
+        ValueError: it may hide something: a comment or a CDATA section, which S3 never sends; or a tag that does mean
+            something, with attributes, white space or elements in it.
+    """
+    cdef char last
+    if name.at == name.end:
+        return 0
+    if name.at[0] == c"!":
+        raise ValueError("a comment, a section or a declaration")
+    if not value_ends and name.at[:name.end - name.at] in _VALUES:
+        raise ValueError("something in a value")
+    last = (name.end - 1)[0]
+    if last == c" " or last == c"\n" or last == c"\r" or last == c"\t" or last == c'"' or last == c"'":
+        for word in name.at[:name.end - name.at].split(None, 1)[:1]:
+            if word in _MEANT:
+                raise ValueError("a tag with attributes or white space")
+    return 0
+
+
 # -- character data --------------------------------------------------------------------------------------------------
 cdef str _text(span_t raw, bint encoded=False):
     """Character data as text: its entities resolved, then, if it is URL-encoded, its escapes."""
@@ -78,7 +114,7 @@ cdef str _text(span_t raw, bint encoded=False):
 
 
 cdef size_t _resolve(span_t raw, char* to) except? 0:
-    """Write the data with its entities resolved, which is never longer; the size. What is no entity stays."""
+    """Write the data with its entities resolved, which is never longer; the size."""
     cdef const char* at = raw.at
     cdef const char* semicolon
     cdef char* start = to
@@ -91,11 +127,8 @@ cdef size_t _resolve(span_t raw, char* to) except? 0:
             continue
         semicolon = <const char*>memchr(at, c";", raw.end - at)
         code = 0xFFFFFFFF if semicolon == NULL else _entity(at + 1, semicolon)
-        if code == 0xFFFFFFFF:
-            to[0] = at[0]
-            to += 1
-            at += 1
-            continue
+        if code == 0xFFFFFFFF:  # what it was to mean only its sender knows: as it stands it would be another key
+            raise ValueError("an ampersand that begins no entity")
         if code > 0x10FFFF:
             raise ValueError(f"no character has the number {code}")
         to = _encode_character(code, to)
@@ -275,12 +308,9 @@ cdef class _Entries:
     cdef const char* read(self, const char* at, const char* end, span_t outer, bint encoded, list into) except NULL:
         """Read one element, whose name is ``outer``, from behind its tag; the place behind it."""
         cdef object made = self._maker.make()
-        cdef span_t name
-        cdef span_t value
-        cdef bint has_key = False
-        cdef bint has_size = not self._sized
-        cdef str owner_id = None
-        cdef str owner_name = None
+        cdef span_t name, value
+        cdef bint has_key = False, has_size = not self._sized
+        cdef str owner_id = None, owner_name = None
         while True:
             at = _next_tag(at, end, &name)
             if at == NULL:
@@ -293,10 +323,16 @@ cdef class _Entries:
             at = _data(at, end, &value)
             if at == NULL:
                 raise ValueError("an unfinished entry")
-            if _is(name, b"Key", 3):
+            if not _closes(at, end):
+                _pass_over(name, False)
+            elif _is(name, b"Key", 3):
+                if has_key:
+                    raise ValueError("an entry with two keys")
                 _put(made, self._key, _text(value, encoded))
                 has_key = True
             elif _is(name, b"Size", 4):
+                if has_size and self._sized:
+                    raise ValueError("an entry with two sizes")
                 _put(made, self._size, _size(value))
                 has_size = True
             elif _is(name, b"ETag", 4):
@@ -322,6 +358,8 @@ cdef class _Entries:
                 _put(made, self._restoring, _is(value, b"true", 4))
             elif self._restored >= 0 and _is(name, b"RestoreExpiryDate", 17):
                 _put(made, self._restored, _moment(value))
+            else:
+                _pass_over(name, True)
         if not has_key or not has_size:
             raise ValueError("an entry without key or size")
         if owner_id is not None or owner_name is not None:
@@ -338,8 +376,7 @@ cdef const char* _read_prefix(
     const char* at, const char* end, _Maker maker, Py_ssize_t offset, bint encoded, list into
 ) except NULL:
     """Read a CommonPrefixes from behind its tag; the place behind it."""
-    cdef span_t name
-    cdef span_t value
+    cdef span_t name, value
     cdef str text = None
     cdef object made
     while True:
@@ -348,8 +385,13 @@ cdef const char* _read_prefix(
             raise ValueError("an unfinished <CommonPrefixes>")
         if _is(name, b"/CommonPrefixes", 15):
             break
-        if _is(name, b"Prefix", 6) and _data(at, end, &value) != NULL:
+        if _is(name, b"Prefix", 6):
+            at = _data(at, end, &value)
+            if at == NULL or not _closes(at, end) or text is not None:
+                raise ValueError("a common prefix whose name cannot be read")
             text = _text(value, encoded)
+        else:
+            _pass_over(name, True)
     if text is None:
         raise ValueError("a common prefix without its name")
     made = maker.make()
@@ -403,16 +445,9 @@ cdef tuple _parse_list(const char* at, const char* end, object template, object 
     cdef _Entries read_marker = None if marker is None else _Entries(marker, False)
     cdef _Maker prefix_maker = _Maker(prefix)
     cdef Py_ssize_t prefix_slot = prefix_maker.offset("prefix")
-    cdef span_t name
-    cdef span_t value
-    cdef span_t token
-    cdef span_t key_marker
-    cdef span_t version_marker
-    cdef bint truncated = False
-    cdef bint encoded = False
-    cdef bint encoding_known = False
-    cdef list entries = []
-    cdef list prefixes = []
+    cdef span_t name, value, token, key_marker, version_marker
+    cdef bint truncated = False, encoded = False, encoding_known = False
+    cdef list entries = [], prefixes = []
     token.at = key_marker.at = version_marker.at = NULL
     at = _find(at, end, b"<ListVersionsResult" if marker is not None else b"<ListBucketResult",
                19 if marker is not None else 17)
@@ -443,7 +478,9 @@ cdef tuple _parse_list(const char* at, const char* end, object template, object 
         at = _data(at, end, &value)
         if at == NULL:
             continue
-        if _is(name, b"IsTruncated", 11):
+        if not _closes(at, end):
+            _pass_over(name, False)
+        elif _is(name, b"IsTruncated", 11):
             truncated = _is(value, b"true", 4)
         elif _is(name, b"EncodingType", 12):
             encoding_known, encoded = True, _is(value, b"url", 3)
@@ -453,6 +490,8 @@ cdef tuple _parse_list(const char* at, const char* end, object template, object 
             key_marker = value
         elif _is(name, b"NextVersionIdMarker", 19):
             version_marker = value
+        else:
+            _pass_over(name, True)
     if not truncated:
         return entries, prefixes, None
     if (token if marker is None else key_marker).at == NULL:

@@ -137,7 +137,7 @@ cdef const uint8_t* _number(const uint8_t* at, const uint8_t* end, int64_t* numb
     """Read digits; where they end, or NULL if there are none or too many."""
     cdef int64_t value = 0
     cdef const uint8_t* start = at
-    while at < end and c"0" <= at[0] <= c"9":
+    while at < end and c"0" <= at[0] <= c"9" and at - start <= 18:
         value = value * 10 + (at[0] - c"0")
         at += 1
     if at == start or at - start > 18:

@@ -39,6 +39,8 @@ class Listing(Generic[E]):
         self._ask = ask
         self._left = limit
         self._token: Any = None
+        self._pages = 0
+        self._seen: Any = None
 
     def first(self) -> Steps[ListPage[E]] | None:
         """The first page; None where nothing is wanted."""
@@ -52,12 +54,17 @@ class Listing(Generic[E]):
             self._left -= len(entries)
         if page.next_token is None or self._left == 0:
             return entries, None
-        if page.next_token == self._token:
+        self._pages += 1
+        if page.next_token in (self._token, self._seen):
             raise ServerError(
-                "the server says that the next page is the one it has just answered with",
+                "the server says that the next page is one that it has answered with before: there would be no end",
                 operation=self.operation,
                 bucket=self.bucket,
             )
+        if (
+            self._pages & (self._pages - 1) == 0
+        ):  # at powers of two: it finds a circle of any length, and keeps one token
+            self._seen = page.next_token
         return entries, started(self._page(page.next_token))
 
     def _page(self, token: Any) -> Steps[ListPage[E]]:

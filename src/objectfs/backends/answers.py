@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.errors
 import email.header
 import re
 from collections.abc import Mapping, Sized
@@ -19,6 +20,7 @@ __all__ = [
     "content_range",
     "delete_failure",
     "in_order",
+    "number",
     "object_info",
     "put_result",
     "require_one",
@@ -74,8 +76,14 @@ def total_size(headers: Mapping[str, str]) -> int | None:
     found = content_range(headers)
     if found is not None:
         return found[2]
-    length = headers.get("content-length", "")
-    return int(length) if length.isdigit() else None
+    return number(headers.get("content-length"))
+
+
+def number(text: str | bytes | None) -> int | None:
+    """What a header says in digits, and in no more of them than a size can have; None if it does not."""
+    if isinstance(text, str):
+        text = text.encode("latin-1", "replace")  # digits are more than ten, and not all of them numbers, in str
+    return int(text) if text is not None and text.isdigit() and len(text) < 19 else None
 
 
 def object_info(
@@ -164,7 +172,7 @@ def _date(text: str | None) -> datetime | None:
         return None
     try:
         return parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -174,7 +182,7 @@ def _words(value: str) -> str:
     if value.startswith("=?") and value.endswith("?="):
         try:
             return str(email.header.make_header(email.header.decode_header(value)))
-        except (LookupError, UnicodeError, ValueError):
+        except (LookupError, ValueError, email.errors.HeaderParseError):
             return value
     if not value.isascii():
         try:

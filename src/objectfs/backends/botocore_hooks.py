@@ -20,7 +20,7 @@ def tolerant_session(session: Any) -> None:
     def parse(value: Any) -> datetime | None:
         try:
             found: datetime = parse_timestamp(value)
-        except (ValueError, OverflowError, TypeError):
+        except (ValueError, OverflowError, TypeError, RuntimeError):
             return None
         return found
 

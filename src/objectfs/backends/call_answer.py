@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from typing import Any
 
 from objectfs import errors
+from objectfs.backends.answers import number
 
 __all__ = ["EventStream", "received"]
 
@@ -39,8 +40,8 @@ def received(response: dict[str, Any], operation: str, params: Mapping[str, Any]
                 data = b"".join(value._raw_stream.stream())
             finally:
                 value.close()
-            length = headers.get("content-length", "")
-            if length.isdigit() and int(length) != len(data):
+            length = number(headers.get("content-length"))
+            if length is not None and length != len(data):
                 raise errors.TruncatedError(f"{len(data)} of {length} bytes of the answer arrived")
             response[name] = EventStream(data, value, operation, params, headers)
     return response

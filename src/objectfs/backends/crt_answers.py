@@ -7,14 +7,16 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from objectfs import errors
-from objectfs.backends.answers import check_range, object_info
+from objectfs.backends.answers import check_range, number, object_info
 from objectfs.backends.base import GetOptions
 from objectfs.options import Options
 from objectfs.types import ObjectInfo
 
 __all__ = [
     "answered",
+    "document",
     "make_info",
+    "name_of",
     "object_size",
     "pinned",
     "query",
@@ -37,7 +39,7 @@ def object_size(response: Any) -> int:
     text = response.header(b"content-length")
     if text is None:
         return len(response.body) if response.body is not None else 0
-    return int(text) if text.isdigit() else 0
+    return number(text) or 0
 
 
 def make_info(bucket: str, key: str, response: Any, size: int, validated: str | None = None) -> ObjectInfo:
@@ -92,10 +94,21 @@ def refused(response: Any) -> bool:
         return True
     if not response.body:
         return False
+    found = document(bytes(response.body))
+    return found is None or name_of(found) in ("Error", "html")
+
+
+def document(body: bytes) -> ET.Element | None:
+    """A document's first element; None if it is none. In UTF-8, as S3's are, whatever it says of itself."""
     try:
-        return ET.fromstring(bytes(response.body)).tag.rpartition("}")[2] == "Error"
+        return ET.fromstring(body, ET.XMLParser(encoding="utf-8"))
     except ET.ParseError:
-        return True
+        return None
+
+
+def name_of(element: ET.Element) -> str:
+    """An element's name, without its namespace."""
+    return element.tag.rpartition("}")[2]
 
 
 def pinned(error: errors.ObjectFSError, options: GetOptions) -> errors.ObjectFSError:

@@ -5,12 +5,11 @@ docs/design/0008-call.md says what is decided here, and why.
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from objectfs import _native, errors
-from objectfs.backends.answer_check import unreadable
+from objectfs.backends.answer_check import MISREAD, unreadable
 from objectfs.backends.base import Steps
 from objectfs.backends.call_answer import received
 from objectfs.backends.call_params import ENGINE_ALGORITHMS, Body, check_names, choose_algorithm, content_member
@@ -139,7 +138,7 @@ class CallVerbs(CrtBase):
             return received(request.parse(status, response.fields, content), operation, params)
         except errors.ObjectFSError:
             raise
-        except (ValueError, LookupError, TypeError, ET.ParseError):
+        except MISREAD:
             raise unreadable(status, headers) from None
         except Exception as error:
             found = translate(error, operation, bucket, key, status)

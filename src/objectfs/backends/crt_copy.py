@@ -138,5 +138,9 @@ def _copied(response: Any, operation: str, bucket: str, key: str) -> tuple[str, 
     document = bytes(response.body)
     found = _ETAG.search(document)
     assert found is not None
-    sums = {name.decode(): unescape(value.decode()) for name, value in _CHECKSUM.findall(document) if name != b"Type"}
-    return unescape(found[1].decode(), {"&quot;": '"'}), sums
+    sums = {
+        name.decode(): unescape(value.decode("latin-1"))
+        for name, value in _CHECKSUM.findall(document)
+        if name != b"Type"
+    }
+    return unescape(found[1].decode("utf-8", "replace"), {"&quot;": '"'}), sums

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +12,7 @@ from urllib.parse import quote
 from objectfs import _native, errors
 from objectfs.backends import deleting
 from objectfs.backends.base import DeleteOptions, Steps
-from objectfs.backends.crt_answers import query, refused
+from objectfs.backends.crt_answers import document, name_of, query, refused
 from objectfs.backends.crt_base import CrtBase, Target, followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_upload import XMLNS, xml_text
@@ -73,14 +72,11 @@ class DeleteVerbs(CrtBase):
 
     def refusals(self, bucket: str, answer: Any) -> list[Mapping[str, Any]]:
         (response,) = answer
-        if refused(response):
+        found = None if response.error_code or response.status >= 300 else document(bytes(response.body or b""))
+        if found is None or name_of(found) != "DeleteResult":
             raise failure(response, "DeleteObjects", bucket, None)
-        if not response.body:
-            return []
         return [
-            {child.tag.rpartition("}")[2]: child.text or "" for child in element}
-            for element in ET.fromstring(bytes(response.body))
-            if element.tag.rpartition("}")[2] == "Error"
+            {name_of(child): child.text or "" for child in element} for element in found if name_of(element) == "Error"
         ]
 
     def start_each(self, bucket: str, pairs: Sequence[Pair], options: DeleteOptions) -> Any:

@@ -19,7 +19,7 @@ from objectfs.types import PutResult
 
 __all__ = ["XMLNS", "FileUpload", "Upload", "cause_first", "xml_text"]
 
-_UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
+_UPLOAD_ID = re.compile(rb"<UploadId>([!-;=-~]+)</UploadId>")
 _CHECKSUM = re.compile(rb"<(Checksum[A-Z0-9]+)>([^<]+)</")
 _ETAG = re.compile(rb"<ETag>([^<]*)</ETag>")  # Ceph answers with an empty one
 
@@ -89,7 +89,7 @@ class Upload(Pending):
         found = _UPLOAD_ID.search(bytes(response.body or b""))
         if found is None:
             raise failure(response, "CreateMultipartUpload", self.bucket, self.key)
-        return quote(unescape(found[1].decode()), safe="-_.~")
+        return quote(unescape(found[1].decode("ascii")), safe="-_.~")
 
     def upload_id(self, creating: Op[Any]) -> str | None:
         try:
@@ -161,10 +161,10 @@ class Upload(Pending):
             raise failure(response, "CompleteMultipartUpload", self.bucket, self.key)
         self.completed()
         sums = {
-            f"x-amz-checksum-{name[8:].lower().decode()}": unescape(value.decode())
+            f"x-amz-checksum-{name[8:].lower().decode()}": unescape(value.decode("latin-1"))
             for name, value in _CHECKSUM.findall(document)
         }
-        return put_result({**response.headers, **sums}, unescape(found[1].decode(), {"&quot;": '"'}))
+        return put_result({**response.headers, **sums}, unescape(found[1].decode("utf-8", "replace"), {"&quot;": '"'}))
 
     def _checksum(self, value: str | None) -> str:
         return f"<Checksum{self.algorithm}>{value}</Checksum{self.algorithm}>" if value else ""

@@ -177,10 +177,12 @@ class _Upload:
                 return None
             for entry in page.get("Parts", ()):
                 sums = {name: entry[f"Checksum{name}"] for name in DIGESTS if entry.get(f"Checksum{name}")}
-                number = entry["PartNumber"]
+                number = entry.get("PartNumber")
+                if type(number) is not int:  # it is none that could be named in the end: what it is, is sent anew
+                    continue
                 parts[number] = SentPart(number, entry.get("Size", -1), entry.get("ETag", ""), sums)
             following = page.get("NextPartNumberMarker")
-            if not page.get("IsTruncated") or not following or following == marker:
+            if not page.get("IsTruncated") or not following or following <= (marker or 0):
                 return parts
             marker = following
 

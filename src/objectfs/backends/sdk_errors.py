@@ -164,11 +164,25 @@ def _classify(error: Exception) -> errors.ObjectFSError | None:
         return errors.ConnectionFailedError(f"the connection failed: {_plain(chain[-1])}")
     if isinstance(error, OSError):
         return errors.ConnectionFailedError(f"the connection failed: {_plain(error)}")
+    if isinstance(error, (ValueError, OverflowError)):
+        place = _raised_in(error)
+        if place in ("http.client", "urllib3.response"):  # of a chunk of less than nothing, or more than all memory
+            return errors.ConnectionFailedError("the connection failed: the server's answer is no HTTP")
+        if place == "base64":
+            return errors.ChecksumError("the checksum that the server sent with the content is none")
     if isinstance(error, (parsers.ResponseParserError, ET.ParseError)):
         return errors.ServerError("the server's answer cannot be read")
     if isinstance(error, exceptions.BotoCoreError):
         return errors.ConfigError(str(error))
     return None
+
+
+def _raised_in(error: BaseException) -> str | None:
+    """The module that raised it."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return None if place is None else place.tb_frame.f_globals.get("__name__")
 
 
 def _plain(error: BaseException) -> str:

@@ -21,7 +21,7 @@ __all__ = ["Deleter", "list_page", "list_versions_page"]
 def list_page(
     wire: Wire, bucket: str, params: Mapping[str, Any], options: ListOptions
 ) -> Steps[ListPage[ObjectInfo | Prefix]]:
-    answer = yield from _list(wire, "list_objects_v2", bucket, params, ("Contents",), options)
+    answer = yield from _list(wire, "list_objects_v2", bucket, params, options)
     objects = [
         ObjectInfo(
             bucket=bucket,
@@ -45,9 +45,11 @@ def list_page(
 def list_versions_page(
     wire: Wire, bucket: str, params: Mapping[str, Any], options: ListOptions
 ) -> Steps[ListPage[ObjectVersion | Prefix]]:
-    answer = yield from _list(wire, "list_object_versions", bucket, params, ("Versions",), options)
+    answer = yield from _list(wire, "list_object_versions", bucket, params, options)
     # botocore puts versions and delete markers apart; in the document they stand mixed, the newest of a key first
     apart = {b"Version": iter(answer.get("Versions", ())), b"DeleteMarker": iter(answer.get("DeleteMarkers", ()))}
+    if len(answer["order"]) != sum(len(answer.get(kind, ())) for kind in ("Versions", "DeleteMarkers")):
+        raise _unreadable("versions in no order", bucket, "ListObjectVersions")  # some stand in a comment, say
     versions = [
         _version(bucket, item, kind == b"DeleteMarker") for kind in answer["order"] for item in _one(apart[kind])
     ]
@@ -88,7 +90,6 @@ def _list(
     method: str,
     bucket: str,
     params: Mapping[str, Any],
-    sized: tuple[str, ...],
     options: ListOptions,
 ) -> Steps[Mapping[str, Any]]:
     given = {name: value for name, value in params.items() if value is not None}
@@ -98,11 +99,24 @@ def _list(
         return {**answer, "order": task.order}
 
     answer: Mapping[str, Any] = yield wire.start(run)
-    if not all("Key" in item and "Size" in item for kind in sized for item in answer.get(kind, ())):
-        raise _unreadable("an entry without key or size", bucket, _MODEL[method])
+    for kind, texts in _TEXTS.items():
+        for item in answer.get(kind, ()):
+            if not all(name in item for name in _NEEDED[kind]):
+                raise _unreadable("an entry without key or size", bucket, _MODEL[method])
+            if not all(isinstance(item.get(name, ""), str) for name in texts):
+                raise _unreadable("an entry with two keys, or two of something else", bucket, _MODEL[method])
     return answer
 
 
+_ENTRY = ("Key", "ETag", "StorageClass", "VersionId")
+# botocore gives a list of what an element has two of
+_TEXTS = {"Contents": _ENTRY, "Versions": _ENTRY, "DeleteMarkers": _ENTRY, "CommonPrefixes": ("Prefix",)}
+_NEEDED = {
+    "Contents": ("Key", "Size"),
+    "Versions": ("Key", "Size"),
+    "DeleteMarkers": ("Key",),
+    "CommonPrefixes": ("Prefix",),
+}
 _MODEL = {"list_objects_v2": "ListObjectsV2", "list_object_versions": "ListObjectVersions"}
 
 
@@ -114,7 +128,7 @@ def _following(answer: Mapping[str, Any], operation: str, bucket: str, name: str
     if not answer.get("IsTruncated"):
         return None
     found: str | None = answer.get(name)
-    if found is None:
+    if not isinstance(found, str):
         raise _unreadable("there is more, but the answer does not say where to go on", bucket, operation)
     return found
 
@@ -126,7 +140,10 @@ def _unreadable(what: str, bucket: str, operation: str) -> errors.ServerError:
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC)
+    try:
+        return None if moment is None else moment.astimezone(UTC)
+    except OverflowError:  # before the year 1, or behind 9999
+        return None
 
 
 class Deleter:

@@ -366,5 +366,4 @@ def _split(start: int, end: int, step: int) -> list[tuple[int, int]]:
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    text = headers.get("content-length", "")
-    return int(text) if text.isdigit() else None
+    return answers.number(headers.get("content-length"))

@@ -14,13 +14,12 @@ import re
 import threading
 import time
 import weakref
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from objectfs import errors
 from objectfs.backends import ending, machine
-from objectfs.backends.answer_check import check_answer, unreadable
+from objectfs.backends.answer_check import MISREAD, check_answer, unreadable
 from objectfs.backends.botocore_hooks import first_look
 from objectfs.backends.budget import Budget
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
@@ -344,7 +343,7 @@ class Wire:
 def _exchange(task: Task | None, client: Any, operation: str, params: Mapping[str, Any], use: Any) -> Any:
     try:
         response = getattr(client, operation)(**params)
-    except (ValueError, LookupError, TypeError, ET.ParseError) as error:
+    except MISREAD as error:
         if task is None or task.status is None or isinstance(error, errors.ObjectFSError):
             raise
         raise unreadable(task.status, task.answer) from None
@@ -393,7 +392,7 @@ def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any)
             task.order = _VERSIONS.findall(response_dict["body"])
 
 
-_VERSIONS = re.compile(rb"<(Version|DeleteMarker)>")
+_VERSIONS = re.compile(rb"<(Version|DeleteMarker)[\s>]")
 
 
 def _is_refusal(error: Exception) -> bool:

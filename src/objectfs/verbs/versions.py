@@ -8,6 +8,7 @@ from typing import Any, Unpack, overload
 from objectfs import arguments as check
 from objectfs.backends.base import Steps
 from objectfs.core import Core
+from objectfs.errors import ServerError
 from objectfs.listing import PAGE, Listing
 from objectfs.options import ListVersionsParams
 from objectfs.types import BucketInfo, ListPage, ObjectVersion, Prefix
@@ -121,6 +122,8 @@ def buckets(core: Core, prefix: str) -> Callable[[str | None, int | None], Steps
         answer = yield from core.backend().call(
             "ListBuckets", {name: value for name, value in given.items() if value is not None}
         )
+        if not all("Name" in each for each in answer.get("Buckets", ())):
+            raise ServerError("the server's answer cannot be read: a bucket without a name", operation="ListBuckets")
         found = [
             BucketInfo(name=each["Name"], created=each.get("CreationDate"), region=each.get("BucketRegion"))
             for each in answer.get("Buckets", ())

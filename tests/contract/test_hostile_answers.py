@@ -1,0 +1,289 @@
+"""What fuzzing has found, on both backends: docs/design/0021-fuzzing.md"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import objectfs
+from objectfs import errors
+from objectfs.sim import Fault, S3Server
+
+from .conftest import Make
+from .raw_server import Asked, RawServer, answer
+from .support import MiB, check
+
+ETAG = ("ETag", '"e"')
+XHTML = b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body><p>Please log in</p></body></html>'
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:00 +999999999999",
+        "Mon, 01 Jan 0001 00:00:00 +2359",
+        "1e400",
+    ],
+)
+def test_dates_beyond_all_calendars(connect: Make, date: str) -> None:
+    """OverflowError and RuntimeError came out of head() and list()."""
+
+    def dated(asked: Asked) -> bytes:
+        if asked.method == "HEAD":
+            return answer(200, [ETAG, ("Last-Modified", date), ("x-amz-restore", f'expiry-date="{date}"')], length=5)
+        entry = f"<Contents><Key>k</Key><LastModified>{date}</LastModified><Size>5</Size></Contents>"
+        return answer(200, [], f"<ListBucketResult><Name>bucket</Name>{entry}</ListBucketResult>".encode())
+
+    with RawServer(dated) as server:
+        client = connect(endpoint_url=server.url)
+        assert client.head("bucket", "k").size == 5
+        assert [entry.key for entry in client.list("bucket")] == ["k"]
+
+
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_listing_from_another_age(connect: Make, date: str) -> None:
+    """OverflowError came out of sdk's list()."""
+    entry = f"<Contents><Key>k</Key><LastModified>{date}</LastModified><Size>5</Size></Contents>"
+    body = f"<ListBucketResult><Name>bucket</Name>{entry}</ListBucketResult>".encode()
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        assert [entry.key for entry in connect(endpoint_url=server.url).list("bucket")] == ["k"]
+
+
+@pytest.mark.parametrize("value", ["=?utf-8?b?a?=", "=?utf-8?b?====?=", "=?nonsense?b?YQ==?=", "=??="])
+def test_metadata_that_is_no_encoded_word(connect: Make, value: str) -> None:
+    """HeaderParseError came out of every download of such an object."""
+    head = [ETAG, ("x-amz-meta-a", value), ("Content-Range", "bytes 0-4/5")]
+    with RawServer(lambda asked: answer(206 if asked.headers.get("range") else 200, head, b"hello")) as server:
+        client = connect(endpoint_url=server.url)
+        got = client.get("bucket", "k")
+        assert bytes(got) == b"hello"
+        assert isinstance(got.info.metadata["a"], str)
+
+
+def calls(client: objectfs.Client) -> dict[str, Callable[[], Any]]:
+    return {
+        "PutObject": lambda: client.put("bucket", "k", b"x"),
+        "DeleteObject": lambda: client.delete("bucket", "k"),
+        "DeleteObjects": lambda: client.delete_many("bucket", ["k"]),
+    }
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "DeleteObject", "DeleteObjects"])
+def test_a_page_that_is_well_formed(connect: Make, operation: str) -> None:
+    """What somebody on the way says under 200 passed for a success, if it was XHTML."""
+    with RawServer(lambda asked: answer(200, [ETAG], XHTML)) as server:
+        with pytest.raises(errors.ServerError) as caught:
+            calls(connect(endpoint_url=server.url))[operation]()
+        check(caught.value, operation, "bucket", None if operation == "DeleteObjects" else "k", 200)
+
+
+@pytest.mark.parametrize("body", [b"", b"<Other/>"])
+def test_no_answer_to_a_deletion(connect: Make, body: bytes) -> None:
+    """Nothing, or another document, was taken for 'all deleted'."""
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        with pytest.raises(errors.ServerError) as caught:
+            connect(endpoint_url=server.url).delete_many("bucket", ["k"])
+        check(caught.value, "DeleteObjects", "bucket", None, 200)
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "utf-7", "utf-16"])
+def test_a_document_of_another_encoding(connect: Make, encoding: str) -> None:
+    """S3's are UTF-8. What is said of that came out of crt's deletions as LookupError and ValueError."""
+    error = "<Error><Key>k</Key><Code>AccessDenied</Code></Error>"
+    body = f'<?xml version="1.0" encoding="{encoding}"?><DeleteResult>{error}</DeleteResult>'.encode()
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        failures = connect(endpoint_url=server.url).delete_many("bucket", ["k"])
+        assert [type(failure) for failure in failures.values()] == [errors.AccessDeniedError]
+
+
+@pytest.mark.parametrize("value", ["a", "\xff", "AAAA=A=="])
+def test_a_checksum_that_is_none(connect: Make, value: str) -> None:
+    """binascii.Error came out of sdk's downloads."""
+    head = [ETAG, ("x-amz-checksum-crc32", value), ("Content-Range", "bytes 0-4/5")]
+    with RawServer(lambda asked: answer(206 if asked.headers.get("range") else 200, head, b"hello")) as server:
+        try:
+            content = bytes(connect(endpoint_url=server.url).get("bucket", "k"))
+        except (errors.ChecksumError, errors.ServerError) as error:
+            check(error, "GetObject", "bucket", "k", None)
+        else:
+            assert content == b"hello"
+
+
+@pytest.mark.parametrize("size", [b"FFFFFFFFFFFFFFFF", b"FFFFFFFFFFFFFFFFFF", b"-5"])
+def test_a_chunk_of_all_there_is(connect: Make, size: bytes) -> None:
+    """OverflowError came out of sdk's downloads."""
+    chunked = [ETAG, ("Transfer-Encoding", "chunked")]
+    with RawServer(lambda asked: answer(200, chunked, size + b"\r\nhello", length=None)) as server:
+        with pytest.raises((errors.ConnectionFailedError, errors.TruncatedError)) as caught:
+            connect(endpoint_url=server.url).get("bucket", "k")
+        check(caught.value, "GetObject", "bucket", "k", None)
+
+
+def test_an_entry_with_two_keys(connect: Make) -> None:
+    """sdk gave a list of elements as the key."""
+    body = b"<ListBucketResult><Contents><Key>a</Key><Key>b</Key><Size>1</Size></Contents></ListBucketResult>"
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        with pytest.raises(errors.ServerError) as caught:
+            list(connect(endpoint_url=server.url).list("bucket"))
+        check(caught.value, "ListObjectsV2", "bucket", None, 200)
+
+
+def test_a_page_instead_of_a_listing(connect: Make) -> None:
+    """Under another status than 200, sdk took it for an empty listing."""
+    with RawServer(lambda asked: answer(206, [], XHTML)) as server, pytest.raises(errors.ServerError):
+        list(connect(endpoint_url=server.url).list("bucket"))
+
+
+ENTRY = "<Contents><Key>{}</Key><Size>5</Size></Contents>"
+
+
+@pytest.mark.parametrize(
+    ("content", "keys"),
+    [
+        (ENTRY.format("<![CDATA[a<b]]>"), ["a<b"]),
+        (ENTRY.format("a<!-- -->b"), ["ab"]),
+        ("<!-- " + ENTRY.format("no") + " -->" + ENTRY.format("yes"), ["yes"]),
+        ('<Contents a="b"><Key>k</Key><Size>5</Size></Contents>', ["k"]),
+        ("<Contents ><Key>k</Key><Size>5</Size></Contents>", ["k"]),
+        ('<Contents><Key a="b">k</Key><Size>5</Size></Contents>', ["k"]),
+        ("<Contents><Key>k</Key><Size>5</Size><Extra><Key>other</Key></Extra></Contents>", ["k"]),
+        ("<Contents><Key>k</Key><Size>5</Size></Contents ><Contents><Key>l</Key><Size>6</Size></Contents>", ["k", "l"]),
+        (ENTRY.format("a&nbsp;b"), None),
+        (ENTRY.format("a & b"), None),
+        (ENTRY.format("k") + "<IsTruncated >true</IsTruncated>", None),
+        (ENTRY.format("k") + '<IsTruncated a="b">true</IsTruncated>', None),
+    ],
+)
+def test_a_listing_that_can_be_read_in_two_ways(connect: Make, content: str, keys: list[str] | None) -> None:
+    """Read as XML is read, or refused. The native reader took the inside of comments for entries, gave keys without
+    their CDATA sections, and took listings whose IsTruncated has an attribute for the last page."""
+    body = f"<ListBucketResult><Name>bucket</Name>{content}</ListBucketResult>".encode()
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        try:
+            found = [entry.key for entry in connect(endpoint_url=server.url).list("bucket")]
+        except errors.ServerError as error:
+            check(error, "ListObjectsV2", "bucket", None, 200)
+        else:
+            assert found == keys
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<DeleteMarker><VersionId>v</VersionId></DeleteMarker>",
+        "<CommonPrefixes></CommonPrefixes>",
+        '<Version a="b"><Key>k</Key><Size>5</Size></Version>',
+        "<!-- <DeleteMarker> --><Version><Key>k</Key><Size>5</Size></Version>",
+    ],
+)
+def test_versions_that_can_be_read_in_two_ways(connect: Make, content: str) -> None:
+    """KeyError came out of sdk's list_versions(), which left out versions whose tag has attributes."""
+    body = f"<ListVersionsResult><Name>bucket</Name>{content}</ListVersionsResult>".encode()
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        try:
+            found = [entry.key for entry in connect(endpoint_url=server.url).list_versions("bucket")]
+        except errors.ServerError as error:
+            check(error, "ListObjectVersions", "bucket", None, 200)
+        else:
+            assert found == ["k"]
+
+
+def test_pages_in_a_circle(connect: Make) -> None:
+    """The listing had no end."""
+
+    def page(asked: Asked) -> bytes:
+        token = asked.target.partition("continuation-token=")[2][:1]
+        following = {"": "a", "a": "b", "b": "c", "c": "a"}[token]
+        more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{following}</NextContinuationToken>"
+        return answer(200, [], f"<ListBucketResult><Name>b</Name>{more}</ListBucketResult>".encode())
+
+    with RawServer(page) as server:
+        with pytest.raises(errors.ServerError) as caught:
+            list(connect(endpoint_url=server.url).list("bucket"))
+        assert caught.value.operation == "ListObjectsV2"
+        assert len(server.asked) < 20
+
+
+def test_a_bucket_without_a_name(connect: Make) -> None:
+    buckets = b"<Buckets><Bucket><CreationDate>x</CreationDate></Bucket></Buckets>"
+    body = b"<ListAllMyBucketsResult>" + buckets + b"</ListAllMyBucketsResult>"
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        with pytest.raises(errors.ServerError) as caught:
+            list(connect(endpoint_url=server.url).list_buckets())
+        assert caught.value.operation == "ListBuckets"
+
+
+def test_an_error_with_a_checksum(connect: Make) -> None:
+    """botocore takes the header for that of a stream: AttributeError came out of call()."""
+    head = [("x-amz-checksum-crc32", "AAAAAA==")]
+    with RawServer(lambda asked: answer(500, head, b"<Error><Code>InternalError</Code></Error>")) as server:
+        client = connect(endpoint_url=server.url)
+        for get in (
+            lambda: client.call("GetObject", Bucket="bucket", Key="k", ChecksumMode="ENABLED"),
+            lambda: client.get("bucket", "k"),
+        ):
+            with pytest.raises(errors.ServerError) as caught:
+                get()
+            check(caught.value, "GetObject", "bucket", "k", 500)
+
+
+def test_names_that_are_no_text(sim: S3Server, connect: Make, tmp_path: Path) -> None:
+    """UnicodeDecodeError came out of crt's copies and uploads in parts."""
+    client = connect()
+    client.put("bucket", "k", b"hello")
+    sim.faults.add(Fault("CopyObject", times=None, body=b"<CopyObjectResult><ETag>\xff</ETag></CopyObjectResult>"))
+    try:
+        client.copy("bucket", "k", "bucket", "l")
+    except errors.ServerError as error:
+        check(error, "CopyObject", "bucket", "l", 200)
+    upload = b"<InitiateMultipartUploadResult><UploadId>\xff</UploadId></InitiateMultipartUploadResult>"
+    sim.faults.add(Fault("CreateMultipartUpload", times=None, body=upload))
+    with pytest.raises(errors.ServerError) as caught:
+        client.put("bucket", "l", bytes(20 * MiB))
+    check(caught.value, "CreateMultipartUpload", "bucket", "l", 200)
+
+
+@pytest.mark.parametrize("parts", ["<Part><Size>5</Size></Part>", "<NextPartNumberMarker>{}</NextPartNumberMarker>"])
+def test_parts_of_an_upload_that_is_gone_on_with(sim: S3Server, connect: Make, tmp_path: Path, parts: str) -> None:
+    """A part without its number came out as KeyError; markers that go up and down again had no end."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(11 * MiB))
+    client = connect(part_size=5 * MiB)
+    cut = sim.faults.add(Fault("UploadPart", times=None, after=1, status=403, code="AccessDenied"))
+    with pytest.raises(errors.AccessDeniedError):
+        client.put_file("bucket", "k", path, resume=True)
+    sim.faults.remove(cut)
+    for number in range(6):
+        more = parts.format(1 + number % 2) + "<IsTruncated>true</IsTruncated>"
+        sim.faults.add(Fault("ListParts", body=f"<ListPartsResult>{more}</ListPartsResult>".encode()))
+    client.put_file("bucket", "k", path, resume=True)
+    assert bytes(client.get("bucket", "k")) == bytes(11 * MiB)
+    assert sum(request.operation == "ListParts" for request in sim.requests) <= 4
+
+
+def test_a_bomb(connect: Make) -> None:
+    """Entities of entities: 10 TB of text if somebody wrote them out."""
+    names = "abcdefghijkl"
+    entities = '<!ENTITY a "aaaaaaaaaa">' + "".join(
+        f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in itertools.pairwise(names)
+    )
+    bomb = f"<!DOCTYPE z [{entities}]>"
+    document = "<{0}><Name>b</Name><Contents><Key>&l;</Key><Size>1</Size></Contents></{0}>"
+
+    def explode(asked: Asked) -> bytes:
+        name = "DeleteResult" if asked.method == "POST" else "ListBucketResult" if asked.method == "GET" else "Error"
+        return answer(200, [ETAG], (bomb + document.format(name)).encode())
+
+    with RawServer(explode) as server:
+        client = connect(endpoint_url=server.url)
+        began = time.process_time()
+        for call in (*calls(client).values(), lambda: list(client.list("bucket"))):
+            with pytest.raises(errors.ServerError):
+                call()
+        assert time.process_time() - began < 60
