@@ -50,6 +50,7 @@ _NOT_SETTINGS = (
     "CRT",
     "DEBUG",
     "DEMO",
+    "FUZZ",
     "LIBCRYPTO",
     "LOG",
     "MEMTRACE",
