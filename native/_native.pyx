@@ -50,6 +50,9 @@ cdef extern from "discreet.h" nogil:
 cdef extern from "append.h" nogil:
     int64_t objectfs_streamed_bytes()
 
+cdef extern from "mark.h" nogil:
+    bint objectfs_untouched(const uint8_t* memory, const uint8_t* mark, size_t size)
+
 cdef extern from "sink.h" nogil:
     cdef struct objectfs_sink:
         pass
@@ -113,9 +116,11 @@ BUILD_TYPE = OBJECTFS_BUILD_TYPE.decode()
 include "structs.pxi"
 include "telemetry.pyx"
 include "shared.pyx"
+include "digest.pyx"
 include "window.pyx"
 include "submit.pyx"
 include "again.pyx"
+include "hedge.pyx"
 include "callbacks.pyx"
 include "logring.pyx"
 include "runtime.pyx"
@@ -128,4 +133,3 @@ include "engine.pyx"
 include "op.pyx"
 include "slots.pyx"
 include "listing.pyx"
-include "digest.pyx"

@@ -127,6 +127,7 @@ cdef void _on_again(aws_task* task, void* arg, aws_task_status status) noexcept 
         op.response_headers = NULL
     op.recv.len = 0
     op.data_len = 0
+    op.unwanted = False
     op.status = op.error_code = op.failed_code = 0
     op.failed_midway = op.started_body = op.source_changed = op.validated = False
     op.error_operation[0] = 0

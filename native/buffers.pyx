@@ -26,12 +26,13 @@ cdef class Buffer:
     cdef Buffer _parent  # whose memory this is a part of
     cdef object __weakref__
 
-    def __cinit__(self, size_t size=0):
+    def __cinit__(self, size_t size=0, bint sparse=False):
         if size:
             self._data = <uint8_t*>malloc(size)
             if self._data == NULL:
                 raise MemoryError(f"cannot allocate {size} bytes")
-            objectfs_advise_large_pages(self._data, size)
+            if not sparse:  # most of it will not be written to
+                objectfs_advise_large_pages(self._data, size)
         self._size = size
 
     def __dealloc__(self):

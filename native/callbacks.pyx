@@ -79,7 +79,8 @@ cdef void _on_progress(
     cdef op_t* op = <op_t*>user_data
     cdef engine_t* engine = op.group.engine
     aws_mutex_lock(&engine.lock)
-    op.group.transferred += progress.bytes_transferred
+    if op.hedged == NULL:
+        op.group.transferred += progress.bytes_transferred
     op.received += progress.bytes_transferred
     aws_mutex_unlock(&engine.lock)
 
@@ -94,8 +95,8 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
             <objectfs_telemetry*>op.group.engine.telemetry, metrics, op.operation, op.operation_len)
     if op.kind == KIND_PUT_FILE and op.shielded:
         _lower_shield(op, meta, metrics)
-    if code == AWS_ERROR_SUCCESS and (op.kind == KIND_GET_INTO or op.kind == KIND_GET_FILE):
-        _note_pace(op.group.engine, metrics)
+    if code == AWS_ERROR_SUCCESS and op.method_len == 3 and memcmp(op.method, b"GET", 3) == 0:
+        _note_pace(op, metrics)
     if code == AWS_ERROR_SUCCESS or code == AWS_ERROR_S3_CANCELED:
         return
     op.failed_code = code
@@ -109,8 +110,10 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
         aws_mutex_unlock(&op.group.engine.lock)
 
 
-cdef void _note_pace(engine_t* engine, aws_s3_request_metrics* metrics) noexcept nogil:
-    """How long a range's first byte took, and how long the others: ``objectfs.backends.crt_pace`` decides by it."""
+cdef void _note_pace(op_t* op, aws_s3_request_metrics* metrics) noexcept nogil:
+    """How long a GET's first byte took, and of ranges of a parallel download the others:
+    ``objectfs.backends.crt_pace`` decides by it."""
+    cdef engine_t* engine = op.group.engine
     cdef uint64_t sent = 0
     cdef uint64_t began = 0
     cdef uint64_t ended = 0
@@ -122,15 +125,19 @@ cdef void _note_pace(engine_t* engine, aws_s3_request_metrics* metrics) noexcept
         or aws_s3_request_metrics_get_receive_end_timestamp_ns(metrics, &ended) != AWS_OP_SUCCESS
     ):
         return
-    aws_s3_request_metrics_get_part_range_start(metrics, &first)
-    aws_s3_request_metrics_get_part_range_end(metrics, &last)
-    if last <= first or began < sent or ended < began:  # HEAD has no range
+    if ended < began:
         return
+    if op.kind == KIND_GET_INTO or op.kind == KIND_GET_FILE:
+        aws_s3_request_metrics_get_part_range_start(metrics, &first)
+        aws_s3_request_metrics_get_part_range_end(metrics, &last)
     aws_mutex_lock(&engine.lock)
-    engine.pace.answers += 1
-    engine.pace.bytes += last - first + 1
-    engine.pace.waited += began - sent
-    engine.pace.received += ended - began
+    # an answer may come before the library has heard that the request is written
+    _note_wait(engine, began - sent if began > sent else 0)
+    if last > first and began >= sent:  # HEAD has no range
+        engine.pace.answers += 1
+        engine.pace.bytes += last - first + 1
+        engine.pace.waited += began - sent
+        engine.pace.received += ended - began
     aws_mutex_unlock(&engine.lock)
 
 
@@ -199,6 +206,7 @@ cdef void _on_finish(
     cdef engine_t* engine = op.group.engine
     cdef aws_byte_buf* body = result.error_response_body
     cdef aws_s3_meta_request* held
+    cdef aws_s3_meta_request* other
     op.error_code = result.error_code
     op.validated = result.did_validate
     op.validation_algorithm = <int>result.validation_algorithm
@@ -226,15 +234,38 @@ cdef void _on_finish(
     op.finished = True
     held = op.meta
     op.meta = NULL
+    other = _other_unwanted(op)
     aws_mutex_unlock(&engine.lock)
+    if other != NULL:
+        aws_s3_meta_request_cancel(other)
+        aws_s3_meta_request_release(other)
     if held != NULL:
         aws_s3_meta_request_release(held)
 
 
 cdef void _on_shutdown(void* user_data) noexcept nogil:
-    cdef op_t* op = <op_t*>user_data
+    _request_ended(<op_t*>user_data)
+
+
+cdef void _request_ended(op_t* op) noexcept nogil:
+    """The C library has let go of it, or could not start it."""
     cdef engine_t* engine = op.group.engine
     cdef bint again
+    if op.marked:
+        _take_mark_off(op)
+        op.marked = False
+    if op.hedged != NULL:
+        op = op.hedged
+    aws_mutex_lock(&engine.lock)
+    if op.waits_for_other:
+        op.waits_for_other = False
+        aws_mutex_unlock(&engine.lock)
+        return
+    aws_mutex_unlock(&engine.lock)
+    if op.hedge != NULL:  # nobody else changes it any more
+        _settle(op)
+    if op.crc_kind != CRC_NONE and op.error_code == 0:
+        op.crc = _crc(op.crc_kind, op.recv.buffer, op.received, 0)
     aws_mutex_lock(&engine.lock)
     again = op.error_code != 0 and _worth_again(op)
     aws_mutex_unlock(&engine.lock)

@@ -113,6 +113,7 @@ cdef class Engine:
         monitoring.allowable_throughput_failure_interval_seconds = read_timeout_s
         config.monitoring_options = &monitoring
         e.max_retries = max_retries
+        e.hedge_most = max(<uint64_t>33554432, memory_limit // 16)
         config.retry_strategy = _new_retry_strategy(e, max_retries)
         config.shutdown_callback = &_on_client_shutdown
         config.shutdown_callback_user_data = e
@@ -197,7 +198,8 @@ cdef class Engine:
         aws_credentials_release(old)
         return 0
 
-    def start(self, list requests not None, *, size_t window=1, bint stop_on_error=False, list into=None):
+    def start(self, list requests not None, *, size_t window=1, bint stop_on_error=False, list into=None,
+              double late=0, bint marks=False):
         """Start requests; an Op stands for them all.
 
         Args:
@@ -205,6 +207,9 @@ cdef class Engine:
             stop_on_error: the first failure cancels the others.
             into: the Op is appended to it before anything is sent. Whoever looks there after Ctrl-C finds it, also
                 where the call was left before it could return.
+            late: seconds after which a GET or HEAD without an answer is sent a second time (hedge.pyx); 0: none is.
+            marks: that memory is memory, and no file: a mark in it tells when an answer begins, which is what ``late``
+                then means.
         """
         cdef Op op
         cdef group_t* group = NULL
@@ -234,6 +239,10 @@ cdef class Engine:
             _begin_window(group)
             aws_mutex_unlock(&self._e.lock)
             group.stop_on_error = stop_on_error
+            if late > 0:
+                group.late = <uint64_t>(late * 1e9)
+                group.marks = marks
+                group.spare = min(n, group.window) // 3 + 1
             group.wake_at = n
             group.owner = <void*>op
             op._requests = requests
@@ -250,6 +259,8 @@ cdef class Engine:
             _pin(group)
         with nogil:
             _feed(group)
+            if group.late != 0:
+                _start_hedging(group)
             _unpin(group)
         return op
 
@@ -285,6 +296,9 @@ cdef class Engine:
         group.transferred = 0
         group.cancelled = group.stop_on_error = group.queued = group.reaped = group.stopping = False
         group.users = 0
+        group.late = 0
+        group.marks = False
+        group.spare = 0
         group.notifier = NULL
         return group
 
@@ -314,6 +328,32 @@ cdef class Engine:
         pace = self._e.pace
         aws_mutex_unlock(&self._e.lock)
         return pace.answers, pace.bytes, pace.waited, pace.received, pace.slowed
+
+    @property
+    def hedged(self):
+        """(requests that were sent a second time because the answer was late, those whose second answer came first)."""
+        if self._e == NULL:
+            return 0, 0
+        return self._e.hedges, self._e.hedges_won
+
+    @property
+    def waits(self):
+        """How long GETs have waited for their first byte: counts of ``histogram_bounds``' buckets, the older less."""
+        cdef uint32_t waits[OBJECTFS_BUCKETS]
+        if self._e == NULL:
+            return []
+        aws_mutex_lock(&self._e.lock)
+        memcpy(waits, self._e.waits, sizeof(waits))
+        aws_mutex_unlock(&self._e.lock)
+        return [waits[i] for i in range(OBJECTFS_BUCKETS)]
+
+    def forget_waits(self):
+        """What has waited so far says nothing of the network."""
+        if self._e != NULL:
+            aws_mutex_lock(&self._e.lock)
+            memset(self._e.waits, 0, sizeof(self._e.waits))
+            self._e.waits_total = 0
+            aws_mutex_unlock(&self._e.lock)
 
     @property
     def inflight(self):

@@ -70,6 +70,7 @@ cdef class Request:
         send_path, send_stat: a file to send, and its size and mtime_ns now; or None.
         checksum: the algorithm for the upload, sent as a header, or None.
         validate: validate the answer's checksum; ``"full"`` asks for the object's checksum first (HEAD).
+        crc: the algorithm of a CRC that is computed of what ``recv`` has got, for ``Response.crc``; or None.
         part_size, max_connections: for parallel transfers; 0 for the engine's.
         shielded: a cancel does not cut it short (of a file that is sent: not before CreateMultipartUpload is answered,
             because nobody could abort an upload whose id is unknown); ``Op.cancel(force=True)`` does.
@@ -92,6 +93,7 @@ cdef class Request:
     cdef bint _shielded
     cdef int _checksum
     cdef int _validate
+    cdef int _crc
     cdef int64_t _send_size
     cdef int64_t _send_mtime
     cdef uint64_t _part_size
@@ -100,7 +102,7 @@ cdef class Request:
     def __init__(
         self, bytes operation not None, bytes method not None, bytes path not None, Endpoint endpoint not None,
         Headers headers not None, Headers more=None, *, body=None, recv=None, bytes recv_path=None,
-        uint64_t recv_position=0, bytes send_path=None, send_stat=None, checksum=None, validate=None,
+        uint64_t recv_position=0, bytes send_path=None, send_stat=None, checksum=None, validate=None, str crc=None,
         uint64_t part_size=0, uint32_t max_connections=0, bint shielded=False,
     ):
         if self._method is not None:
@@ -118,6 +120,7 @@ cdef class Request:
             self._send_size, self._send_mtime = send_stat
         self._checksum = 0 if checksum is None else _ALGORITHM_CODES[checksum]
         self._validate = 0 if validate is None else 2 if validate == "full" else 1
+        self._crc = CRC_NONE if crc is None else _crc_kind(crc)
         self._part_size = part_size
         self._max_connections = max_connections
         self._shielded = shielded
@@ -163,6 +166,7 @@ cdef class Request:
         if self._has_recv:
             op.kind = KIND_GET_INTO
             op.recv = aws_byte_buf_from_empty_array(self._recv.buf, self._recv.len)
+            op.crc_kind = self._crc
         elif self._recv_path is not None:
             op.kind = KIND_GET_FILE
             op.recv_path = PyBytes_AS_STRING(self._recv_path)

@@ -23,6 +23,8 @@ cdef class Response:
     cdef readonly size_t received
     """Bytes that landed in the caller's memory or file. Counted, for the C library believes Content-Range: its own
     length (``recv.len``) is what was announced."""
+    cdef readonly object crc
+    """The CRC of those bytes, if the request wanted one and all is well; else None."""
     cdef readonly bint truncated
     """The answer broke off after it had begun."""
     cdef readonly bint source_changed
@@ -189,6 +191,8 @@ cdef Response _take_response(op_t* op):
     response.source_changed = op.source_changed
     response.in_doubt = op.in_doubt
     response.received = op.received
+    if op.crc_kind != CRC_NONE and op.error_code == 0:
+        response.crc = op.crc
     response.first = response.end = response.total = -1
     if op.response_headers != NULL:
         if op.status == 206:

@@ -66,9 +66,11 @@ cdef struct op_t:
     int validate_mode
     uint64_t part_size
     uint32_t max_connections
+    int crc_kind                       # of what it receives in memory, to be computed: digest.pyx
     bint shields                       # whether `shielded` is set when it begins
     # --- the result (written by callbacks, read after the group is done)
     aws_byte_buf recv                  # the caller's memory
+    uint64_t crc
     uint64_t received                  # bytes of content that came of parts that are complete; under the engine's lock
     uint8_t* data                      # collected body; malloc'd, handed over to a Buffer
     size_t data_len
@@ -84,6 +86,14 @@ cdef struct op_t:
     bint validated
     int validation_algorithm
     char error_operation[48]
+    # --- a second request for the same (hedge.pyx)
+    op_t* hedge                        # of this op, until both have ended
+    op_t* hedged                       # the op that this one is a hedge of
+    bint waits_for_other               # one of the two has still to end
+    bint unwanted                      # to be cancelled: the other has the answer
+    uint64_t sent_at                   # 0: nobody asks
+    bint marked
+    uint8_t under_mark[16]
 
 cdef struct header_t:
     const char* name
@@ -118,6 +128,9 @@ cdef struct group_t:
     bint queued                        # stands in the notifier's list
     bint reaped                        # the results are taken; the last user recycles it
     size_t users                       # Python threads that work on it without the GIL
+    uint64_t late                      # nanoseconds after which an op is hedged; 0: never (hedge.pyx)
+    bint marks
+    size_t spare                       # hedges that may still be made
     notifier_t* notifier               # the list it stands in, if queued
     void* owner                        # the Op object, borrowed (rule 4)
     aws_condition_variable cond
@@ -158,5 +171,11 @@ cdef struct engine_t:
     size_t submitted_total
     size_t stopping                    # ops of groups that were cancelled, until they have ended
     uint64_t retries                   # HTTP requests that were sent again, or are about to be
+    uint64_t hedges                    # requests that were sent a second time (hedge.pyx)
+    uint64_t hedges_won                # those of them that were faster
+    size_t hedge_memory                # bytes that they receive in, and how many it may be
+    size_t hedge_most
+    uint32_t waits[128]                # OBJECTFS_BUCKETS: for first bytes of GetObject
+    uint64_t waits_total
     unsigned int spent                 # of the budget for making ops anew (again.pyx)
     uint32_t max_retries

@@ -78,6 +78,7 @@ cdef aws_s3_meta_request* _make_meta_request(op_t* op) noexcept nogil:
             options.fio_opts = &file_io
             options.progress_callback = &_on_progress
             options.upload_review_callback = &_on_upload_review
+        _expect_answer(op)
         objectfs_gate_enter(<objectfs_gate*>engine.gate)
         meta = aws_s3_client_make_meta_request(engine.client, &options)
         objectfs_gate_enter(NULL)
@@ -93,13 +94,13 @@ cdef void _submit_one(op_t* op) noexcept nogil:
         aws_mutex_lock(&engine.lock)
         op.error_code = aws_last_error()
         op.finished = True
-        _op_ended(op)
         aws_mutex_unlock(&engine.lock)
+        _request_ended(op)
         return
     # finish may have come already, and a cancel may have passed between submission and here
     aws_mutex_lock(&engine.lock)
     if not op.finished:
-        cancel = op.group.cancelled and not op.shielded
+        cancel = op.group.cancelled and not op.shielded or op.unwanted
         op.meta = meta
         if cancel:
             aws_s3_meta_request_acquire(meta)
@@ -181,6 +182,7 @@ cdef void _cancel_group(group_t* group, bint force) noexcept nogil:
     finish and shutdown. Pinned."""
     cdef engine_t* engine = group.engine
     cdef aws_s3_meta_request* meta
+    cdef aws_s3_meta_request* hedge
     cdef size_t i
     aws_mutex_lock(&engine.lock)
     group.cancelled = True
@@ -197,10 +199,16 @@ cdef void _cancel_group(group_t* group, bint force) noexcept nogil:
         meta = NULL if group.ops[i].shielded else group.ops[i].meta
         if meta != NULL:
             aws_s3_meta_request_acquire(meta)
+        hedge = NULL if group.ops[i].hedge == NULL else group.ops[i].hedge.meta
+        if hedge != NULL:
+            aws_s3_meta_request_acquire(hedge)
         aws_mutex_unlock(&engine.lock)
         if meta != NULL:
             aws_s3_meta_request_cancel(meta)
             aws_s3_meta_request_release(meta)
+        if hedge != NULL:
+            aws_s3_meta_request_cancel(hedge)
+            aws_s3_meta_request_release(hedge)
     aws_mutex_lock(&engine.lock)
     if group.ended == group.submitted:
         _wake_group(group)

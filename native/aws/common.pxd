@@ -29,6 +29,7 @@ cdef extern from "aws/common/byte_buf.h" nogil:
     aws_byte_cursor aws_byte_cursor_from_array(const void*, size_t)
     aws_byte_cursor aws_byte_cursor_from_c_str(const char*)
     aws_byte_buf aws_byte_buf_from_empty_array(const void*, size_t capacity)
+    int aws_byte_buf_append(aws_byte_buf*, const aws_byte_cursor*)
     bint aws_byte_cursor_eq_ignore_case(const aws_byte_cursor*, const aws_byte_cursor*)
 
 cdef extern from "aws/common/clock.h" nogil:

@@ -41,6 +41,7 @@ class ClientBase:
         max_attempts: int | None = None,
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
+        hedge: bool | None = None,
         checksum: str | None = None,
         rollout: Mapping[str, Any] | str | None = None,
     ) -> None:

@@ -223,7 +223,7 @@ def measured(latency: float, carries: float, answers: int = 10) -> Network:
     size = 8 * MiB * answers
     sums = (answers, size, int(latency * answers * 1e9), int(size / carries * 1e9), 0)
     found = Network(lambda: sums)
-    found.look()
+    found.look(0.5)
     assert (found.latency, found.carries) == pytest.approx((latency, carries), rel=1e-3)
     return found
 
@@ -252,19 +252,45 @@ def test_parts_by_what_the_network_is_like(latency: float, carries: float, size:
 def test_what_the_network_was_like_is_forgotten_by_and_by() -> None:
     sums = [(1, 100, 1000, 1000, 0)]
     found = Network(lambda: sums[0])
-    found.look()
+    found.look(0.5)
     for i in range(1, 12):
         sums[0] = (1 + i, 100 + 100 * i, 1000 + 5000 * i, 1000 + 1000 * i, 0)
-        found.look()
+        found.look(0.5)
     assert found.latency * 1e9 == pytest.approx(5000, rel=0.01)
 
 
+def test_where_the_processor_was_the_limit_the_network_is_not_judged() -> None:
+    sums = [(10, 1000, 500, 10_000, 0)]
+    found = Network(lambda: sums[0])
+    found.look(1.0)
+    assert found.latency * 1e9 == pytest.approx(50)  # better than nothing
+    sums[0] = (20, 2000, 600, 11_000, 0)
+    found.look(0.5)
+    assert found.latency * 1e9 == pytest.approx(10)  # and forgotten at once
+    sums[0] = (30, 3000, 9000, 91_000, 0)
+    found.look(0.9)
+    assert found.latency * 1e9 == pytest.approx(10)
+    sums[0] = (40, 4000, 9300, 92_000, 0)
+    found.look(0.5)
+    assert found.latency * 1e9 == pytest.approx(20)
+
+
 def test_given_sizes_stay() -> None:
-    engine = SimpleNamespace(pace=(10, 80 * MiB, 300_000_000, 900_000_000, 0))
+    engine = SimpleNamespace(
+        pace=(10, 80 * MiB, 300_000_000, 900_000_000, 0), hedged=(0, 0), waits=[0] * 128, forget_waits=lambda: None
+    )
     for adapts, expected in ((False, 8 * MiB), (True, 2.7 * MiB)):
         paces = Paces(
-            engine, down=64, up=25, most=256, cores=1, part_size=8 * MiB, connections_adapt=True, parts_adapt=adapts
+            engine,
+            down=64,
+            up=25,
+            most=256,
+            cores=1,
+            part_size=8 * MiB,
+            connections_adapt=True,
+            parts_adapt=adapts,
+            hedges=False,
         )
-        paces.network.look()
+        paces.network.look(0.5)
         with paces.download(64 * MiB) as plan:
             assert plan.part_size == pytest.approx(expected, rel=0.1)

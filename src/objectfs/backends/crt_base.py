@@ -233,6 +233,7 @@ class CrtBase:
             part_size=self.part_size,
             connections_adapt=self._adapts,
             parts_adapt=self._adapts and config.part_size is None,
+            hedges=config.hedge and config.max_attempts > 1,
         )
         return engine
 

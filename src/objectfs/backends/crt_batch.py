@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from objectfs import _native, errors
@@ -29,6 +30,19 @@ SMALL = 64 * 1024
 download."""
 
 
+@dataclass(frozen=True)
+class Room:
+    """Memory that each object of a batch is received in."""
+
+    size: int = 0
+    """Bytes; 0 to let the C library collect it."""
+    sparse: bool = False
+    """Most objects fill little of it."""
+
+
+UNKNOWN = Room()
+
+
 class BatchVerbs(GetVerbs):
     """Verbs of CrtBackend."""
 
@@ -38,49 +52,72 @@ class BatchVerbs(GetVerbs):
         # beforehand, which saves the growing of its own buffer, a copy, and two page faults of three. They are waited
         # for, so if the bucket's last batch has told it, that is believed.
         known = self._room_for(bucket, len(keys))
-        room, ranged = known or 0, True
+        room = known or UNKNOWN
         probe = PROBE if known is None and len(keys) > 2 * PROBE else len(keys)
+        ranged = True
         for chunk in (keys[:probe], keys[probe:]):
             if chunk:
                 found, ranged = yield from self._get_chunk(bucket, chunk, on_error, room, options)
                 results.extend(found)
-                sizes = [len(item) for item in found if not isinstance(item, Exception)]
-                largest = min(max(sizes, default=0), self.part_size)
-                # not for one large object among small ones: each would have as much memory, if only by address
-                alike = 2 * sum(sizes) >= largest * len(sizes)
-                room = largest if largest > SMALL and ranged and alike else 0
+                room = self._room_of(bucket, found, len(keys)) if ranged else Room()
         target = self._targets.get(bucket)
         if len(keys) > 2 * PROBE and target is not None:
             target.engine.paces.batch = (bucket, room if ranged else None)
         return results
 
-    def _room_for(self, bucket: str, count: int) -> int | None:
-        """Bytes for each object of such a batch, by what the last one found; None if it has to be found out."""
+    def _room_of(self, bucket: str, found: Sequence[Any], count: int) -> Room:
+        """What suits objects like these."""
+        far = self.target(bucket).engine.paces.late.far
+        sizes = [len(item) for item in found if not isinstance(item, Exception)]
+        largest = min(max(sizes, default=0), 2 * self.part_size if far else self.part_size)
+        if largest <= SMALL:
+            return Room()
+        if 2 * sum(sizes) >= largest * len(sizes):
+            return Room(largest)
+        # One large object among small ones: each would have as much memory, if only by address. From far away it is
+        # worth that: whether an answer is late only shows in memory, and what is asked for in one piece waits once.
+        if far and count * largest <= machine.memory_available() // 2:
+            return Room(largest, sparse=True)
+        return Room()
+
+    def _room_for(self, bucket: str, count: int) -> Room | None:
+        """For each object of such a batch, by what the last one found; None if it has to be found out."""
         target = self._targets.get(bucket)  # not by what may have to wait for a session
         of, room = target.engine.paces.batch if target is not None else ("", None)
-        if of != bucket or room is None or count * room > machine.memory_available() // 2:
+        if of != bucket or room is None or count * room.size > machine.memory_available() // 2:
             return None
-        return int(room)
+        known: Room = room
+        return known
 
     @followed
     def _get_chunk(
-        self, bucket: str, keys: Sequence[str], on_error: OnError, room: int, options: GetOptions
+        self, bucket: str, keys: Sequence[str], on_error: OnError, room: Room, options: GetOptions
     ) -> Steps[tuple[list[Any], bool]]:
-        """The results, and whether the endpoint answers ranges. ``room``: bytes to receive each object in; 0 to let
-        the C library collect it."""
+        """The results, and whether the endpoint answers ranges. ``room``: to receive each object in."""
         region = self.session.learned_region(bucket)
         target = self.target(bucket)
-        asked = room or self.part_size
+        asked = room.size or self.part_size
         common = target.headers(options.sent("GetObject"), {"Range": f"bytes=0-{asked - 1}"})
         extra = query(options, "GetObject")
-        buffers = [_native.Buffer(room) if room else None for _ in keys]
+        buffers = [_native.Buffer(room.size, room.sparse) if room.size else None for _ in keys]
+        part_size = room.size if room.size > self.part_size else 0  # one request for each object
         request, path, native, validate = _native.Request, target.path, target.native, self.validation(options)
         requests = [
-            request(b"GetObject", b"GET", path(key, extra), native, common, recv=buffer, validate=validate)
+            request(
+                b"GetObject",
+                b"GET",
+                path(key, extra),
+                native,
+                common,
+                recv=buffer,
+                validate=validate,
+                part_size=part_size,
+            )
             for key, buffer in zip(keys, buffers, strict=True)
         ]
+        late = target.engine.paces.late.after(asked if room is UNKNOWN else 0)  # what is long is not late
         responses = yield from all_of(
-            target.engine.start(requests, window=self.window, stop_on_error=on_error == "raise")
+            target.engine.start(requests, window=self.window, stop_on_error=on_error == "raise", late=late, marks=True)
         )
         if on_error == "raise":
             self._raise_cause(bucket, keys, responses)
@@ -159,7 +196,11 @@ class BatchVerbs(GetVerbs):
             more = {"recv": buffer, "max_connections": self.large_connections} if buffer is not None else {}
             requests.append(self._get_request(target, key, common, options, f"{start}-{end - 1}", **more))
             buffers.append(buffer)
-        responses = yield from all_of(target.engine.start(requests, window=self.window, stop_on_error=True))
+        longest = max(end - start for start, end in wanted)
+        late = target.engine.paces.late.after(longest) if longest <= self.part_size else 0.0
+        responses = yield from all_of(
+            target.engine.start(requests, window=self.window, stop_on_error=True, late=late)
+        )
         for response in responses:  # the cause before the cancelled rest
             if response.error_code and response.status != 416 and response.error != "AWS_ERROR_S3_CANCELED":
                 raise failure(response, "GetObject", bucket, key)

@@ -26,8 +26,9 @@ from objectfs.backends.crt_answers import (
 from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_pace import Paces, Plan
-from objectfs.backends.crt_reported import Reported
+from objectfs.backends.crt_reported import Reported, crc_of
 from objectfs.backends.crt_spread import SpreadVerbs
+from objectfs.backends.digests import reported
 from objectfs.backends.memory import writable_view
 from objectfs.types import Buffer, ObjectInfo
 
@@ -38,6 +39,10 @@ WHOLE_OBJECT = 64 * 1024 * 1024
 
 WHOLE_FROM_FAR = 256 * 1024 * 1024
 """Bytes. Below it the content is gone through (25 ms at most) sooner than an answer comes from far away."""
+
+
+AT_ONCE = 0.001
+"""Seconds after which a request is sent a second time whose answer everything waits for."""
 
 
 class GetVerbs(SpreadVerbs):
@@ -57,7 +62,7 @@ class GetVerbs(SpreadVerbs):
         common = target.headers(options.sent("HeadObject"))
         path = target.path(key, query(options, "HeadObject"))
         request = _native.Request(b"HeadObject", b"HEAD", path, target.native, common)
-        response = yield from one(target.engine.start([request]))
+        response = yield from one(target.engine.start([request], late=target.engine.paces.late.after()))
         if response.error_code or response.status >= 300:
             raise failure(response, "HeadObject", bucket, key)
         return response
@@ -107,7 +112,9 @@ class GetVerbs(SpreadVerbs):
         mode = {"x-amz-checksum-mode": "ENABLED"} if self.validation(options) is not None else {}
         path = target.path(key, query(options, "HeadObject"))
         headers = target.headers(options.sent("HeadObject"), mode)
-        return target.engine.start([_native.Request(b"HeadObject", b"HEAD", path, target.native, headers)])
+        request = _native.Request(b"HeadObject", b"HEAD", path, target.native, headers)
+        # All ranges of the content wait for it, and it is short: from far away it is asked for twice at once.
+        return target.engine.start([request], late=AT_ONCE if target.engine.paces.late.after() else 0.0)
 
     def _part(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
         """One part of an object that was uploaded in parts: one request, whose answer says where it lies."""
@@ -136,7 +143,9 @@ class GetVerbs(SpreadVerbs):
         """
         target = self.target(bucket)
         asked = f"{start}" if start < 0 else f"{start}-{'' if end is None else end - 1}"
-        response = yield from one(target.engine.start([self._get_request(target, key, common, options, asked)]))
+        late = target.engine.paces.late.after(self.part_size if end is None else end - start)
+        request = self._get_request(target, key, common, options, asked)
+        response = yield from one(target.engine.start([request], late=late))
         if response.error_code or response.status >= 300:
             error = failure(response, "GetObject", bucket, key)
             if not isinstance(error, errors.InvalidRangeError) or start > 0:
@@ -187,22 +196,27 @@ class GetVerbs(SpreadVerbs):
             first = body
             body = _native.Buffer(end - start)
             validates = start == 0 and end == total and self.validation(options) is not None
+            known = None if have or not validates else reported(response.headers)  # by HeadObject
+            crc = crc_of(known)
             whole = validates and total > self.whole_from(bucket)
+            if whole and not have and (known is None or crc is not None):
+                whole = not self.target(bucket).engine.paces.network.far  # from there, ranges tell their CRCs
             if not whole:
                 _native.copy_into(body, 0, first)
             report = None
             if validates and not whole:
                 report = Reported(self, bucket, key, options, response.headers.get("etag"), None if have else response)
             try:
-                response = yield from self._fill(
-                    bucket, key, options, body, 0 if whole else have, start, end, whole, response
+                answers = yield from self._fill(
+                    bucket, key, options, body, 0 if whole else have, start, end, whole, response, crc
                 )
+                response = answers[0]
             except BaseException:
                 if report is not None:
                     report.cancel()
                 raise
             if report is not None:
-                validated = yield from report.check(lambda: (body,), total)
+                validated = yield from report.check(lambda: (body,), total, crc=crc, pieces=answers)
                 body._describe(partial(make_info, validated=validated), bucket, key, response, total)
                 return body
         body._describe(make_info, bucket, key, response, total)
@@ -219,15 +233,17 @@ class GetVerbs(SpreadVerbs):
         end: int,
         whole: bool,
         first: Any,
-    ) -> Steps[Any]:
-        """``buffer[offset:]`` from the object's bytes, in parallel; pinned to the first response's ETag."""
+        crc: str | None,
+    ) -> Steps[list[Any]]:
+        """``buffer[offset:]`` from the object's bytes, in parallel; pinned to the first response's ETag. The answers:
+        several, with their CRCs if wanted, or the C library's one."""
         target = self.target(bucket)
         pin = options.pinned(first.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
         view = memoryview(buffer)[offset:]
         if not whole and target.engine.paces.network.far:
             with target.engine.paces.download(len(view)) as plan:
-                return (yield from self._spread(bucket, key, options, pin, view, start + offset, plan))[0]
+                return (yield from self._spread(bucket, key, options, pin, view, start + offset, plan, crc))
         with target.engine.paces.download(len(view)) as plan:
             request = self._get_request(
                 target,
@@ -251,7 +267,7 @@ class GetVerbs(SpreadVerbs):
                 bucket=bucket,
                 key=key,
             )
-        return response
+        return [response]
 
     def get_into(self, bucket: str, key: str, buffer: Any, options: GetOptions) -> Steps[int]:
         view = writable_view(buffer)
@@ -292,7 +308,13 @@ class GetVerbs(SpreadVerbs):
             several, pin = True, options.pinned(response.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
         paces = target.engine.paces
-        if everything and self.part_size < room <= WHOLE_FROM_FAR and paces.network.far and paces.filled:
+        if (
+            everything
+            and self.part_size < room
+            and paces.network.far
+            and paces.filled
+            and (room <= WHOLE_FROM_FAR or paces.crc is not None)
+        ):
             try:
                 return (yield from self._get_into_spread(bucket, key, view, options))
             except (errors.InvalidRangeError, errors.UnsupportedError):
@@ -346,10 +368,11 @@ class GetVerbs(SpreadVerbs):
         paces = self.target(bucket).engine.paces
         validates = self.validation(options) is not None
         report = Reported(self, bucket, key, options, None) if validates else None
+        crc = paces.crc if validates and len(view) > WHOLE_OBJECT else None
         try:
             with paces.download(len(view)) as plan:
                 plan.size = 0
-                responses = yield from self._spread(bucket, key, options, options, view, 0, plan)
+                responses = yield from self._spread(bucket, key, options, options, view, 0, plan, crc)
                 plan.size = total = object_size(responses[0])
             paces.filled = total == len(view)
             if total > len(view):
@@ -359,7 +382,8 @@ class GetVerbs(SpreadVerbs):
                 report.cancel()
             raise
         if report is not None:
-            yield from report.check(lambda: (view[:total],), total, responses[0].headers.get("etag"))
+            etag = responses[0].headers.get("etag")
+            yield from report.check(lambda: (view[:total],), total, etag, crc, responses)
         return total
 
     def _part_into(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:

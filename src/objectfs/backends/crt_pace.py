@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from objectfs.backends.crt_late import Lateness
+
 __all__ = ["Network", "Pace", "Paces", "Plan"]
 
 MiB = 1024 * 1024
@@ -74,6 +76,8 @@ class Plan:
     """Bytes; to be set to those that there were, where they can be fewer than was asked for."""
     connections: int
     part_size: int
+    busy: float = 0.0
+    """Of the time of all cores, what the process has used when it is over."""
 
 
 @dataclass
@@ -133,6 +137,7 @@ class Pace:
             complete = True
         finally:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            plan.busy = cpu / wall / self.cores if wall > 0 else 0.0
             with self._lock:
                 self._running -= 1
                 alone = not self._overlapped
@@ -141,7 +146,7 @@ class Pace:
                 if self.adapts and slowed() > refused:
                     self.slow_down()
                 elif complete and alone and self.adapts and plan.size >= self.wide * self.part_size and wall > 0:
-                    self.told(plan.size / wall, cpu / wall / self.cores, plan.connections)
+                    self.told(plan.size / wall, plan.busy, plan.connections)
 
     def _choose(self, single: float, load: float) -> int:
         if not self.adapts or not self.narrows:
@@ -228,16 +233,24 @@ class Network:
         """Seconds to the first byte; 0 before anybody knows."""
         self.carries = 0.0
         """Bytes a second of a connection, once they come; likewise."""
+        self._doubtful = False
 
     @property
     def far(self) -> bool:
         """Whether it pays to save a round trip."""
         return self.latency >= FAR
 
+    @property
+    def slowness(self) -> float:
+        """Seconds that a connection takes for a byte, and half as long again; 0 before anybody knows."""
+        return 1.5 / self.carries if self.carries else 0.0
+
     def slowed(self) -> int:
         return self._sums()[4]
 
-    def look(self) -> None:
+    def look(self, busy: float) -> None:
+        """At a transfer that is over, in which the processor was so busy: where that was the limit, answers have waited
+        for it, and tell little of the network."""
         with self._lock:
             now = self._sums()
             answers, size, waited, received = (now[i] - self._seen[i] for i in range(4))
@@ -245,7 +258,10 @@ class Network:
                 return
             self._seen = now
             latency, carries = waited / answers / 1e9, size / received * 1e9
-            if self.carries:
+            if busy >= BUSY and self.carries:
+                return
+            doubtful, self._doubtful = self._doubtful, busy >= BUSY
+            if self.carries and not doubtful:
                 latency = FRESH * latency + (1 - FRESH) * self.latency
                 carries = FRESH * carries + (1 - FRESH) * self.carries
             self.latency, self.carries = latency, carries
@@ -274,15 +290,19 @@ class Paces:
         part_size: int,
         connections_adapt: bool,
         parts_adapt: bool,
+        hedges: bool,
     ) -> None:
         self.network = Network(lambda: engine.pace)
+        self.late = Lateness(engine, hedges, self.network)
         self.filled = False
         """Whether the last object that was read into memory of the caller's was as large as that."""
         self.large = ""
         """The bucket whose last object was larger than a part."""
-        self.batch: tuple[str, int | None] = ("", None)
-        """The last large batch's bucket, and the memory that suits each of its objects: bytes; 0 where they are small
-        or not alike, and the C library collects them; None if nobody knows."""
+        self.crc: str | None = None
+        """The CRC that the last large object's checksum was."""
+        self.batch: tuple[str, Any] = ("", None)
+        """The last large batch's bucket, and the memory that suits each of its objects (``crt_batch.Room``); None if
+        nobody knows."""
         self._parts_adapt = parts_adapt
         common: dict[str, Any] = {"most": most, "cores": cores, "part_size": part_size, "adapts": connections_adapt}
         self.memory = Pace(down, **common)
@@ -299,7 +319,11 @@ class Paces:
             if self._parts_adapt:
                 plan.part_size = self.network.part(size, plan.connections, self.part_size)
             yield plan
-        self.network.look()
+        self._look(plan.busy)
+
+    def _look(self, busy: float) -> None:
+        self.network.look(busy)
+        self.late.transferred(busy >= BUSY)
 
     @contextlib.contextmanager
     def to_file(self, size: int, single: float, load: float) -> Iterator[Plan]:
@@ -310,7 +334,7 @@ class Paces:
             if self._parts_adapt and plan.connections >= self.files.start:
                 plan.part_size = self.network.part(size, plan.connections, self.part_size)
             yield plan
-        self.network.look()
+        self._look(plan.busy)
 
     @contextlib.contextmanager
     def upload(self, size: int) -> Iterator[Plan]:
@@ -319,11 +343,14 @@ class Paces:
 
     def describe(self) -> dict[str, Any]:
         """For ``stats()``: connections of the next transfer of each kind, and what the network is like, in seconds and
-        bytes a second (None before anybody knows)."""
+        bytes a second (None before anybody knows); when an answer counts as late, and (second requests that were sent,
+        those that were faster)."""
         return {
             "download": self.memory.connections,
             "download_to_file": (self.far_files if self.network.far else self.files).connections,
             "upload": self.uploads.connections,
             "first_byte": self.network.latency or None,
+            "late": self.late.after() or None,
+            "hedged": self.late.hedged,
             "connection_rate": self.network.carries or None,
         }

@@ -28,7 +28,8 @@ class RangeVerbs(GetVerbs):
         request = self._get_request(
             target, key, common, options, f"{start}-{end - 1}", recv=writable_view(buffer)[: end - start]
         )
-        response = yield from one(target.engine.start([request]))
+        late = target.engine.paces.late.after() if end - start <= self.part_size else 0.0
+        response = yield from one(target.engine.start([request], late=late, marks=True))
         if response.error_code or response.status >= 300:
             error = failure(response, "GetObject", bucket, key)
             unranged = isinstance(error, errors.UnsupportedError) and error.crt_error

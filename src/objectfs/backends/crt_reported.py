@@ -8,6 +8,7 @@ has arrived (0.1 ms for each MiB).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from objectfs import _native
@@ -15,9 +16,17 @@ from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import pinned, query
 from objectfs.backends.crt_base import Blocks, CrtBase
 from objectfs.backends.crt_errors import failure
-from objectfs.backends.digests import reported
+from objectfs.backends.digests import combined, mismatch, reported
+from objectfs.options import Expected
 
-__all__ = ["Reported"]
+__all__ = ["Reported", "crc_of"]
+
+_WHOSE = "as the server says of the object"
+
+
+def crc_of(known: Expected | None) -> str | None:
+    """The algorithm, if it is one whose values for pieces can be put together."""
+    return known.algorithm if known is not None and known.algorithm.startswith("CRC") else None
 
 
 class Reported:
@@ -40,15 +49,26 @@ class Reported:
         target = backend.target(bucket)
         headers = target.headers(pin.sent("HeadObject"), {"x-amz-checksum-mode": "ENABLED"})
         path = target.path(key, query(pin, "HeadObject"))
-        self._op = target.engine.start([_native.Request(b"HeadObject", b"HEAD", path, target.native, headers)])
+        request = _native.Request(b"HeadObject", b"HEAD", path, target.native, headers)
+        self._op = target.engine.start([request], late=target.engine.paces.late.after())
 
     def cancel(self) -> None:
         """The content did not arrive: nobody waits for this any more."""
         if self._answered is None:
             self._op.cancel()
 
-    def check(self, blocks: Blocks, size: int, etag: str | None = None) -> Steps[str | None]:
+    def check(
+        self,
+        blocks: Blocks,
+        size: int,
+        etag: str | None = None,
+        crc: str | None = None,
+        pieces: Sequence[Any] = (),
+    ) -> Steps[str | None]:
         """Hold the content to what is reported; the algorithm, or None if there is none.
+
+        ``crc``, ``pieces``: an algorithm, and the answers that brought the content and tell that CRC of it. Where it is
+        the reported one, nobody has to go through the content again.
 
         ``etag``: of the content, if it was not known when this was asked: what is said of another object, which was
         there before or is there since, says nothing of this one.
@@ -64,7 +84,12 @@ class Reported:
             raise pinned(failure(response, "HeadObject", self._bucket, self._key), self._options)
         other = etag is not None and response.headers.get("etag") != etag
         known = None if other else reported(response.headers)
-        yield from self._backend.expect(
-            known, blocks, size, "GetObject", self._bucket, self._key, whose="as the server says of the object"
-        )
+        self._backend.target(self._bucket).engine.paces.crc = crc_of(known)
+        told = [(piece.crc, piece.received) for piece in pieces if piece.crc is not None]
+        if known is not None and crc == known.algorithm and sum(length for _, length in told) == size:
+            found = combined(crc, told)
+            if found != known.value:
+                raise mismatch(found, known, "GetObject", self._bucket, self._key, _WHOSE)
+            return crc
+        yield from self._backend.expect(known, blocks, size, "GetObject", self._bucket, self._key, whose=_WHOSE)
         return None if known is None else known.algorithm

@@ -40,11 +40,13 @@ class SpreadVerbs(CrtBase):
         view: memoryview,
         start: int,
         plan: Plan,
+        crc: str | None = None,
     ) -> Steps[list[Any]]:
         """The object's bytes from ``start`` on into the view: the answers, in the order of the ranges, each of which is
         complete. Those of ranges that begin beyond the object's end have the status 416.
 
-        ``options``: those that were given, and an If-Match where the ETag is known.
+        ``options``: those that were given, and an If-Match where the ETag is known. ``crc``: the algorithm of a CRC that
+        each answer is to tell of what it brought.
 
         Raises:
             ObjectChangedError: they are not of one object.
@@ -53,10 +55,22 @@ class SpreadVerbs(CrtBase):
         common = target.headers(options.sent("GetObject"))
         places = [(at, min(at + plan.part_size, len(view))) for at in range(0, len(view), plan.part_size)]
         requests = [
-            self._get_request(target, key, common, options, f"{start + at}-{start + end - 1}", recv=view[at:end])
+            self._get_request(
+                target, key, common, options, f"{start + at}-{start + end - 1}", recv=view[at:end], crc=crc
+            )
             for at, end in places
         ]
-        responses = yield from all_of(target.engine.start(requests, window=plan.connections, stop_on_error=True))
+        plain = not isinstance(view.obj, _native.FileSink)  # where no mark can be made
+        late = target.engine.paces.late.after(0 if plain else plan.part_size)
+        responses = yield from all_of(
+            target.engine.start(
+                requests,
+                window=plan.connections,
+                stop_on_error=True,
+                late=late,
+                marks=plain,
+            )
+        )
         for response in responses:  # the cause before the cancelled rest
             if response.error_code and response.status != 416 and response.error != "AWS_ERROR_S3_CANCELED":
                 raise pinned(failure(response, "GetObject", bucket, key), given)

@@ -105,10 +105,11 @@ def check_content(
 
 
 def mismatch(
-    digest: Digest, expected: Expected, operation: str, bucket: str, key: str, whose: str = _CLAIM
+    found: Digest | str, expected: Expected, operation: str, bucket: str, key: str, whose: str = _CLAIM
 ) -> errors.ChecksumError:
+    value = found if isinstance(found, str) else found.value()
     return errors.ChecksumError(
-        f"the content's {expected.algorithm} is {digest.value()}, not {expected.value} {whose}",
+        f"the content's {expected.algorithm} is {value}, not {expected.value} {whose}",
         operation=operation,
         bucket=bucket,
         key=key,
@@ -132,8 +133,20 @@ def of_parts(algorithm: str, parts: bytes) -> str | None:
         return f"{digest.value()}-{len(values)}"
     whole = 0
     for (size, _, _), value in zip(pieces, values, strict=True):
-        whole = _native().combine_crc64nvme(whole, int.from_bytes(value, "big"), int(size))
-    return base64.b64encode(whole.to_bytes(8, "big")).decode("ascii")
+        whole = _native().combine_crc(algorithm, whole, int.from_bytes(value, "big"), int(size))
+    return _text(algorithm, whole)
+
+
+def combined(algorithm: str, pieces: Iterable[tuple[int, int]]) -> str:
+    """The CRC of content, from (CRC, bytes) of its pieces; the engine is built, for nobody else computes those."""
+    whole = 0
+    for value, size in pieces:
+        whole = _native().combine_crc(algorithm, whole, value, size)
+    return _text(algorithm, whole)
+
+
+def _text(algorithm: str, value: int) -> str:
+    return base64.b64encode(value.to_bytes(DIGESTS[algorithm], "big")).decode("ascii")
 
 
 def reported(headers: Mapping[str, str]) -> Expected | None:

@@ -1,0 +1,243 @@
+# Hedged requests (Dean and Barroso, "The Tail at Scale", CACM 56:2, 2013; AWS's performance guidelines for S3 advise
+# the same): where an answer is late, the request is sent a second time, and the first answer counts.
+#
+# Only GET and HEAD, and only if whoever starts a group says from when on an answer is late. Nothing is looked at before
+# all of a group has been submitted: as long as there is other work, a late answer holds up nobody.
+#
+# The second request is an op_t of its own, made by a task that looks at the group from time to time. Rules, besides
+# those of structs.pxi:
+# - The task pins the group, so that group and engine stay while it looks. It ends when the group does.
+# - The two are one for everybody else: `_request_ended` counts the op as over when both have had their shutdown
+#   callback. What points from one to the other (`hedge`, `hedged`, `waits_for_other`, `unwanted`) is read and written
+#   under the engine's lock. The hedge is freed by whoever ends the pair.
+# - It receives into memory of its own, never into the op's: both requests may be answered, and with different content,
+#   if the object is replaced meanwhile. If its answer counts, the content is copied when both have ended.
+# - A mark in the first bytes of the op's memory tells whether its answer has begun: a transfer that is under way is not
+#   late. What lay there is put back if nothing came. It is looked at under the lock, and only while the op has not
+#   finished: until then nobody takes the memory away.
+
+from os import urandom as _urandom
+
+cdef enum:
+    MARK = 16                 # bytes
+    MARKED_FROM = 65536       # what is shorter comes at once when it comes
+    LATE_AT_ONCE = 16
+
+cdef uint64_t _HEDGE_LOOK = 5_000_000  # nanoseconds
+cdef uint64_t _WAITS_KEPT = 4096       # answers, of which the older count half
+cdef uint8_t _mark[MARK]               # drawn for the process: no content has it
+memcpy(_mark, PyBytes_AS_STRING(_urandom(MARK)), MARK)
+
+cdef struct hedger_t:
+    aws_task task
+    aws_event_loop* loop
+    group_t* group                     # pinned
+
+
+cdef void _start_hedging(group_t* group) noexcept nogil:
+    """For a group with ``late`` set. The caller has pinned it."""
+    cdef hedger_t* hedger = <hedger_t*>aws_mem_calloc(group.engine.alloc, 1, sizeof(hedger_t))
+    cdef uint64_t now = 0
+    if hedger == NULL:
+        return
+    _pin(group)
+    hedger.group = group
+    hedger.loop = aws_event_loop_group_get_next_loop(_loops)
+    aws_event_loop_current_clock_time(hedger.loop, &now)
+    aws_task_init(&hedger.task, &_on_hedging, hedger, "objectfs_hedging")
+    aws_event_loop_schedule_task_future(hedger.loop, &hedger.task, now + _HEDGE_LOOK)
+
+
+cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcept nogil:
+    cdef hedger_t* hedger = <hedger_t*>arg
+    cdef group_t* group = hedger.group
+    cdef engine_t* engine = group.engine
+    cdef op_t* found[LATE_AT_ONCE]
+    cdef size_t n = 0
+    cdef size_t i
+    cdef uint64_t now = 0
+    cdef bint over
+    aws_high_res_clock_get_ticks(&now)
+    aws_mutex_lock(&engine.lock)
+    over = status != AWS_TASK_STATUS_RUN_READY or group.cancelled or _group_done(group) or group.spare == 0
+    if not over and group.submitted == group.n:
+        n = _find_late(group, now, found)
+    aws_mutex_unlock(&engine.lock)
+    for i in range(n):
+        _submit_one(found[i])
+    if over:
+        aws_mem_release(engine.alloc, hedger)
+        _unpin(group)
+        return
+    aws_event_loop_current_clock_time(hedger.loop, &now)
+    aws_event_loop_schedule_task_future(hedger.loop, &hedger.task, now + _HEDGE_LOOK)
+
+
+cdef size_t _find_late(group_t* group, uint64_t now, op_t** found) noexcept nogil:
+    """Hedges for what is late, to be submitted. The caller holds the engine's lock."""
+    cdef size_t n = 0
+    cdef size_t i
+    cdef op_t* op
+    cdef op_t* hedge
+    for i in range(group.n):
+        op = &group.ops[i]
+        # once it has a handle, whoever has submitted it changes nothing any more
+        if op.finished or op.meta == NULL or op.hedge != NULL or op.sent_at == 0:
+            continue
+        if now < op.sent_at + group.late:
+            continue
+        if op.marked and not objectfs_untouched(op.recv.buffer, _mark, MARK):
+            op.sent_at = 0  # its answer has begun
+            continue
+        hedge = _new_hedge(op)
+        if hedge == NULL:
+            break
+        found[n] = hedge
+        n += 1
+        group.spare -= 1
+        group.engine.hedges += 1
+        if n == LATE_AT_ONCE or group.spare == 0:
+            break
+    return n
+
+
+cdef op_t* _new_hedge(op_t* op) noexcept nogil:
+    """NULL where there is no memory for it. The caller holds the engine's lock."""
+    cdef engine_t* engine = op.group.engine
+    cdef size_t size = op.recv.capacity if op.kind == KIND_GET_INTO else 0
+    cdef void* memory = NULL
+    cdef op_t* hedge
+    if engine.hedge_memory + size > engine.hedge_most:
+        return NULL
+    if size:
+        memory = malloc(size)  # the C library's allocator ends the process where there is no memory
+        if memory == NULL:
+            return NULL
+    hedge = <op_t*>aws_mem_calloc(engine.alloc, 1, sizeof(op_t))
+    if hedge == NULL:
+        free(memory)
+        return NULL
+    engine.hedge_memory += size
+    hedge.group = op.group
+    hedge.kind = op.kind
+    hedge.operation = op.operation
+    hedge.operation_len = op.operation_len
+    hedge.method = op.method
+    hedge.method_len = op.method_len
+    hedge.path = op.path
+    hedge.path_len = op.path_len
+    hedge.endpoint = op.endpoint
+    hedge.headers = op.headers
+    hedge.headers_len = op.headers_len
+    hedge.more = op.more
+    hedge.more_len = op.more_len
+    hedge.validate = op.validate
+    hedge.validate_mode = op.validate_mode
+    hedge.part_size = op.part_size
+    hedge.max_connections = op.max_connections
+    if size:
+        hedge.recv = aws_byte_buf_from_empty_array(memory, size)
+    hedge.hedged = op
+    op.hedge = hedge
+    op.waits_for_other = True
+    return hedge
+
+
+cdef bint _may_hedge(op_t* op) noexcept nogil:
+    """Whether the request is one that can be sent twice, and its answer kept apart."""
+    return (op.kind == KIND_DEFAULT and not op.has_body or op.kind == KIND_GET_INTO) and (
+        op.method_len == 3 and memcmp(op.method, b"GET", 3) == 0
+        or op.method_len == 4 and memcmp(op.method, b"HEAD", 4) == 0)
+
+
+cdef void _expect_answer(op_t* op) noexcept nogil:
+    """It is about to be submitted."""
+    if op.hedged != NULL or op.group.late == 0 or not _may_hedge(op):
+        return
+    if op.group.marks and op.kind == KIND_GET_INTO and op.recv.capacity >= MARKED_FROM:
+        memcpy(op.under_mark, op.recv.buffer, MARK)
+        memcpy(op.recv.buffer, _mark, MARK)
+        op.marked = True
+    aws_high_res_clock_get_ticks(&op.sent_at)
+
+
+cdef void _take_mark_off(op_t* op) noexcept nogil:
+    """Nothing comes any more: what lay under the mark, where nothing else lies there now."""
+    if op.received >= MARK:
+        return
+    if op.received == 0 and not objectfs_untouched(op.recv.buffer, _mark, MARK):
+        return  # part of an answer that broke off
+    memcpy(op.recv.buffer + op.received, op.under_mark + op.received, MARK - op.received)
+
+
+cdef aws_s3_meta_request* _other_unwanted(op_t* op) noexcept nogil:
+    """For an op that has finished, and whose answer counts: its pair's other request, acquired, to be cancelled; or
+    NULL. The caller holds the engine's lock."""
+    cdef op_t* first = op.hedged if op.hedged != NULL else op
+    cdef op_t* other = first if op.hedged != NULL else op.hedge
+    # what the server refuses it would refuse again; a broken connection says nothing of the other one
+    if not first.waits_for_other or not (op.error_code == 0 or op.hedged == NULL and op.status >= 400):
+        return NULL
+    other.unwanted = True
+    if other.meta != NULL:
+        aws_s3_meta_request_acquire(other.meta)
+    return other.meta
+
+
+cdef void _settle(op_t* op) noexcept nogil:
+    """Both of a pair have ended: what the op has come to, if its hedge was faster."""
+    cdef engine_t* engine = op.group.engine
+    cdef op_t* hedge
+    cdef uint64_t now = 0
+    cdef aws_byte_cursor content
+    aws_mutex_lock(&engine.lock)
+    hedge = op.hedge
+    op.hedge = NULL
+    aws_mutex_unlock(&engine.lock)
+    if op.error_code != 0 and hedge.error_code == 0:
+        if op.kind == KIND_GET_INTO and hedge.received != 0:
+            op.recv.len = 0
+            content = aws_byte_cursor_from_array(hedge.recv.buffer, hedge.received)
+            if aws_byte_buf_append(&op.recv, &content) != AWS_OP_SUCCESS:  # the file that it goes to is full, say
+                hedge.error_code = aws_last_error()
+    if op.error_code != 0 and hedge.error_code == 0:
+        op.error_code = op.failed_code = 0
+        op.failed_midway = op.started_body = op.in_doubt = False
+        op.error_operation[0] = 0
+        op.status = hedge.status
+        op.validated = hedge.validated
+        op.validation_algorithm = hedge.validation_algorithm
+        op.response_headers, hedge.response_headers = hedge.response_headers, op.response_headers
+        op.data, hedge.data = hedge.data, op.data
+        op.data_len = hedge.data_len
+        op.data_cap = hedge.data_cap
+        aws_high_res_clock_get_ticks(&now)
+        aws_mutex_lock(&engine.lock)
+        if op.sent_at != 0 and op.method_len == 3:  # without the answers that were too late, all would seem early
+            _note_wait(engine, now - op.sent_at)
+            engine.pace.answers += 1
+            engine.pace.waited += now - op.sent_at
+        op.group.transferred += hedge.received - op.received
+        op.received = hedge.received
+        engine.hedges_won += 1
+        aws_mutex_unlock(&engine.lock)
+    aws_mutex_lock(&engine.lock)
+    engine.hedge_memory -= hedge.recv.capacity
+    aws_mutex_unlock(&engine.lock)
+    if hedge.response_headers != NULL:
+        aws_http_headers_release(hedge.response_headers)
+    free(hedge.data)
+    free(hedge.recv.buffer)
+    aws_mem_release(engine.alloc, hedge)
+
+
+cdef void _note_wait(engine_t* engine, uint64_t nanoseconds) noexcept nogil:
+    """For a first byte. The caller holds the engine's lock."""
+    cdef size_t i
+    engine.waits[objectfs_telemetry_bucket(nanoseconds)] += 1
+    engine.waits_total += 1
+    if engine.waits_total == _WAITS_KEPT:
+        engine.waits_total = 0
+        for i in range(OBJECTFS_BUCKETS):
+            engine.waits[i] //= 2
+            engine.waits_total += engine.waits[i]

@@ -1,0 +1,115 @@
+"""From when on an answer is late, so that the request is sent a second time (``native/hedge.pyx``).
+
+S3 answers most requests in some tens of milliseconds, and one of a hundred after ten times as long. Whoever waits for
+all of several answers waits for the slowest. AWS's guide to S3's performance advises to send a request again that takes
+longer than others do. See docs/design/0022-hedging.md.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from objectfs.telemetry import bound
+
+__all__ = ["Lateness"]
+
+KNOWN = 32
+"""Answers to GETs before anything is concluded from them."""
+
+FAR = 0.005
+"""Seconds to a first byte, in the median: below it nothing is worth a second request."""
+
+LATE = 0.75
+"""Of the answers have come: what has not is late. (Of lognormal answers with S3's tail every fourth is sent twice.)"""
+
+START = 0.1
+"""Seconds, from far away, before the answers are known: S3 sends most first bytes in a third of that."""
+
+LATER = 1.5
+"""Times the median, at least: where answers come evenly, none is late."""
+
+LOOK = 0.1
+"""Seconds between two looks."""
+
+JUDGED = 20
+"""Second requests before it is judged whether they pay."""
+
+PAYS = 0.25
+"""Of them, that came first: fewer say that the server is slow with all requests, and more of them make it slower."""
+
+PAUSE = 30.0
+"""Seconds without second requests where they did not pay, or the endpoint has asked for less; doubled each time."""
+
+LONGEST_PAUSE = 960.0
+
+
+class Lateness:
+    """Of the answers of one endpoint."""
+
+    def __init__(self, engine: Any, wanted: bool, network: Any) -> None:
+        """``network``: what transfers have told of it (``crt_pace.Network``)."""
+        self._engine, self._wanted, self._network = engine, wanted, network
+        self._next = 0.0
+        self._after = 0.0
+        self._resume = 0.0
+        self._pause = PAUSE
+        self._judged = (0, 0)
+        self._slowed = 0
+        self._busy = 0
+        self.far = False
+        """Whether answers take so long that waiting for one more costs more than most other things."""
+
+    def after(self, size: int = 0) -> float:
+        """Seconds; 0 where no request is to be sent twice. ``size``: bytes that may come before anybody can tell that
+        an answer has begun."""
+        now = time.monotonic()
+        if now >= self._next:  # two threads that look at the same time come to the same
+            self._next = now + LOOK
+            self._after = self._look(now)
+        if not self._wanted or not self._after:
+            return 0.0
+        return self._after + size * self._network.slowness
+
+    @property
+    def hedged(self) -> tuple[int, int]:
+        """Requests that were sent a second time, and those whose second answer came first."""
+        found: tuple[int, int] = self._engine.hedged
+        return found
+
+    def _look(self, now: float) -> float:
+        slowed = self._engine.pace[4]
+        made, won = self._engine.hedged
+        new, better = made - self._judged[0], won - self._judged[1]
+        if slowed != self._slowed or (new >= JUDGED and better < PAYS * new):
+            self._resume, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            self._slowed, self._judged = slowed, (made, won)
+        elif new >= JUDGED:
+            self._judged, self._pause = (made, won), PAUSE
+        waits = self._engine.waits
+        found = late(waits) if sum(waits) >= KNOWN else START if self._network.far else 0.0
+        self.far = found > 0
+        return found if now >= self._resume and self._busy < 2 else 0.0
+
+    def transferred(self, busy: bool) -> None:
+        """A large transfer is over, whose limit was the processor, or not. If it was, answers have waited for that, and
+        say nothing of the network; if it is so again and again, more requests would only be more work."""
+        self._busy = self._busy + 1 if busy else 0
+        if busy:
+            self._engine.forget_waits()
+        self._next = 0.0
+
+
+def late(waits: list[int]) -> float:
+    """By the counts of first bytes' waits: seconds; 0 from near."""
+    total = sum(waits)
+    median = _quantile(waits, 0.5 * total)
+    return max(_quantile(waits, LATE * total), LATER * median) if median >= FAR else 0.0
+
+
+def _quantile(waits: list[int], left: float) -> float:
+    for index, count in enumerate(waits):
+        left -= count
+        if left <= 0:
+            return (bound(max(index - 1, 0)) + bound(min(index, len(waits) - 2))) / 2
+    return bound(len(waits) - 2)

@@ -1,0 +1,180 @@
+"""Answers that are late, from far away: the request is sent a second time (docs/design/0022-hedging.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import objectfs
+from objectfs import errors
+from objectfs.sim import Fault, S3Server
+
+from .conftest import Make
+from .support import MiB, ramp
+
+pytest.importorskip("objectfs._native", reason="the engine is not built")
+
+from objectfs.backends import crt_late, crt_pace
+
+BACKENDS_HERE = ["crt"]  # the sdk backend sends nothing twice
+
+PART = 5 * MiB
+LARGE = ramp(3 * PART + 1234)
+SMALL = ramp(100_000)
+LATE = 0.3
+
+
+@pytest.fixture(autouse=True)
+def from_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the server were far away and it were known when its answers are late."""
+    monkeypatch.setattr(crt_pace.Network, "far", True)
+    monkeypatch.setattr(crt_late.Lateness, "_look", lambda *_: LATE)
+
+
+def into(client: objectfs.Client) -> bytes:
+    buffer = bytearray(len(LARGE))
+    assert client.get_into("bucket", "large", buffer) == len(LARGE)
+    return bytes(buffer)
+
+
+@pytest.fixture
+def client(sim: S3Server, connect: Make) -> objectfs.Client:
+    made = connect(part_size=PART, max_attempts=3)
+    made.put("bucket", "large", LARGE)
+    made.put_many("bucket", {f"k{i}": SMALL for i in range(40)})
+    assert made.get("bucket", "large") == LARGE  # the next one begins with HeadObject
+    assert into(made) == LARGE  # and this one with all ranges
+    sim.clear_requests()
+    return made
+
+
+def to_file(client: objectfs.Client, folder: Path) -> bytes:
+    client.get_file("bucket", "large", folder / "f")
+    return (folder / "f").read_bytes()
+
+
+def opened(client: objectfs.Client) -> bytes:
+    with client.open("bucket", "large") as file:
+        file.seek(PART)
+        return bytes(file.read(1000))
+
+
+VERBS: dict[str, tuple[str, str, Callable[[objectfs.Client, Path], Any], Any]] = {
+    "get": ("GetObject", "large", lambda client, _: bytes(client.get("bucket", "large")), LARGE),
+    "head first": ("HeadObject", "large", lambda client, _: bytes(client.get("bucket", "large")), LARGE),
+    "small": ("GetObject", "k1", lambda client, _: bytes(client.get("bucket", "k1")), SMALL),
+    "get_into": ("GetObject", "large", lambda client, _: into(client), LARGE),
+    "get_file": ("GetObject", "large", to_file, LARGE),
+    "head": ("HeadObject", "k1", lambda client, _: client.head("bucket", "k1").size, len(SMALL)),
+    "get_ranges": (
+        "GetObject",
+        "large",
+        lambda client, _: [bytes(x) for x in client.get_ranges("bucket", "large", [(0, 9), (9 * MiB, 9 * MiB + 7)])],
+        [LARGE[:9], LARGE[9 * MiB : 9 * MiB + 7]],
+    ),
+    "get_many": (
+        "GetObject",
+        "k7",
+        lambda client, _: [bytes(x) for x in client.get_many("bucket", [f"k{i}" for i in range(40)])],
+        [SMALL] * 40,
+    ),
+    "open": ("GetObject", "large", lambda client, _: opened(client), LARGE[PART : PART + 1000]),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_second_answer_is_as_good(sim: S3Server, client: objectfs.Client, tmp_path: Path, verb: str) -> None:
+    operation, key, call, expected = VERBS[verb]
+    silent = sim.faults.add(Fault(operation, key=key, stall=True))
+    assert call(client, tmp_path) == expected
+    assert silent.hits == 1
+    sent, won = client.stats()["pace"][0]["hedged"]
+    assert sent >= won >= 1
+
+
+@pytest.mark.parametrize("verb", ["get", "get_many"])
+def test_async(sim: S3Server, client: objectfs.Client, verb: str) -> None:
+    async def go() -> None:
+        async with objectfs.AsyncClient(
+            endpoint_url=sim.endpoint_url,
+            access_key_id="test",
+            secret_access_key="testtest",
+            region="us-east-1",
+            backend="crt",
+        ) as other:
+            sim.faults.add(Fault("GetObject", stall=True))
+            if verb == "get":
+                assert bytes(await other.get("bucket", "k1")) == SMALL
+            else:
+                keys = [f"k{i}" for i in range(40)]
+                assert [bytes(body) for body in await other.get_many("bucket", keys)] == [SMALL] * 40
+
+    asyncio.run(asyncio.wait_for(go(), 30))
+
+
+def test_not_wanted(sim: S3Server, connect: Make) -> None:
+    client = connect(hedge=False, part_size=PART, max_attempts=3)
+    client.put("bucket", "k", SMALL)
+    slow = sim.faults.add(Fault("GetObject", delay=3 * LATE, times=None))
+    assert client.get("bucket", "k") == SMALL
+    assert slow.hits == 1
+
+
+def test_not_with_one_attempt(sim: S3Server, connect: Make) -> None:
+    client = connect(max_attempts=1, part_size=PART)
+    client.put("bucket", "k", SMALL)
+    slow = sim.faults.add(Fault("GetObject", delay=3 * LATE, times=None))
+    assert client.get("bucket", "k") == SMALL
+    assert slow.hits == 1
+
+
+def test_writing_is_never_sent_twice(sim: S3Server, client: objectfs.Client, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(LARGE)
+    sim.clear_requests()
+    sim.faults.add(Fault(delay=2 * LATE, times=None))
+    client.put("bucket", "new", SMALL)
+    client.put("bucket", "parts", LARGE)
+    client.put_file("bucket", "file", tmp_path / "f")
+    client.copy("bucket", "k1", "bucket", "copy")
+    client.delete("bucket", "copy")
+    seen = Counter(
+        (request.operation, request.key, request.query.get("partNumber"))
+        for request in sim.requests
+        if request.operation not in ("GetObject", "HeadObject")
+    )
+    assert set(seen.values()) == {1}
+
+
+def test_an_object_that_is_replaced_meanwhile(sim: S3Server, client: objectfs.Client) -> None:
+    """All of one, or ObjectChangedError; never a part of each."""
+    other = LARGE[::-1]
+    held = threading.Event()
+    sim.faults.add(Fault("GetObject", key="large", hold=held, nth=2))
+    found: list[Any] = []
+
+    def get() -> None:
+        try:
+            found.append(bytes(client.get("bucket", "large")))
+        except errors.ObjectChangedError as error:
+            found.append(error)
+
+    reader = threading.Thread(target=get)
+    reader.start()
+    client.put("bucket", "large", other)
+    held.set()
+    reader.join(30)
+    assert found
+    assert isinstance(found[0], errors.ObjectChangedError) or found[0] in (LARGE, other)
+
+
+def test_a_wrong_checksum_is_told(sim: S3Server, client: objectfs.Client) -> None:
+    """Of ranges whose CRCs are put together."""
+    sim.faults.add(Fault("GetObject", key="large", corrupt=5, ranged=True, times=None))
+    with pytest.raises(errors.ChecksumError):
+        into(client)

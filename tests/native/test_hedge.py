@@ -1,0 +1,264 @@
+"""Requests that are sent a second time because the answer is late: native/hedge.pyx."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from objectfs import _native
+from objectfs.backends.base import DeleteOptions, PutOptions
+from objectfs.backends.crt import CrtBackend
+from objectfs.backends.drive import run
+from objectfs.sim import Fault, S3Server
+
+from .conftest import until
+
+SIZE = 300_000
+DATA = bytes(range(1, 251)) * (SIZE // 250)
+OTHER = DATA[::-1]
+LATE = 0.3  # a request that arrives later than its hedge would be answered in its stead
+LONG = 1e6
+
+
+@pytest.fixture
+def stored(crt: CrtBackend) -> CrtBackend:
+    run(crt.put("bucket", "k", DATA, PutOptions()))
+    return crt
+
+
+def request(crt: CrtBackend, recv: Any = None, *, key: str = "k", method: str = "GET", **more: Any) -> Any:
+    target = crt.target("bucket")
+    operation = {"GET": b"GetObject", "HEAD": b"HeadObject"}[method]
+    headers = target.headers({"Range": f"bytes=0-{len(recv) - 1}"} if recv is not None else None)
+    return _native.Request(
+        operation, method.encode(), target.path(key), target.native, headers, recv=recv, validate="request", **more
+    )
+
+
+def start(crt: CrtBackend, *requests: Any, late: float = LATE, marks: bool = True, **more: Any) -> Any:
+    return crt.target("bucket").engine.start(list(requests), late=late, marks=marks, **more)
+
+
+def hedged(crt: CrtBackend) -> tuple[int, int]:
+    found: tuple[int, int] = crt.target("bucket").engine.hedged
+    return found
+
+
+@pytest.mark.parametrize("marks", [True, False])
+@pytest.mark.parametrize("kind", ["collected", "received", "head"])
+def test_the_second_answer_counts(stored: CrtBackend, sim: S3Server, kind: str, marks: bool) -> None:
+    fault = sim.faults.add(Fault(key="k", stall=True))
+    buffer = bytearray(SIZE)
+    made = request(stored, buffer if kind == "received" else None, method="HEAD" if kind == "head" else "GET")
+    op = start(stored, made, marks=marks)
+    assert op.wait(20)
+    (response,) = op.result()
+    assert response.error is None
+    assert response.status == (206 if kind == "received" else 200)
+    if kind == "received":
+        assert (buffer, response.received, op.transferred) == (DATA, SIZE, SIZE)
+    elif kind == "collected":
+        assert bytes(response.body) == DATA
+        assert response.validated
+    assert fault.hits == 1
+    assert hedged(stored) == (1, 1)
+
+
+@pytest.mark.parametrize("into", [True, False])
+def test_the_first_answer_counts_if_it_comes_first(stored: CrtBackend, sim: S3Server, into: bool) -> None:
+    first = sim.faults.add(Fault(key="k", hold=(held := threading.Event()), nth=1))
+    second = sim.faults.add(Fault(key="k", stall=True, nth=1))
+    buffer = bytearray(SIZE)
+    op = start(stored, request(stored, buffer if into else None))
+    until(lambda: second.hits)
+    held.set()
+    assert op.wait(20)
+    (response,) = op.result()
+    assert response.error is None
+    assert (bytes(buffer) if into else bytes(response.body)) == DATA
+    assert first.hits == 1
+    assert hedged(stored) == (1, 0)
+
+
+def test_what_a_hedge_has_brought_of_other_content_goes_nowhere(stored: CrtBackend, sim: S3Server) -> None:
+    """The object is replaced while the first request waits, the second one's answer breaks off, the first one comes."""
+    sim.faults.add(Fault("GetObject", key="k", hold=(held := threading.Event()), nth=1))
+    halfway = sim.faults.add(Fault("GetObject", key="k", stall=True, at=SIZE // 2, nth=1))
+    buffer = bytearray(SIZE)
+    op = start(stored, request(stored, buffer))
+    run(stored.put("bucket", "k", OTHER, PutOptions()))
+    until(lambda: halfway.hits)
+    held.set()
+    assert op.wait(20)
+    (response,) = op.result()
+    assert response.error is None
+    assert bytes(buffer) in (DATA, OTHER)
+    assert hedged(stored) == (1, 0)
+
+
+def test_an_answer_that_has_begun_is_not_late(stored: CrtBackend, sim: S3Server) -> None:
+    pause = sim.faults.add(Fault("GetObject", key="k", delay=1.0, at=SIZE // 2, times=None))
+    buffer = bytearray(SIZE)
+    op = start(stored, request(stored, buffer), late=0.5)
+    assert op.wait(20)
+    assert bytes(buffer) == DATA
+    assert pause.hits == 1
+    assert hedged(stored) == (0, 0)
+
+
+def test_what_is_refused_is_not_asked_for_twice(stored: CrtBackend, sim: S3Server) -> None:
+    sim.faults.add(Fault(key="none", hold=(held := threading.Event()), nth=1))
+    second = sim.faults.add(Fault(key="none", stall=True, nth=1))
+    buffer = bytearray(b"\7" * SIZE)
+    op = start(stored, request(stored, buffer, key="none"))
+    until(lambda: second.hits)
+    held.set()
+    assert op.wait(20)
+    assert op.result()[0].status == 404
+    assert buffer == b"\7" * SIZE
+
+
+@pytest.mark.parametrize("size", [0, 5, 16, 17, 1000])
+def test_memory_beyond_the_content_stays(crt: CrtBackend, size: int) -> None:
+    run(crt.put("bucket", "short", DATA[:size], PutOptions()))
+    buffer = bytearray(b"\7" * SIZE)
+    op = start(crt, request(crt, buffer, key="short"), late=LONG)
+    assert op.wait(20)
+    assert buffer == DATA[:size] + b"\7" * (SIZE - size)
+
+
+def test_cancel_while_both_are_silent(stored: CrtBackend, sim: S3Server) -> None:
+    silent = sim.faults.add(Fault(key="k", stall=True, times=None))
+    buffer = bytearray(SIZE)
+    op = start(stored, request(stored, buffer))
+    until(lambda: silent.hits == 2)
+    started = time.monotonic()
+    op.cancel()
+    assert op.wait(5)
+    assert time.monotonic() - started < 2
+    assert op.result()[0].error == "AWS_ERROR_S3_CANCELED"
+    buffer.append(0)  # nobody has it any more
+
+
+@pytest.mark.parametrize("hits", [0, 1, 2])
+def test_close_at_every_stage(make: Callable[..., CrtBackend], sim: S3Server, hits: int) -> None:
+    crt = make()
+    run(crt.put("bucket", "k", DATA, PutOptions()))
+    silent = sim.faults.add(Fault(key="k", stall=True, times=None))
+    op = start(crt, request(crt, bytearray(SIZE)), late=LATE if hits == 2 else LONG)
+    until(lambda: silent.hits >= hits)
+    started = time.monotonic()
+    crt.close()
+    assert time.monotonic() - started < 5  # not LONG
+    assert op.done()
+
+
+def test_a_handle_that_is_dropped(stored: CrtBackend, sim: S3Server) -> None:
+    silent = sim.faults.add(Fault(key="k", stall=True, times=None))
+    start(stored, request(stored, bytearray(SIZE)))
+    until(lambda: silent.hits == 2)
+    sim.faults.clear()
+    assert start(stored, request(stored)).wait(20)  # lets go of it
+    engine = stored.target("bucket").engine
+    until(lambda: engine._reap_cancelled() or engine.inflight == 0)
+
+
+def test_a_third_and_one_at_most(stored: CrtBackend, sim: S3Server) -> None:
+    silent = sim.faults.add(Fault(key="k", stall=True, times=None))
+    op = start(stored, *(request(stored) for _ in range(12)), window=12)
+    until(lambda: silent.hits == 12 + 5)
+    assert hedged(stored) == (5, 0)
+    op.cancel()
+    assert op.wait(5)
+
+
+def test_not_before_all_is_under_way(stored: CrtBackend, sim: S3Server) -> None:
+    """As long as a batch has other work, nobody waits for what is late."""
+    sim.clear_requests()
+    silent = sim.faults.add(Fault(key="k", stall=True))
+    for name in map(str, range(20)):
+        run(stored.put("bucket", name, DATA[:10], PutOptions()))
+    slow = sim.faults.add(Fault("GetObject", key_glob="[0-9]*", delay=0.03, times=None))
+    requests = [request(stored), *(request(stored, key=str(i)) for i in range(20))]
+    op = start(stored, *requests, window=2, late=0.01)
+    assert op.wait(20)
+    assert all(response.error is None for response in op.result())
+    assert slow.hits >= 20
+    assert silent.hits == 1
+    keys = [seen.key for seen in sim.requests if seen.operation == "GetObject"]
+    first, second = (i for i, key in enumerate(keys) if key == "k")
+    assert first < 2
+    assert second > 19
+    assert hedged(stored)[1] >= 1
+
+
+def test_nothing_else_is_sent_twice(stored: CrtBackend, sim: S3Server) -> None:
+    target = stored.target("bucket")
+    silent = sim.faults.add(Fault(stall=True, times=None))
+    headers = target.headers({"Content-Length": "10"})
+    put = _native.Request(b"PutObject", b"PUT", target.path("p"), target.native, headers, body=b"x" * 10)
+    delete = _native.Request(b"DeleteObject", b"DELETE", target.path("d"), target.native, target.headers())
+    ops = [start(stored, put), start(stored, delete), start(stored, request(stored))]
+    until(lambda: hedged(stored)[0])
+    until(lambda: silent.hits == 4)
+    for op in ops:
+        op.cancel()
+        assert op.wait(5)
+    assert hedged(stored) == (1, 0)
+
+
+def test_both_fail(stored: CrtBackend, sim: S3Server) -> None:
+    sim.faults.add(Fault(key="k", hold=(held := threading.Event()), nth=1, status=403, code="AccessDenied"))
+    second = sim.faults.add(Fault(key="k", reset=True))
+    op = start(stored, request(stored, bytearray(SIZE)))
+    until(lambda: second.hits)
+    held.set()
+    assert op.wait(20)
+    assert op.result()[0].status == 403
+    assert hedged(stored) == (1, 0)
+
+
+def test_a_hedge_outlives_a_broken_connection(stored: CrtBackend, sim: S3Server) -> None:
+    sim.faults.add(Fault(key="k", hold=(first := threading.Event()), truncate=1000, nth=1))
+    second = sim.faults.add(Fault(key="k", hold=(held := threading.Event()), nth=1))
+    buffer = bytearray(SIZE)
+    op = start(stored, request(stored, buffer))
+    until(lambda: second.hits)
+    first.set()
+    until(lambda: any(buffer[16:]))  # beyond the mark: it has begun, and breaks off
+    held.set()
+    assert op.wait(20)
+    assert op.result()[0].error is None
+    assert buffer == DATA
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME"])
+def test_crc_of_what_counts(stored: CrtBackend, sim: S3Server, algorithm: str) -> None:
+    sim.faults.add(Fault(key="k", stall=True))
+    buffers = [bytearray(SIZE // 2), bytearray(SIZE)]
+    for buffer in buffers:
+        op = start(stored, request(stored, buffer, crc=algorithm))
+        assert op.wait(20)
+        (response,) = op.result()
+        assert buffer == DATA[: len(buffer)]
+        assert response.crc == _native.crc(algorithm, buffer)
+    first, second = (_native.crc(algorithm, piece) for piece in (DATA[:1000], DATA[1000:]))
+    assert _native.combine_crc(algorithm, first, second, SIZE - 1000) == _native.crc(algorithm, DATA)
+    assert request(stored, bytearray(10)) is not None
+    with pytest.raises(ValueError, match="MD5"):
+        request(stored, bytearray(10), crc="MD5")
+
+
+def test_waits_are_counted_and_forgotten(stored: CrtBackend) -> None:
+    engine = stored.target("bucket").engine
+    engine.forget_waits()
+    assert start(stored, *(request(stored) for _ in range(10)), window=4, late=0.0).wait(20)
+    assert sum(engine.waits) == 10
+    engine.forget_waits()
+    assert sum(engine.waits) == 0
+    run(stored.delete("bucket", "k", DeleteOptions()))
+    assert sum(engine.waits) == 0  # of GETs only

@@ -1,0 +1,138 @@
+"""From when on an answer counts as late: backends/crt_late.py."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from objectfs.backends import crt_late
+from objectfs.backends.crt_late import JUDGED, KNOWN, LONGEST_PAUSE, PAUSE, START, Lateness, late
+from objectfs.telemetry import BUCKETS, bucket
+
+
+def waits(*seconds: float) -> list[int]:
+    counts = [0] * BUCKETS
+    for wait in seconds:
+        counts[bucket(round(wait * 1e9))] += 1
+    return counts
+
+
+def s3(count: int, seed: int = 1) -> list[float]:
+    """Log-normal, 30 ms in the median and 300 in the 99th percentile."""
+    rng = random.Random(seed)
+    return [rng.lognormvariate(-3.5, 0.99) for _ in range(count)]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    now = SimpleNamespace(seconds=1000.0)
+    monkeypatch.setattr(crt_late.time, "monotonic", lambda: now.seconds)
+    return now
+
+
+class Engine:
+    def __init__(self, counts: list[int]) -> None:
+        self.waits = counts
+        self.hedged = (0, 0)
+        self.slowed = 0
+
+    @property
+    def pace(self) -> tuple[int, ...]:
+        return (0, 0, 0, 0, self.slowed)
+
+    def forget_waits(self) -> None:
+        self.waits = [0] * BUCKETS
+
+
+def lateness(counts: list[int], *, far: bool = True, wanted: bool = True, slowness: float = 0.0) -> tuple[Lateness, Any]:
+    engine = Engine(counts)
+    return Lateness(engine, wanted, SimpleNamespace(far=far, slowness=slowness)), engine
+
+
+def test_every_fourth_answer_of_s3_is_late() -> None:
+    drawn = s3(4000)
+    after = late(waits(*drawn))
+    assert 0.2 < sum(wait > after for wait in drawn) / len(drawn) < 0.3
+
+
+@pytest.mark.parametrize("usual", [0.006, 0.08, 0.15])
+def test_where_answers_come_evenly_none_is(usual: float) -> None:
+    drawn = [usual * random.Random(i).uniform(0.95, 1.05) for i in range(500)]
+    assert late(waits(*drawn)) > max(drawn)
+
+
+def test_from_near_none_is() -> None:
+    assert late(waits(*[0.0002] * 90, *[0.3] * 10)) == 0
+
+
+@pytest.mark.usefixtures("clock")
+def test_before_anybody_knows() -> None:
+    few = waits(*[0.03] * (KNOWN - 1))
+    assert lateness(few)[0].after() == START
+    assert lateness(few, far=False)[0].after() == 0
+    assert 0 < lateness(waits(*[0.03] * KNOWN), far=False)[0].after() < START
+
+
+@pytest.mark.usefixtures("clock")
+def test_not_wanted() -> None:
+    found, _ = lateness(waits(*s3(100)), wanted=False)
+    assert found.after() == 0
+    assert found.far  # which is worth knowing all the same
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_is_long_is_not_late() -> None:
+    found, _ = lateness(waits(*s3(100)), slowness=1e-8)
+    assert found.after(8_000_000) == pytest.approx(found.after() + 0.08)
+    assert lateness(waits(), far=False, slowness=1e-8)[0].after(8_000_000) == 0
+
+
+def test_not_after_slow_down(clock: SimpleNamespace) -> None:
+    found, engine = lateness(waits(*s3(100)))
+    assert found.after() > 0
+    engine.slowed = 1
+    clock.seconds += 1
+    assert found.after() == 0
+    clock.seconds += PAUSE - 1
+    assert found.after() == 0
+    clock.seconds += 2
+    assert found.after() > 0
+
+
+def test_not_where_it_does_not_pay(clock: SimpleNamespace) -> None:
+    """A server that is slow with everything does not become faster by more requests."""
+    found, engine = lateness(waits(*s3(100)))
+    pauses = []
+    for _ in range(8):
+        engine.hedged = (engine.hedged[0] + JUDGED, engine.hedged[1] + 2)
+        clock.seconds += 1
+        began = clock.seconds
+        assert found.after() == 0
+        while not found.after():
+            clock.seconds += 1
+        pauses.append(clock.seconds - began)
+    assert pauses[0] == pytest.approx(PAUSE, abs=2)
+    assert pauses[1] == pytest.approx(2 * PAUSE, abs=2)
+    assert max(pauses) == pytest.approx(LONGEST_PAUSE, abs=2)
+    engine.hedged = (engine.hedged[0] + JUDGED, engine.hedged[1] + JUDGED // 2)  # it pays again
+    clock.seconds += 1
+    assert found.after() > 0
+    engine.hedged = (engine.hedged[0] + JUDGED, engine.hedged[1])
+    clock.seconds += 1
+    assert found.after() == 0
+    clock.seconds += PAUSE + 2
+    assert found.after() > 0
+
+
+def test_not_while_the_processor_is_the_limit(clock: SimpleNamespace) -> None:
+    found, engine = lateness(waits(*[0.5] * 100))
+    found.transferred(busy=True)  # a process's first one: new connections, new memory
+    assert sum(engine.waits) == 0
+    assert found.after() == START
+    found.transferred(busy=True)
+    assert found.after() == 0
+    found.transferred(busy=False)
+    assert found.after() == START
