@@ -9,8 +9,8 @@
  * thread may free any block: it goes to the list of the thread that frees it. A list holds at most two batches, the
  * depot DEPOT_BYTES of each class; what is more goes back to malloc. The medium classes of a thread have MEDIUM_BYTES
  * together: for more, blocks of other classes than the one that is in use are freed. A thread's lists are freed when it
- * ends. The depot's locks are only ever tried: who does not get one uses malloc, so that a lock that a fork left behind locked is
- * no harm, and the child forgets the depot (objectfs_allocator_after_fork).
+ * ends. The depot's locks are only ever tried: who does not get one uses malloc, so that a lock that a fork left behind
+ * locked is no harm, and the child forgets the depot (objectfs_allocator_after_fork).
  * With a sanitizer, or with OBJECTFS_DEBUG, every block is malloc's, or errors would go unseen.
  */
 #include "alloc.h"
@@ -39,7 +39,7 @@ void objectfs_allocator_after_fork(void) {
 #    define FINE_MAX ((size_t)1024)     /* up to here in steps of 64 bytes */
 #    define SMALL_MAX ((size_t)8192)    /* up to here in steps of 512 */
 #    define MEDIUM_MIN ((size_t)16384)  /* from here in steps of a quarter */
-#    define MEDIUM_CLASSES 22           /* to 640 KiB: messages of sockets, which malloc would map and unmap each time */
+#    define MEDIUM_CLASSES 22           /* to 640 KiB: messages of sockets: malloc would map and unmap each */
 #    define FINE_CLASSES (FINE_MAX / 64)
 #    define SMALL_CLASSES (FINE_CLASSES + (SMALL_MAX - FINE_MAX) / 512)
 #    define CLASSES (SMALL_CLASSES + MEDIUM_CLASSES)

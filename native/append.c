@@ -1,9 +1,9 @@
 /* Received bytes go to their place: into a file at once (sink.c), or past the caches.
  *
- * aws-c-s3 copies what it has read from a socket into the part's memory with aws_byte_buf_append, 64 KiB at a time. That
- * memory is not read again by anything here, and parts in flight exceed every cache, so an ordinary copy reads each
- * destination line from memory only to overwrite it, and pushes the socket's own buffers out of the cache. Non-temporal
- * stores do neither: 0.045 s instead of 0.11 s for 1 GiB (docs/design/0005-cpu.md).
+ * aws-c-s3 copies what it has read from a socket into the part's memory with aws_byte_buf_append, 64 KiB at a time.
+ * That memory is not read again by anything here, and parts in flight exceed every cache, so an ordinary copy reads
+ * each destination line from memory only to overwrite it, and pushes the socket's own buffers out of the cache.
+ * Non-temporal stores do neither: 0.045 s instead of 0.11 s for 1 GiB (docs/design/0005-cpu.md).
  *
  * The linker sends the C library's calls here (--wrap, CMakeLists.txt), where it can and where that library is linked
  * statically; elsewhere the library's own function does it, and nothing but time is different.

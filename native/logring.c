@@ -1,8 +1,8 @@
 /* The log of the C library, for Python's: lines wait in a ring until a thread of Python's takes them.
  *
- * Who logs is a thread of the C library, which must not wait for Python: it formats its line, holds the lock for as long
- * as it takes to copy it, and where the ring is full the line is dropped and counted. Of the signing only errors are
- * logged: it writes down all headers, with session tokens and customers' keys (discreet.c has it likewise for the file).
+ * Who logs is a thread of the C library, which must not wait for Python: it formats its line, holds the lock for as
+ * long as it takes to copy it, and where the ring is full the line is dropped and counted. Of the signing only errors
+ * are logged: it writes down all headers, with session tokens and customers' keys (discreet.c likewise, for the file).
  */
 #include "logring.h"
 
@@ -30,7 +30,8 @@ static uint64_t s_dropped;
 
 static enum aws_log_level s_get_level(struct aws_logger *logger, aws_log_subject_t subject) {
     (void)logger;
-    const enum aws_log_level level = (enum aws_log_level)aws_atomic_load_int_explicit(&s_level, aws_memory_order_relaxed);
+    const enum aws_log_level level =
+        (enum aws_log_level)aws_atomic_load_int_explicit(&s_level, aws_memory_order_relaxed);
     return subject == AWS_LS_AUTH_SIGNING && level > AWS_LL_ERROR ? AWS_LL_ERROR : level;
 }
 

@@ -8,8 +8,8 @@
 struct objectfs_sink;
 
 /* A destination for a download of `size` bytes, at `position` of the file behind `fd` (open for reading and writing; it
- * is duplicated), that looks like memory to the C library. The file grows to that length. NULL with errno set where there
- * can be none: ENOTSUP if this build, or the file's file system, is not one for it. */
+ * is duplicated), that looks like memory to the C library. The file grows to that length. NULL with errno set where
+ * there can be none: ENOTSUP if this build, or the file's file system, is not one for it. */
 struct objectfs_sink *objectfs_sink_new(int fd, int64_t position, size_t size);
 
 /* Nothing may receive into it any more. */

@@ -1,4 +1,4 @@
-/* What the C library tells of each attempt of each request: histograms, always, and a ring of records, if somebody asks.
+/* What the C library tells of each attempt of a request: histograms, always, and a ring of records if somebody asks.
  *
  * It is called on the C library's threads, which take neither the interpreter's lock nor, while nobody traces, any
  * other: the histograms are counted with relaxed atomics, some twenty for an attempt. A reader may see an attempt in

@@ -14,6 +14,7 @@ LIMIT = 400
 
 PYTHON = sorted(path for folder in ("src", "build_backend", "tests") for path in (ROOT / folder).rglob("*.py"))
 CYTHON = sorted((ROOT / "native").rglob("*.p[yx][xid]"))
+C = sorted(path for folder in ("native", "tests/native") for path in (ROOT / folder).rglob("*.[ch]"))
 
 
 def name_of(path: Path) -> str:
@@ -33,6 +34,13 @@ def test_no_file_is_long(path: Path) -> None:
     explains a file must not be what makes it too long."""
     lines = sum(1 for line in without_comments(path).splitlines() if line.strip())
     assert lines <= LIMIT, f"{lines} lines of code"
+
+
+@pytest.mark.parametrize("path", C, ids=name_of)
+def test_no_line_of_c_is_long(path: Path) -> None:
+    """Of Python and Cython the linters say so."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) > 120] == []
 
 
 @pytest.mark.parametrize("path", CYTHON, ids=name_of)

@@ -1,7 +1,7 @@
 /* Blocks that are made on some threads and freed on others. Without arguments, and with "fork", all is well; with
  * "race" or "after-free" it makes the mistake that the sanitizer has to report: a run that sees nothing proves nothing
- * unless it could have. With "kept" it prints the most bytes of medium blocks that a thread kept, and how many blocks had
- * to be made anew for one size in use, after other sizes had been. */
+ * unless it could have. With "kept" it prints the most bytes of medium blocks that a thread kept, and how many
+ * blocks had to be made anew for one size in use, after other sizes had been. */
 #include <aws/common/allocator.h>
 
 #include <malloc.h>
