@@ -25,18 +25,25 @@ cdef int _users = 0
 cdef bint _forked = False
 cdef aws_logger _logger
 cdef bint _log_here = False  # it goes to Python, not into a file
+cdef bint _log_lost = False  # it went into a file, and the thread that wrote it is the parent's
 _runtime_lock = _threading.Lock()
 
 
 def _init_library():
     """Once per process. The library's own tables use the plain allocator: they live until the process ends."""
-    global _alloc, _traced, _log_here
-    cdef aws_logger_standard_options log_options
+    global _alloc, _traced
     aws_s3_library_init(aws_default_allocator())
     _alloc = objectfs_allocator()
     if _os.environ.get("OBJECTFS_MEMTRACE", "") not in ("", "0"):
-        _alloc = aws_mem_tracer_new(_alloc, NULL, AWS_MEMTRACE_BYTES, 0)
+        _alloc = _new_tracer()
         _traced = True
+    _begin_log()
+
+
+cdef void _begin_log():
+    """While the C library has no thread."""
+    global _log_here
+    cdef aws_logger_standard_options log_options
     log_file = _os.environ.get("OBJECTFS_CRT_LOG", "")
     if log_file:
         path = _os.fsencode(log_file)
@@ -51,6 +58,10 @@ def _init_library():
     objectfs_log_install()
 
 
+cdef aws_allocator* _new_tracer() noexcept:
+    return aws_mem_tracer_new(objectfs_allocator(), NULL, AWS_MEMTRACE_BYTES, 0)
+
+
 # Bytes of the messages in which sockets are read and written (0005-cpu). Of TLS every record of 16 KiB takes one.
 _FRAGMENT_SIZE = 256 * 1024
 _FRAGMENT_SIZE_TLS = 64 * 1024
@@ -59,10 +70,13 @@ _FRAGMENT_SIZE_TLS = 64 * 1024
 cdef int _acquire_runtime(int threads, bint tls) except -1:
     """Make the event loops if there are none. Called with _runtime_lock held."""
     global g_aws_channel_max_fragment_size  # without this, Cython would set a local name
-    global _loops, _resolver, _bootstrap, _users, _default_resolver, _forgiving_resolver
+    global _loops, _resolver, _bootstrap, _users, _default_resolver, _forgiving_resolver, _log_lost
     cdef aws_host_resolver_default_options resolver_options
     cdef aws_client_bootstrap_options bootstrap_options
     if _users == 0:
+        if _log_lost:
+            _log_lost = False
+            _begin_log()
         # the loops' pools of messages are made for the size that is in force with their first connection
         g_aws_channel_max_fragment_size = <size_t>int(
             _os.environ.get("OBJECTFS_DEBUG_FRAGMENT_SIZE") or (_FRAGMENT_SIZE_TLS if tls else _FRAGMENT_SIZE))
@@ -121,19 +135,24 @@ cdef void _release_runtime() noexcept:
 
 def _after_fork_in_child():
     """The parent's threads do not exist here: forget what they ran on, free nothing, and let new engines make new."""
-    global _loops, _resolver, _bootstrap, _users, _forked, _runtime_lock
+    global _alloc, _loops, _resolver, _bootstrap, _users, _forked, _runtime_lock, _log_lost
     _loops = NULL
     _resolver = NULL
     _bootstrap = NULL
     _users = 0
     _forked = True
     objectfs_allocator_after_fork()
+    if _traced:  # the parent's has a lock, which one of its threads may have held; nothing of its is freed here
+        _alloc = _new_tracer()
     objectfs_sinks_after_fork()
     objectfs_gates_after_fork()
     objectfs_log_after_fork()
     # Of the library's threads that join themselves the last one that ended waits in a list to be joined by the next.
     # It is the parent's: here its id is soon that of another thread, which would be joined, and freed, in its place.
     aws_thread_initialize_thread_management()
+    if not _log_here:  # lines would pile up for that thread, under a lock that it may have held
+        aws_logger_set(NULL)
+        _log_lost = True
     aws_mutex_init(&_record_lock)  # a thread of the parent may have held it
     _runtime_lock = _threading.Lock()
 
