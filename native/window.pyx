@@ -29,7 +29,7 @@ cdef void _begin_window(group_t* group) noexcept nogil:
         group.rate = engine.rate
     # a shorter batch would be over before it could tell anything
     group.adapts = group.window > NARROWEST and group.n > 2 * SAMPLE
-    group.climbing = False
+    group.climbing = group.trying = False
     group.settling = True
     group.hold = engine.hold
     group.mark_ended = 0
@@ -117,25 +117,27 @@ cdef size_t _drained(group_t* group) noexcept nogil:
     return max(min(half, <size_t>(group.rate * _DRAIN)), <size_t>1)
 
 
-def debug_window(size_t window, size_t n, rate_at):
+def debug_window(size_t window, size_t n, rate_at, int batches=1):
     """The widths that a batch of ``n`` goes through, each with the number of requests that ended meanwhile, if at a
-    width w ``rate_at(w)`` requests end in a second."""
+    width w ``rate_at(w)`` requests end in a second. Of several batches, one after the other: those of the last."""
     cdef engine_t engine
     cdef group_t group
     memset(&engine, 0, sizeof(engine))
     memset(&group, 0, sizeof(group))
     group.engine = &engine
-    group.window = window
-    group.n = n
-    _begin_window(&group)
-    widths = []
     now = 1.0
-    while group.adapts and group.ended + _sample(&group) <= n:
-        took = _sample(&group)
-        widths.append((group.width, took))
-        now += took / rate_at(group.width)
-        group.ended += took
-        _adapt_window(&group, <uint64_t>(now * 1e9))
+    for _ in range(batches):
+        group.window = window
+        group.n = n
+        group.ended = 0
+        _begin_window(&group)
+        widths = []
+        while group.adapts and group.ended + _sample(&group) <= n:
+            took = _sample(&group)
+            widths.append((group.width, took))
+            now += took / rate_at(group.width)
+            group.ended += took
+            _adapt_window(&group, <uint64_t>(now * 1e9))
     return widths
 
 

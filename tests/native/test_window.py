@@ -62,6 +62,20 @@ def test_what_does_not_pay_is_tried_less_and_less_often() -> None:
     assert pauses[-1] >= 4 * pauses[0]
 
 
+def test_a_try_that_the_batch_did_not_outlast_has_shown_nothing() -> None:
+    """The next batch may get the same memory: it took the try for one of its own, which had paid."""
+
+    def rate(width: int) -> float:
+        return {256: 10_000, 128: 7_500}.get(width, 4_000)
+
+    alone = _native.debug_window(256, 100_000, rate)
+    tries = [at for at, (width, _) in enumerate(alone) if width < 256]
+    second = next(at for at in tries if at - 1 not in tries and at > tries[0])
+    cut = sum(count for _, count in alone[: second + 1])  # it ends when the second try has just begun
+    after = _native.debug_window(256, cut, rate, 2)
+    assert after[-1][0] == 256, "none so soon after one that has failed"
+
+
 @pytest.mark.parametrize(("seconds", "most"), [(0.005, 15_000), (0.01, 10_000), (0.03, 3_000)])
 def test_no_wider_than_it_helps(seconds: float, most: float) -> None:
     rate = latency(seconds, most)
