@@ -93,7 +93,7 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
     if op.group.engine.telemetry != NULL:
         objectfs_telemetry_note(
             <objectfs_telemetry*>op.group.engine.telemetry, metrics, op.operation, op.operation_len)
-    if op.kind == KIND_PUT_FILE and op.shielded:
+    if op.kind == KIND_PUT_FILE:
         _lower_shield(op, meta, metrics)
     if code == AWS_ERROR_SUCCESS and op.method_len == 3 and memcmp(op.method, b"GET", 3) == 0:
         _note_pace(op, metrics)
@@ -150,7 +150,7 @@ cdef void _lower_shield(op_t* op, aws_s3_meta_request* meta, aws_s3_request_metr
     if kind != AWS_S3_REQUEST_TYPE_CREATE_MULTIPART_UPLOAD:
         return
     aws_mutex_lock(&engine.lock)
-    cancel = op.group.cancelled
+    cancel = op.shielded and op.group.cancelled  # else whoever cancelled it has told the C library
     # one that has failed and is tried again stays shielded
     if cancel or aws_s3_request_metrics_get_error_code(metrics) == AWS_ERROR_SUCCESS:
         op.shielded = False

@@ -317,16 +317,24 @@ cdef class Engine:
                 if op._cancelled:
                     op._try_reap()
 
+    cdef engine_t _look(self) noexcept:
+        """A copy for its numbers: all are 0 once it is closed."""
+        cdef engine_t now
+        if self._e == NULL:
+            memset(&now, 0, sizeof(now))
+        elif self._pid != objectfs_getpid():  # a thread of the parent may hold the lock for ever; nothing changes here
+            now = self._e[0]
+        else:
+            aws_mutex_lock(&self._e.lock)  # with the GIL, for close() takes it away; nobody waits for the GIL under it
+            now = self._e[0]
+            aws_mutex_unlock(&self._e.lock)
+        return now
+
     @property
     def pace(self):
         """(ranges of parallel downloads that came complete, their bytes, nanoseconds waited for their first bytes and
         for the others, requests that were told to slow down): sums since it was made."""
-        cdef pace_t pace
-        if self._e == NULL:
-            return 0, 0, 0, 0, 0
-        aws_mutex_lock(&self._e.lock)  # with the GIL, for close() takes it away; nobody waits for the GIL under it
-        pace = self._e.pace
-        aws_mutex_unlock(&self._e.lock)
+        cdef pace_t pace = self._look().pace
         return pace.answers, pace.bytes, pace.waited, pace.received, pace.slowed
 
     @property
@@ -363,17 +371,17 @@ cdef class Engine:
     @property
     def submitted(self):
         """Meta requests submitted since the start."""
-        return 0 if self._e == NULL else self._e.submitted_total
+        return self._look().submitted_total
 
     @property
     def retries(self):
         """HTTP requests that were sent again since the start."""
-        return 0 if self._e == NULL else self._e.retries
+        return self._look().retries
 
     @property
     def width(self):
         """Requests of a large batch that were under way at a time when the last one ran well; 0 before."""
-        return 0 if self._e == NULL else self._e.width
+        return self._look().width
 
     @property
     def debug_lent(self):

@@ -44,6 +44,7 @@ struct pool {
     struct aws_http_connection_manager *manager;
     aws_http_connection_manager_shutdown_complete_fn *ended;
     void *user_data;
+    bool making; /* its manager is not there yet; who makes it frees the pool if it fails */
 };
 
 static pthread_mutex_t s_lock = PTHREAD_MUTEX_INITIALIZER; /* all below, and what is in gates */
@@ -112,12 +113,14 @@ static void s_pool_ended(void *user_data) {
     aws_http_connection_manager_shutdown_complete_fn *ended = pool->ended;
     void *ended_data = pool->user_data;
     pthread_mutex_lock(&s_lock);
-    if (pool->manager != NULL) {
-        aws_hash_table_remove(&s_pools, pool->manager, NULL, NULL);
+    if (!pool->making) {
+        if (pool->manager != NULL) {
+            aws_hash_table_remove(&s_pools, pool->manager, NULL, NULL);
+        }
+        s_release(pool->gate);
+        free(pool);
     }
-    s_release(pool->gate);
     pthread_mutex_unlock(&s_lock);
-    free(pool);
     if (ended != NULL) {
         ended(ended_data);
     }
@@ -132,6 +135,7 @@ struct aws_http_connection_manager *__wrap_aws_http_connection_manager_new(
     }
     struct aws_http_connection_manager_options ours = *options;
     pool->gate = t_gate;
+    pool->making = true;
     pool->ended = options->shutdown_complete_callback;
     pool->user_data = options->shutdown_complete_user_data;
     ours.shutdown_complete_callback = s_pool_ended;
@@ -145,7 +149,8 @@ struct aws_http_connection_manager *__wrap_aws_http_connection_manager_new(
     pthread_mutex_unlock(&s_lock);
     struct aws_http_connection_manager *manager = __real_aws_http_connection_manager_new(allocator, &ours);
     pthread_mutex_lock(&s_lock);
-    if (manager == NULL) { /* nothing will be called back */
+    pool->making = false;
+    if (manager == NULL) { /* some failures have been called back, others are not */
         s_release(pool->gate);
         free(pool);
     } else if (s_ready && aws_hash_table_put(&s_pools, manager, pool, NULL) == AWS_OP_SUCCESS) {

@@ -83,7 +83,7 @@ struct aws_event_loop_group *__wrap_aws_event_loop_group_new_default(
 static void *(*s_aligned_acquire)(struct aws_allocator *allocator, size_t size);
 
 static void *s_acquire(struct aws_allocator *allocator, size_t size) {
-    void *pointer = s_aligned_acquire(allocator, size);
+    void *pointer = __atomic_load_n(&s_aligned_acquire, __ATOMIC_ACQUIRE)(allocator, size);
     objectfs_advise_large_pages(pointer, size);
     return pointer;
 }
@@ -94,7 +94,8 @@ struct aws_allocator *__real_aws_explicit_aligned_allocator_new(size_t alignment
 struct aws_allocator *__wrap_aws_explicit_aligned_allocator_new(size_t alignment) {
     struct aws_allocator *allocator = __real_aws_explicit_aligned_allocator_new(alignment);
     if (allocator != NULL) {
-        s_aligned_acquire = allocator->mem_acquire; /* the same for all of them */
+        /* the same for all of them; other pools' threads may be reading it */
+        __atomic_store_n(&s_aligned_acquire, allocator->mem_acquire, __ATOMIC_RELEASE);
         allocator->mem_acquire = s_acquire;
     }
     return allocator;

@@ -28,8 +28,9 @@ cdef class Response:
     cdef readonly bint truncated
     """The answer broke off after it had begun."""
     cdef readonly bint source_changed
-    cdef readonly bint in_doubt
     """The file changed while it was sent."""
+    cdef readonly bint in_doubt
+    """It may have been done all the same: no whole answer came, or one with 5xx."""
     cdef readonly bytes parts
     """Of a file that was sent in parts: the size and the checksum of each, ``b"8388608:<base64>\\n…"``; or None."""
     cdef readonly str failed_operation
@@ -139,10 +140,12 @@ cdef const uint8_t* _number(const uint8_t* at, const uint8_t* end, int64_t* numb
     """Read digits; where they end, or NULL if there are none or too many."""
     cdef int64_t value = 0
     cdef const uint8_t* start = at
-    while at < end and c"0" <= at[0] <= c"9" and at - start <= 18:
+    while at < end and c"0" <= at[0] <= c"9":
+        if at - start == MOST_DIGITS:
+            return NULL
         value = value * 10 + (at[0] - c"0")
         at += 1
-    if at == start or at - start > 18:
+    if at == start:
         return NULL
     number[0] = value
     return at

@@ -43,7 +43,8 @@ cdef aws_retry_strategy* _new_retry_strategy(engine_t* engine, uint32_t max_retr
     if strategy == NULL:
         return NULL
     ours = <strategy_t*>aws_mem_calloc(engine.alloc, 1, sizeof(strategy_t))
-    _standard = strategy.vtable  # the same each time
+    if _standard == NULL:  # the same each time, and by then other engines' threads read it
+        _standard = strategy.vtable
     ours.engine = engine
     ours.vtable = _standard[0]
     ours.vtable.destroy = &_on_destroy
