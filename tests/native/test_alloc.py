@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,10 @@ struct aws_allocator *aws_default_allocator(void);
 """
 
 
+# Within scripts/sanitize another sanitizer's runtime is loaded into each process that does not say no.
+CLEAN = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD" and not name.endswith("SAN_OPTIONS")}
+
+
 def build(tmp_path: Path, *options: str) -> Path:
     include = tmp_path / "aws" / "common"
     include.mkdir(parents=True)
@@ -37,7 +42,7 @@ def build(tmp_path: Path, *options: str) -> Path:
     native = ROOT / "native"
     sources = [str(ROOT / "tests/native/c/alloc_stress.c"), str(native / "alloc.c")]
     always = ["-std=gnu11", "-O1", "-g", f"-I{tmp_path}", f"-I{native}", "-pthread"]
-    subprocess.run(["cc", *always, *options, *sources, "-o", str(program)], check=True)
+    subprocess.run(["cc", *always, *options, *sources, "-o", str(program)], check=True, env=CLEAN)
     return program
 
 
@@ -47,9 +52,9 @@ def build(tmp_path: Path, *options: str) -> Path:
 )
 def test_blocks_cross_threads(tmp_path: Path, sanitizer: str, mistake: str, report: str) -> None:
     program = build(tmp_path, f"-fsanitize={sanitizer}")
-    done = subprocess.run([program], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([program], capture_output=True, text=True, env=CLEAN, timeout=100)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
-    canary = subprocess.run([program, mistake], capture_output=True, text=True, timeout=100)
+    canary = subprocess.run([program, mistake], capture_output=True, text=True, env=CLEAN, timeout=100)
     assert canary.returncode != 0
     assert report in canary.stderr
 
@@ -57,7 +62,7 @@ def test_blocks_cross_threads(tmp_path: Path, sanitizer: str, mistake: str, repo
 def test_a_forked_child_goes_on(tmp_path: Path) -> None:
     program = build(tmp_path)
     for _ in range(10):
-        done = subprocess.run([program, "fork"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([program, "fork"], capture_output=True, text=True, env=CLEAN, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
@@ -65,7 +70,7 @@ def test_what_a_thread_keeps_is_bounded(tmp_path: Path) -> None:
     """Whatever sizes were in use one after the other; and the size that is in use now is kept nevertheless. A soak
     found a list of up to 31 blocks for each of 22 sizes: 120 MiB for each event loop, beside ``memory_limit``."""
     program = build(tmp_path)
-    done = subprocess.run([program, "kept"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program, "kept"], capture_output=True, text=True, env=CLEAN, timeout=60)
     assert done.returncode == 0, done.stderr
     most, made = map(int, done.stdout.split())
     assert 1 << 20 < most < 16 << 20
