@@ -11,7 +11,10 @@ from objectfs.sim import S3Server
 
 from .conftest import run_script
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform"),
+    pytest.mark.skipif("libtsan" in os.environ.get("LD_PRELOAD", ""), reason="it knows no threads in a forked child"),
+]
 
 FORK = """
 import warnings

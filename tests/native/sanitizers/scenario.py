@@ -164,7 +164,9 @@ def main() -> None:
         asyncio.run(awaiting(settings))
         failing(settings)
         together(settings)
-        if "TSAN_OPTIONS" not in os.environ:  # which loses count of threads in a child ("dup thread with used id")
+        if "libtsan" not in os.environ.get(
+            "LD_PRELOAD", ""
+        ):  # which loses count of threads in a child ("dup thread with used id")
             forked(settings)
     finally:
         server.stdin.close()
