@@ -64,6 +64,8 @@ cdef extern from "sink.h" nogil:
     int64_t objectfs_sink_written(objectfs_sink*)
 
 cdef extern from "later.h" nogil:
+    enum:
+        OBJECTFS_TOKEN_EXPIRED
     uint32_t objectfs_take_retry_after()
     uint32_t objectfs_seconds(const uint8_t* text, uint64_t size)
 

@@ -198,6 +198,28 @@ cdef class Engine:
         aws_credentials_release(old)
         return 0
 
+    def renews(self, bint whether):
+        """Whether requests whose token the server calls expired wait until :meth:`renewed` is called."""
+        if self._e != NULL and self._pid == objectfs_getpid():
+            aws_mutex_lock(&self._e.lock)
+            self._e.renews = whether
+            aws_mutex_unlock(&self._e.lock)
+
+    def take_refused(self):
+        """Whether the server has called the token expired since the last call."""
+        cdef bint found = False
+        if self._e != NULL and self._pid == objectfs_getpid() and self._e.refused:
+            aws_mutex_lock(&self._e.lock)
+            found = self._e.refused
+            self._e.refused = False
+            aws_mutex_unlock(&self._e.lock)
+        return found
+
+    def renewed(self, bint changed):
+        """Requests that wait for new credentials go on if there are any, else they fail with the server's answer."""
+        if self._e != NULL and self._pid == objectfs_getpid():
+            _renewed(self._e, changed)
+
     def start(self, list requests not None, *, size_t window=1, bint stop_on_error=False, list into=None,
               double late=0, bint marks=False):
         """Start requests; an Op stands for them all.

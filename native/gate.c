@@ -205,6 +205,9 @@ static void s_acquired(struct aws_http_connection *connection, int error_code, v
     aws_http_connection_manager_on_connection_setup_fn *callback = request->callback;
     void *callback_data = request->user_data;
     free(request);
+    if (error_code != AWS_ERROR_SUCCESS) {
+        aws_raise_error(error_code); /* for the retry strategy, which is asked next, on this thread, and not told why */
+    }
     callback(connection, error_code, callback_data);
     if (connection == NULL) {
         s_returned(gate);

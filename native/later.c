@@ -8,6 +8,8 @@
  *
  * Codes of throttling. aws-c-s3 knows SlowDown, and gives up at once with the other codes that AWS's SDKs try again.
  * Here they become SlowDown for it, so that each part of a transfer has its attempts, out of the same budget.
+ *
+ * Tokens that have expired. It gives up at once; our strategy (retry.pyx) waits until there are new credentials.
  */
 #include "later.h"
 
@@ -96,6 +98,9 @@ int __wrap_aws_s3_crt_error_code_from_recoverable_server_error_code_string(struc
     }
     if (aws_byte_cursor_eq_c_str(&code, "RequestTimeoutException")) {
         return AWS_ERROR_S3_REQUEST_TIMEOUT;
+    }
+    if (aws_byte_cursor_eq_c_str(&code, "ExpiredToken") || aws_byte_cursor_eq_c_str(&code, "TokenRefreshRequired")) {
+        return OBJECTFS_TOKEN_EXPIRED;
     }
     return __real_aws_s3_crt_error_code_from_recoverable_server_error_code_string(code);
 }

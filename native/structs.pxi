@@ -174,6 +174,11 @@ cdef struct engine_t:
     pace_t pace                        # under the lock
     size_t submitted_total
     size_t stopping                    # ops of groups that were cancelled, until they have ended
+    bint renews                        # somebody brings new credentials where the server calls the token expired,
+    bint refused                       # as it has since they were asked for last,
+    uint64_t renewals                  # and has answered so often,
+    bint changed                       # at last with others,
+    uint64_t renewed_at                # and then (nanoseconds) with others; all under the lock
     uint64_t retries                   # HTTP requests that were sent again, or are about to be
     uint64_t hedges                    # requests that were sent a second time (hedge.pyx)
     uint64_t hedges_won                # those of them that were faster

@@ -48,10 +48,12 @@ cdef extern from "aws/io/host_resolver.h" nogil:
 cdef extern from "aws/io/io.h" nogil:
     enum:
         AWS_IO_MAX_RETRIES_EXCEEDED
+        AWS_IO_TLS_ERROR_NEGOTIATION_FAILURE
 
 cdef extern from "aws/io/retry_strategy.h" nogil:
     enum aws_retry_error_type:
         AWS_RETRY_ERROR_TYPE_TRANSIENT
+        AWS_RETRY_ERROR_TYPE_SERVER_ERROR
     ctypedef struct aws_retry_strategy "struct aws_retry_strategy"
     ctypedef struct aws_retry_token "struct aws_retry_token":
         aws_allocator* allocator

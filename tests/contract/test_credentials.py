@@ -56,9 +56,9 @@ class Source:
 
 
 def keys_of(sim: S3Server, operation: str) -> list[str]:
-    """The access keys that requests were signed with, in the order of their arrival."""
-    found = [request for request in sim.requests if request.operation == operation]
-    assert all(request.status in (200, 206) for request in found)
+    """The access keys that requests were signed with, in the order of their arrival. (One that came too late, since the
+    machine was busy elsewhere, is refused and sent again with others: test_expired_token.py.)"""
+    found = [request for request in sim.requests if request.operation == operation and request.status in (200, 206)]
     return [request.headers["authorization"].split("Credential=")[1].split("/")[0] for request in found]
 
 

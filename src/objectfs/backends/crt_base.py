@@ -25,6 +25,7 @@ from objectfs.backends.crt_watch import Watchers
 from objectfs.backends.digests import check_content
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.presign import Presigner
+from objectfs.backends.replacing import token_expired
 from objectfs.backends.sdk_ops import Operation, Task, Workers
 from objectfs.backends.session import Endpoint, Session
 from objectfs.config import Config
@@ -195,7 +196,7 @@ class CrtBase:
             if engine is None:
                 engine = self._engines[key] = self._make_engine(endpoint)
                 if self._credentials is not None and owner is None:
-                    engine.set_credentials(*self._credentials)
+                    self._give_credentials(engine)
             return engine
 
     def _make_engine(self, endpoint: Endpoint) -> Any:
@@ -249,9 +250,34 @@ class CrtBase:
                 self._credentials = frozen
                 for key, engine in self._engines.items():
                     if key[-1] is None:
-                        engine.set_credentials(*frozen)
+                        self._give_credentials(engine)
         if self.session.credentials_expire():
             self._expect_renewals()
+
+    def _give_credentials(self, engine: Any) -> None:
+        engine.set_credentials(*self._credentials)
+        engine.renews(self.session.credentials_expire())
+
+    def take_refused(self) -> bool:
+        """Whether a server has called the token expired since the last call, and requests wait for :meth:`replace`."""
+        return True in [engine.take_refused() for engine in tuple(self._engines.values())]
+
+    def replace(self) -> bool:
+        """As :meth:`renew`, with others than those in force; whether there are any. See
+        :meth:`Session.replace_credentials`."""
+        changed = False
+        try:
+            changed = self.session.replace_credentials()
+            if changed:
+                self.renew()
+        finally:
+            for engine in tuple(self._engines.values()):
+                engine.renewed(changed)
+        return changed
+
+    def worth_repeating(self, bucket: str | None, error: errors.ObjectFSError, asked: str | None) -> bool:
+        """Whether a verb has failed for what it does not meet again: see :meth:`follow` and :meth:`replace`."""
+        return self.follow(bucket, error, asked) or (token_expired(error) and self.replace())
 
     def _expect_renewals(self) -> None:
         with self._lock:
@@ -443,13 +469,14 @@ USER_AGENT = b"objectfs"
 
 
 def following(backend: CrtBase, bucket: str, make: Callable[[], Steps[T]]) -> Steps[T]:
-    """The steps that ``make`` makes, and once more where they show that the bucket is in another region."""
+    """The steps that ``make`` makes, and once more where they show that the bucket is in another region, or that the
+    token has expired. (Large transfers of theirs have been waiting for another: ``native/retry.pyx``.)"""
     region = backend.session.learned_region(bucket)
     try:
         yield from backend.ready(bucket)
         return (yield from make())
     except errors.ObjectFSError as error:
-        if not backend.follow(bucket, error, region):
+        if not backend.worth_repeating(bucket, error, region):
             raise
     yield from backend.ready(bucket)
     return (yield from make())

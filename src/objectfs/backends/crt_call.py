@@ -66,7 +66,7 @@ class CallVerbs(CrtBase):
                 answer = self._read(request, response)
             except errors.ObjectFSError as error:
                 error.about(operation, params.get("Bucket"), params.get("Key"))
-                if not followed and self.follow(bucket, error, region):
+                if not followed and self.worth_repeating(bucket, error, region):
                     followed, attempt = True, attempt - 1
                 elif (
                     checksums

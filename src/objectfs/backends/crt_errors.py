@@ -8,6 +8,7 @@ from xml.sax.saxutils import unescape
 
 from objectfs import errors
 from objectfs.backends.retrying import doubtful
+from objectfs.errors.responses import PROXY_HINT
 
 __all__ = ["failure"]
 
@@ -62,6 +63,8 @@ _CLOSED = (
     "AWS_ERROR_HTTP_SERVER_CLOSED",
     "AWS_IO_BROKEN_PIPE",
 )
+# What a proxy answers to CONNECT the library does not tell.
+_BY_PROXY = ("AWS_ERROR_HTTP_PROXY_CONNECT_FAILED", "AWS_ERROR_HTTP_PROXY_CONNECT_FAILED_RETRYABLE")
 _HINTS: dict[type[errors.ObjectFSError], str] = {
     errors.NameResolutionError: "Check the endpoint's host name",
     errors.TLSError: "Give verify= the server's CA bundle, or check the host name",
@@ -106,13 +109,16 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
             if response.truncated
             else "the server closed the connection"
         )
+    elif cls is None and name in _BY_PROXY:
+        cls, text = errors.ConnectionFailedError, "the proxy refused the connection"
     elif cls is None and name is not None and name.startswith("AWS_IO_TLS"):
         cls = errors.TLSError
     elif cls is None and name is not None and name.startswith(("AWS_IO_SOCKET", "AWS_ERROR_HTTP")):
         cls = errors.ConnectionFailedError
     if cls is None:
         cls = errors.NativeError
-    return cls(text or "the transfer failed", crt_error=name, hint=_HINTS.get(cls), **where)
+    hint = PROXY_HINT if name in _BY_PROXY else _HINTS.get(cls)
+    return cls(text or "the transfer failed", crt_error=name, hint=hint, **where)
 
 
 def _first(pattern: re.Pattern[bytes], body: bytes) -> str | None:

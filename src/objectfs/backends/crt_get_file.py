@@ -225,7 +225,7 @@ class FileVerbs(GetVerbs):
                 if sink is not None and sink.error:
                     raise OSError(sink.error, os.strerror(sink.error))
                 error = failure(response, "GetObject", bucket, key)
-                if isinstance(error, errors.LocalFileError):
+                if isinstance(error, errors.LocalFileError) or response.error == "AWS_ERROR_SYS_CALL_FAILURE":
                     raise _local_cause(error, temporary, end - start)
                 raise pinned(error, options)
             # counted: parts are written where they belong, so the file's size says nothing of a short one
@@ -279,11 +279,22 @@ def write_all(file: Any, data: Any) -> None:
         view = view[file.write(view) :]
 
 
-def _local_cause(error: errors.LocalFileError, path: str, needed: int) -> errors.LocalFileError:
-    """The C library says that a write failed, not why: look."""
-    if error.errno is None:
-        with contextlib.suppress(OSError):
-            if shutil.disk_usage(os.path.dirname(path)).free < needed:
-                error.errno = errno.ENOSPC
-                error.message = os.strerror(errno.ENOSPC)
-    return error
+def _local_cause(error: errors.ObjectFSError, path: str, needed: int) -> errors.ObjectFSError | OSError:
+    """The C library says that a write failed, not why, nor that of each error that it was a write: look."""
+    found = 0
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(os.path.dirname(path)).free < needed:
+            found = errno.ENOSPC
+        elif (limit := _largest_file()) is not None and limit < needed:
+            found = errno.EFBIG
+    return OSError(found, os.strerror(found)) if found else error
+
+
+def _largest_file() -> int | None:
+    """Bytes that this process may make a file of; None for no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ HORIZON = 900.0
 
 LONGEST_PAUSE = 60.0
 SHORTEST_PAUSE = 0.5
+
+LOOK = 0.2
+"""Seconds between two looks at whether a server has called the token expired."""
 
 
 class Renewal:
@@ -74,6 +78,19 @@ class Renewal:
             return max(SHORTEST_PAUSE, min(PAUSE, left / 4))
         return LONGEST_PAUSE if left >= HORIZON else max(SHORTEST_PAUSE, min(LONGEST_PAUSE, left / 4))
 
+    def look(self) -> bool:
+        """What the thread does in between: bring new credentials where requests wait for them. False if the backend is
+        gone."""
+        backend = self._backend()
+        if backend is None:
+            return False
+        if backend.take_refused():
+            try:
+                backend.replace()
+            except Exception as error:  # the requests that wait fail with what the server said
+                log.debug("credentials were not replaced: %s", error)
+        return True
+
     def close(self) -> None:
         """End the thread, unless it is fetching credentials: that it finishes, and nobody uses them."""
         self._stop.set()
@@ -88,5 +105,13 @@ def _renew(renewal: weakref.ref[Renewal], stop: threading.Event) -> None:
         found = renewal()
         pause = None if found is None else found.turn()
         del found
-        if pause is None or stop.wait(pause):
+        if pause is None:
             return
+        until = time.monotonic() + pause
+        while (left := until - time.monotonic()) > 0:
+            if stop.wait(min(left, LOOK)):
+                return
+            found = renewal()
+            if found is None or not found.look():
+                return
+            del found

@@ -170,7 +170,8 @@ class WriteVerbs(CrtBase):
         if refused(response):
             error = failure(response, "PutObject", bucket, key)
             if isinstance(error, errors.LocalFileError):
-                os.stat(path)  # the usual cause, with its own name: it vanished
+                with open(path, "rb"):  # the usual causes, with their names: it vanished, or may not be read any more
+                    pass
             raise error
         if not response.headers.get("etag"):
             yield from self._must_be_there(bucket, key, stamp[0], options, response)

@@ -70,7 +70,7 @@ def retry_after(headers: Mapping[str, str]) -> int:
 
 def doubtful(error: errors.ObjectFSError) -> errors.ObjectFSError:
     """The error, which says so if it may come from an earlier attempt of the same request whose answer was lost."""
-    if error.operation in _WRITES and error.code in _OWN_EFFECT:
+    if error.operation in _WRITES and (error.code in _OWN_EFFECT or error.status == 412):
         error.hint = (
             "An earlier attempt of this request had no answer and may have been done: what is stored now may be its "
             "work. Compare with head()"

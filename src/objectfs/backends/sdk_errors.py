@@ -11,6 +11,7 @@ from typing import Any
 
 from objectfs import errors
 from objectfs.backends.refusals import credentials_error, is_wrong_type, no_credentials
+from objectfs.errors.responses import PROXY_HINT
 
 __all__ = ["from_client_error", "translate", "worth_another_attempt"]
 
@@ -153,6 +154,10 @@ def _classify(error: Exception) -> errors.ObjectFSError | None:
         return errors.TruncatedError("the connection ended before the whole body had arrived")
     if isinstance(error, (exceptions.ResponseStreamingError, http.client.IncompleteRead)):
         return errors.TruncatedError(f"the connection ended before the whole body had arrived: {_plain(chain[-1])}")
+    if among(exceptions.ProxyConnectionError, urllib3.exceptions.ProxyError):
+        return errors.ConnectionFailedError(
+            f"the connection through the proxy failed: {_plain(chain[-1])}", hint=PROXY_HINT
+        )
     if among(
         exceptions.HTTPClientError,
         exceptions.EndpointConnectionError,

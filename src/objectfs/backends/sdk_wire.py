@@ -23,6 +23,7 @@ from objectfs.backends.answer_check import MISREAD, check_answer, unreadable
 from objectfs.backends.botocore_hooks import first_look
 from objectfs.backends.budget import Budget
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
+from objectfs.backends.replacing import token_expired
 from objectfs.backends.retrying import LONGEST_WAIT, Retries, doubtful, retry_after
 from objectfs.backends.sdk_errors import translate, worth_another_attempt
 from objectfs.backends.sdk_ops import Operation, Task, Workers, current_task, install_connections
@@ -190,7 +191,7 @@ class Wire:
             params.update(options.parameters(model))
         attempt = 0
         cost = 0  # of the last further attempt
-        in_doubt = followed = False
+        in_doubt = followed = replaced = False
         while True:
             attempt += 1
             region = self.session.learned_region(bucket)
@@ -214,6 +215,9 @@ class Wire:
                     if followed:
                         attempt -= 1
                         continue
+                if not replaced and token_expired(error) and self.session.replace_credentials():
+                    replaced, attempt = True, attempt - 1
+                    continue
                 if in_doubt:
                     doubtful(error)
                 in_doubt = in_doubt or error.status is None or not 300 <= error.status < 500

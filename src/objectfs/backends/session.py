@@ -8,6 +8,7 @@ botocore is imported with the first use of a :class:`Session`, never with ``impo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import ipaddress
@@ -22,8 +23,9 @@ from urllib.parse import unquote, urlsplit
 from objectfs.backends.botocore_hooks import install, tolerant_session
 from objectfs.backends.pipeline import Pipeline, SerializedRequest
 from objectfs.backends.refusals import credentials_error, no_credentials
+from objectfs.backends.replacing import Replacing, read_again
 from objectfs.config import Config
-from objectfs.errors import ConfigError, InvalidRequestError, ObjectFSError
+from objectfs.errors import ConfigError, CredentialsError, InvalidRequestError, ObjectFSError
 
 __all__ = ["Endpoint", "Session"]
 
@@ -83,6 +85,7 @@ class Session:
         self._pipelines: dict[str, Pipeline] = {}
         self._regions: dict[str, str] = {}
         self._credentials: Any = None
+        self._replacing = Replacing()
         self._endpoints: dict[str | None, Endpoint] = {}
 
     def __repr__(self) -> str:
@@ -143,7 +146,9 @@ class Session:
         with self._lock:
             if self._credentials is None:
                 try:
-                    self._credentials = self.botocore.get_credentials()
+                    found = self.botocore.get_credentials()
+                    # also for the clients that botocore makes, and signs the requests of
+                    self.botocore._credentials = self._credentials = read_again(found, self._find_credentials)
                 except ConfigError:
                     raise
                 except Exception as error:
@@ -151,6 +156,14 @@ class Session:
             if self._credentials is None:
                 raise no_credentials()
             return self._credentials
+
+    def _find_credentials(self) -> Any:
+        return self._make_core().get_credentials()
+
+    def replace_credentials(self) -> bool:
+        """Fetch others than those in force, whose token a server has called expired; whether there are others now, or
+        since a moment ago, so that the request is worth repeating."""
+        return self._replacing.replace(self._credentials)
 
     def frozen_credentials(self) -> tuple[str, str, str | None] | None:
         """Access key, secret and token as they stand now, refreshed if due; None for anonymous requests.
@@ -343,7 +356,10 @@ class Session:
         import botocore.exceptions
 
         settings = self.client_settings(region, **more)
-        if keys is not None:
+        if keys is None:
+            with contextlib.suppress(CredentialsError):  # it is told when something is to be signed
+                self.credentials()
+        else:
             settings["aws_access_key_id"], settings["aws_secret_access_key"] = keys
         try:
             with self._lock:  # botocore: "creating clients is not thread-safe"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 
 from objectfs.errors.classes import (
@@ -24,7 +25,9 @@ from objectfs.errors.classes import (
     UnsupportedError,
 )
 
-__all__ = ["from_response"]
+__all__ = ["PROXY_HINT", "from_response"]
+
+PROXY_HINT = "Check http_proxy and https_proxy (http://user:password@host:port), and no_proxy for hosts that need none"
 
 # S3's error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _BY_CODE: dict[str, type[ObjectFSError]] = {
@@ -81,6 +84,7 @@ _BY_STATUS: dict[int, type[ObjectFSError]] = {
     401: AccessDeniedError,
     403: AccessDeniedError,
     404: NotFoundError,
+    407: AccessDeniedError,
     409: ConflictError,
     412: PreconditionFailedError,
     416: InvalidRangeError,
@@ -109,6 +113,9 @@ _HINTS = {
     "EntityTooLarge": "S3 takes 5 GiB in one PUT; larger objects go as multipart uploads",
 }
 
+
+MAX_SKEW = 15 * 60
+"""Seconds that a request's time may differ from S3's."""
 
 _EXPECTED_REGION = re.compile(r"expecting '([A-Za-z0-9-]{1,64})'")
 """In S3's words for a signature of the wrong region."""
@@ -144,7 +151,9 @@ def from_response(
     cls = _BY_CODE.get(code or "") or _BY_STATUS.get(status)
     if cls is None:
         cls = ServerError if status >= 500 else InvalidRequestError if status >= 400 else ServerError
-    hint = _HINTS.get(code or "")
+    hint = _HINTS.get(code or "") if status != 407 else PROXY_HINT
+    if status == 403 and code in ("RequestTimeTooSkewed", "AccessDenied"):  # of a HEAD, all that S3 says is 403
+        hint = _clock(headers) or hint
     if hint is None and cls.retryable and "retry-after" in headers:
         hint = f"The server asks not to be asked again for {headers['retry-after']} seconds"
     region = headers.get("x-amz-bucket-region") if status in (301, 307, 400) else None
@@ -168,7 +177,23 @@ def from_response(
     )
 
 
+def _clock(headers: Mapping[str, str]) -> str | None:
+    """What is to be said of this machine's clock, if it is so far from the server's that S3 refuses the signature."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        off = time.time() - parsedate_to_datetime(headers["date"]).timestamp()
+    except (LookupError, TypeError, ValueError):
+        return None
+    if abs(off) < MAX_SKEW:
+        return None
+    where = "ahead of" if off > 0 else "behind"
+    return f"This machine's clock is {abs(off) / 60:.0f} minutes {where} the server's: set it"
+
+
 def _default_message(status: int, code: str | None) -> str:
+    if status == 407:
+        return "The proxy wants a user and a password"
     words = {
         "NoSuchKey": "The object does not exist",
         "NoSuchBucket": "The bucket does not exist",

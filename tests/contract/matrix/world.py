@@ -83,9 +83,12 @@ def uploads(server: S3Server) -> int:
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> bool:
-    deadline = time.monotonic() + seconds
+    """Time in which this process was stopped does not count."""
+    left, before = seconds, time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if left <= 0:
             return False
         time.sleep(0.005)
+        now = time.monotonic()
+        left, before = left - min(now - before, 1.0), now
     return True
