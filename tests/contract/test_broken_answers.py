@@ -82,11 +82,12 @@ def test_no_such_host(connect: Make) -> None:
 
 def test_untrusted_certificate(connect: Make) -> None:
     with S3Server(tls=True) as server:
-        client = connect(endpoint_url=server.endpoint_url)
+        client = connect(endpoint_url=server.endpoint_url, max_attempts=3)
         with pytest.raises(errors.TLSError) as caught:
             client.get("bucket", "k")
         check(caught.value, "GetObject", "bucket", "k", None)
         assert not caught.value.retryable
+        assert client.stats()["retries"] == 0
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
