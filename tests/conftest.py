@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 # Before the engine is imported: it reads this once, and the leak check needs it.
 os.environ.setdefault("OBJECTFS_MEMTRACE", "1")
@@ -46,6 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # as in the background of a script; tests of Ctrl-C would wait for ever, and programs that they start likewise
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     required = [name.strip() for name in os.environ.get("OBJECTFS_REQUIRE", "").split(",") if name.strip()]
     required = [name for name in required if name != "clients"]
     attempts = {attempt.name: attempt for attempt in available()}

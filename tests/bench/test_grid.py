@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
 
+from objectfs.bench.grid import __main__ as grid
 from objectfs.bench.grid.__main__ import measure, server, settings_for, verdicts
 from objectfs.bench.grid.case import MIB
 
@@ -48,3 +52,38 @@ def test_measured() -> None:
     assert 0 < small["rate"] < 100e9
     assert 0 < large["rate"] < 100e9
     assert large["pace"]["first_byte"] >= 0.002  # seconds: the profile's median is 0.004
+
+
+@pytest.mark.parametrize(("learned", "code"), [(105e6, 0), (85e6, 1)])
+def test_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, learned: float, code: int
+) -> None:
+    """All settings take turns, their medians are shown, and the exit code is the judgement."""
+    asked: list[dict[str, int]] = []
+    rates = iter([1e6, learned, 200e6] * 100)
+
+    def measured(endpoint: str, size: int, settings: dict[str, int], options: argparse.Namespace) -> dict[str, Any]:
+        assert endpoint.startswith("http://127.0.0.1:")
+        assert (size, options.seconds) == (4096, 0.5)
+        asked.append(settings)
+        return {"rate": 100e6 if settings else next(rates), "pace": {"connections": 25}}
+
+    monkeypatch.setattr(grid, "measure", measured)
+    out = tmp_path / "grid.md"
+    arguments = ["--size", "4 KiB", "--profile", "loopback", "--runs", "3", "--seconds", "0.5", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["bench-grid", *arguments])
+    with pytest.raises(SystemExit) as end:
+        grid.main()
+    assert end.value.code == code
+    assert asked == list(settings_for(4096).values()) * 3
+    shown = capsys.readouterr()
+    assert f"| learned | {learned / 1e6:.0f} |" in shown.out
+    assert "| 128 | 100 |" in shown.out
+    assert shown.out == out.read_text(encoding="utf-8") + "\n"
+    assert "4 KiB, loopback, learned: 200 MB/s  {'connections': 25}" in shown.err
+
+
+def test_a_server_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    with pytest.raises(SystemExit, match="did not start"), server("loopback", None):
+        pass

@@ -79,8 +79,8 @@ def server() -> Iterator[str]:
     """The embedded server in its own process, on a free port of the loopback interface."""
     command = [sys.executable, "-m", "objectfs.sim", "--bucket", BUCKET]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         words = process.stdout.readline().split()
         if len(words) != 2:
             raise RuntimeError("the embedded server did not start")
@@ -88,6 +88,7 @@ def server() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
 
 
 def compare(wanted: dict[str, str], folder: Path, backend: str) -> None:

@@ -39,8 +39,8 @@ def running(kind: str, scenarios: list[Scenario], cpu: int | None) -> Iterator[s
     if cpu is not None:
         command += ["--cpu", str(cpu)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         line = process.stdout.readline()
         found = re.search(r"https?://\S+", line)
         if not found:
@@ -48,4 +48,5 @@ def running(kind: str, scenarios: list[Scenario], cpu: int | None) -> Iterator[s
         yield found[0]
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait()
+        process.stdout.close()

@@ -86,19 +86,18 @@ class Task:
         self.result = None
 
     def _check_upload(self, bucket: str, *, content: bool) -> None:
-        connection = http.client.HTTPConnection(urlsplit(self.endpoint).netloc)
-        connection.request("GET" if content else "HEAD", f"/{bucket}/up-{self.keys[0]}")
-        answer = connection.getresponse()
-        size = int(answer.getheader("Content-Length", "-1"))
-        if answer.status != 200 or size != self.scenario.size:
-            raise ValueError(f"upload: HTTP {answer.status}, {size} bytes")
-        done = 0
-        while data := answer.read(4 * payload.MIB) if content else b"":
-            payload.check(data, len(data), "upload", start=done)
-            done += len(data)
+        with contextlib.closing(http.client.HTTPConnection(urlsplit(self.endpoint).netloc)) as connection:
+            connection.request("GET" if content else "HEAD", f"/{bucket}/up-{self.keys[0]}")
+            with connection.getresponse() as answer:
+                size = int(answer.getheader("Content-Length", "-1"))
+                if answer.status != 200 or size != self.scenario.size:
+                    raise ValueError(f"upload: HTTP {answer.status}, {size} bytes")
+                done = 0
+                while data := answer.read(4 * payload.MIB) if content else b"":
+                    payload.check(data, len(data), "upload", start=done)
+                    done += len(data)
         if content and done != size:
             raise ValueError(f"upload: {done} bytes, not {size}")
-        connection.close()
 
 
 def measure(task: Task) -> dict[str, float]:

@@ -55,7 +55,7 @@ def server(profile: str, cpu: int | None) -> Iterator[str]:
         yield found[0]
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait()
         process.stdout.close()
 
 

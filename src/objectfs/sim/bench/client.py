@@ -53,6 +53,14 @@ def _head(data: bytes) -> tuple[int, int]:
     return end + 4, int(found[1])
 
 
+def _more(sock: socket.socket) -> bytes:
+    """What comes next, which is never nothing."""
+    data = sock.recv(1 << 20)
+    if not data:
+        raise RuntimeError("the connection was closed in an answer")
+    return data
+
+
 class Client:
     """One keep-alive connection, with a buffer that bodies of any size pass through."""
 
@@ -78,12 +86,12 @@ class Client:
     def content(self, head: bytes) -> bytes:
         """Send a request; the body of its answer."""
         self.sock.sendall(head)
-        data = self.sock.recv(1 << 20)
+        data = _more(self.sock)
         while b"\r\n\r\n" not in data:
-            data += self.sock.recv(1 << 20)
+            data += _more(self.sock)
         start, length = _head(data)
         while len(data) < start + length:
-            data += self.sock.recv(1 << 20)
+            data += _more(self.sock)
         return data[start:]
 
     def close(self) -> None:
@@ -101,14 +109,13 @@ def bytes_per_second(
 
     def work(number: int) -> None:
         try:
-            client = Client(address)
-            ready.wait()
-            position = number
-            while time.perf_counter() < deadline[0]:
-                received = client.exchange(heads[position % len(heads)], body)
-                moved[number] += received if body is None else len(body)
-                position += connections
-            client.close()
+            with contextlib.closing(Client(address)) as client:
+                ready.wait()
+                position = number
+                while time.perf_counter() < deadline[0]:
+                    received = client.exchange(heads[position % len(heads)], body)
+                    moved[number] += received if body is None else len(body)
+                    position += connections
         except BaseException as error:
             failed.append(error)
             ready.abort()
@@ -131,77 +138,72 @@ def bytes_per_second(
 
 def requests_per_second(address: Address, head: bytes, *, connections: int, seconds: float) -> float:
     """Small requests, one at a time on each connection, from one thread: several would measure each other."""
-    selector = selectors.DefaultSelector()
     left: dict[socket.socket, int] = {}
-    for _ in range(connections):
-        sock = connect(address)
-        selector.register(sock, selectors.EVENT_READ)
-        left[sock] = 0
-        sock.sendall(head)
-    total = done = 0
-    start = time.perf_counter()
-    deadline = start + seconds
-    while time.perf_counter() < deadline:
-        for key, _ in selector.select(1):
-            sock = key.fileobj  # type: ignore[assignment]
-            data = sock.recv(65536)
-            if not data:
-                raise RuntimeError("the connection was closed")
-            if not total:
-                total = sum(_head(data))
-            left[sock] += len(data)
-            if left[sock] >= total:
-                left[sock] = 0
-                done += 1
-                sock.sendall(head)
-    elapsed = time.perf_counter() - start
-    selector.close()
-    for sock in left:
-        sock.close()
-    return done / elapsed
+    with contextlib.ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for _ in range(connections):
+            sock = stack.enter_context(connect(address))
+            selector.register(sock, selectors.EVENT_READ)
+            left[sock] = 0
+            sock.sendall(head)
+        total = done = 0
+        start = time.perf_counter()
+        deadline = start + seconds
+        while time.perf_counter() < deadline:
+            for key, _ in selector.select(1):
+                sock = key.fileobj  # type: ignore[assignment]
+                data = sock.recv(65536)
+                if not data:
+                    raise RuntimeError("the connection was closed")
+                if not total:
+                    total = sum(_head(data))
+                left[sock] += len(data)
+                if left[sock] >= total:
+                    left[sock] = 0
+                    done += 1
+                    sock.sendall(head)
+        return done / (time.perf_counter() - start)
 
 
 def fill(address: Address, bucket: str, keys: Iterator[str]) -> None:
     """Put small objects, many requests at a time."""
-    sock = connect(address)
     batch: list[str] = []
 
-    def put() -> None:
+    def put(sock: socket.socket) -> None:
         heads = [request("PUT", f"/{bucket}/{key}", {"content-length": "1"}, sign=False) + b"x" for key in batch]
         sock.sendall(b"".join(heads))
         answers = b""
         while answers.count(b"\r\n\r\n") < len(batch):
-            answers += sock.recv(1 << 20)
+            answers += _more(sock)
         if answers.count(b"HTTP/1.1 200") != len(batch):
             raise RuntimeError(f"unexpected answer: {answers[:300]!r}")
         batch.clear()
 
-    for key in keys:
-        batch.append(key)
-        if len(batch) == 50:
-            put()
-    if batch:
-        put()
-    sock.close()
+    with connect(address) as sock:
+        for key in keys:
+            batch.append(key)
+            if len(batch) == 50:
+                put(sock)
+        if batch:
+            put(sock)
 
 
 def list_all(address: Address, bucket: str, *, sign: bool) -> int:
     """List a bucket from its first page to its last; the number of keys, which must be in order."""
-    client = Client(address, 1 << 20)
     token = ""
     count = 0
     last = b""
-    while True:
-        target = f"/{bucket}?{token}list-type=2"
-        page = client.content(request("GET", target, sign=sign))
-        keys = re.findall(rb"<Key>([^<]*)</Key>", page)
-        count += len(keys)
-        if not keys or keys != sorted(keys) or keys[0] <= last:
-            raise RuntimeError("a page of the listing is empty or out of order")
-        last = keys[-1]
-        found = re.search(rb"<NextContinuationToken>([^<]*)</NextContinuationToken>", page)
-        if found is None:
-            client.close()
-            return count
-        escaped = found[1].decode().replace("%", "%25").replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
-        token = f"continuation-token={escaped}&"
+    with contextlib.closing(Client(address, 1 << 20)) as client:
+        while True:
+            target = f"/{bucket}?{token}list-type=2"
+            page = client.content(request("GET", target, sign=sign))
+            keys = re.findall(rb"<Key>([^<]*)</Key>", page)
+            count += len(keys)
+            if not keys or keys != sorted(keys) or keys[0] <= last:
+                raise RuntimeError("a page of the listing is empty or out of order")
+            last = keys[-1]
+            found = re.search(rb"<NextContinuationToken>([^<]*)</NextContinuationToken>", page)
+            if found is None:
+                return count
+            escaped = found[1].decode().replace("%", "%25").replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+            token = f"continuation-token={escaped}&"

@@ -58,7 +58,8 @@ def start(kind: str, cpu: int | None, **options: Any) -> Server:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError(f"the {kind} server did not start")
+        process.stdout.close()
+        raise RuntimeError(f"the {kind} server did not start: it ended with {process.wait()}")
     return Server(process, ("127.0.0.1", int(line)))
 
 
