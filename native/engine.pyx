@@ -12,7 +12,7 @@ _live = set()  # operations under way, of all engines: no garbage collection may
 
 @cython.final
 @cython.no_gc_clear
-cdef class Engine:
+cdef class Engine(_Counted):
     """One S3 client of the C library: one endpoint's scheme, one set of connections, one memory limit.
 
     Args:
@@ -24,11 +24,9 @@ cdef class Engine:
         Others: as ``aws_s3_client_config`` has them; bytes, milliseconds, seconds.
     """
 
-    cdef engine_t* _e
     cdef set _inflight
     cdef bint _closed
     cdef bint _runtime
-    cdef long _pid
     cdef object _lock
     cdef Shared _shared
     cdef public object watchers
@@ -339,76 +337,10 @@ cdef class Engine:
                 if op._cancelled:
                     op._try_reap()
 
-    cdef engine_t _look(self) noexcept:
-        """A copy for its numbers: all are 0 once it is closed."""
-        cdef engine_t now
-        if self._e == NULL:
-            memset(&now, 0, sizeof(now))
-        elif self._pid != objectfs_getpid():  # a thread of the parent may hold the lock for ever; nothing changes here
-            now = self._e[0]
-        else:
-            aws_mutex_lock(&self._e.lock)  # with the GIL, for close() takes it away; nobody waits for the GIL under it
-            now = self._e[0]
-            aws_mutex_unlock(&self._e.lock)
-        return now
-
-    @property
-    def pace(self):
-        """(ranges of parallel downloads that came complete, their bytes, nanoseconds waited for their first bytes and
-        for the others, requests that were told to slow down): sums since it was made."""
-        cdef pace_t pace = self._look().pace
-        return pace.answers, pace.bytes, pace.waited, pace.received, pace.slowed
-
-    @property
-    def hedged(self):
-        """(requests that were sent a second time because the answer was late, those whose second answer came first)."""
-        if self._e == NULL:
-            return 0, 0
-        return self._e.hedges, self._e.hedges_won
-
-    @property
-    def waits(self):
-        """How long GETs have waited for their first byte: counts of ``histogram_bounds``' buckets, the older less."""
-        cdef uint32_t waits[OBJECTFS_BUCKETS]
-        if self._e == NULL:
-            return []
-        aws_mutex_lock(&self._e.lock)
-        memcpy(waits, self._e.waits, sizeof(waits))
-        aws_mutex_unlock(&self._e.lock)
-        return [waits[i] for i in range(OBJECTFS_BUCKETS)]
-
-    def forget_waits(self):
-        """What has waited so far says nothing of the network."""
-        if self._e != NULL:
-            aws_mutex_lock(&self._e.lock)
-            memset(self._e.waits, 0, sizeof(self._e.waits))
-            self._e.waits_total = 0
-            aws_mutex_unlock(&self._e.lock)
-
     @property
     def inflight(self):
         """Operations that have not ended, or whose result nobody has taken."""
         return len(self._inflight)
-
-    @property
-    def submitted(self):
-        """Meta requests submitted since the start."""
-        return self._look().submitted_total
-
-    @property
-    def retries(self):
-        """HTTP requests that were sent again since the start."""
-        return self._look().retries
-
-    @property
-    def width(self):
-        """Requests of a large batch that were under way at a time when the last one ran well; 0 before."""
-        return self._look().width
-
-    @property
-    def debug_lent(self):
-        """Whether one event loop does all, the C library's callbacks too (``linked.c``)."""
-        return self._e != NULL and self._e.lent
 
     def cancel(self):
         """Cancel what runs. Before several engines with connections in common (shared.pyx) are closed one after the

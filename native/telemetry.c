@@ -217,7 +217,7 @@ void objectfs_telemetry_note(
         }
     }
     aws_atomic_fetch_add_explicit(&telemetry->attempts[operation], 1, aws_memory_order_relaxed);
-    if (error != AWS_ERROR_SUCCESS) {
+    if (error != AWS_ERROR_SUCCESS && error != AWS_ERROR_S3_CANCELED) { /* given up, most often for a faster one */
         aws_atomic_fetch_add_explicit(&telemetry->failed[operation], 1, aws_memory_order_relaxed);
     }
     if (aws_atomic_load_int_explicit(&telemetry->tracing, aws_memory_order_relaxed)) {

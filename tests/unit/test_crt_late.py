@@ -47,7 +47,9 @@ class Engine:
         self.waits = [0] * BUCKETS
 
 
-def lateness(counts: list[int], *, far: bool = True, wanted: bool = True, slowness: float = 0.0) -> tuple[Lateness, Any]:
+def lateness(
+    counts: list[int], *, far: bool = True, wanted: bool = True, slowness: float = 0.0
+) -> tuple[Lateness, Any]:
     engine = Engine(counts)
     return Lateness(engine, wanted, SimpleNamespace(far=far, slowness=slowness)), engine
 

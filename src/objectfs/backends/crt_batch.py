@@ -198,9 +198,7 @@ class BatchVerbs(GetVerbs):
             buffers.append(buffer)
         longest = max(end - start for start, end in wanted)
         late = target.engine.paces.late.after(longest) if longest <= self.part_size else 0.0
-        responses = yield from all_of(
-            target.engine.start(requests, window=self.window, stop_on_error=True, late=late)
-        )
+        responses = yield from all_of(target.engine.start(requests, window=self.window, stop_on_error=True, late=late))
         for response in responses:  # the cause before the cancelled rest
             if response.error_code and response.status != 416 and response.error != "AWS_ERROR_S3_CANCELED":
                 raise failure(response, "GetObject", bucket, key)

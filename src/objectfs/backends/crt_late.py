@@ -69,7 +69,7 @@ class Lateness:
             self._after = self._look(now)
         if not self._wanted or not self._after:
             return 0.0
-        return self._after + size * self._network.slowness
+        return self._after + size * float(self._network.slowness)
 
     @property
     def hedged(self) -> tuple[int, int]:

@@ -45,8 +45,8 @@ class SpreadVerbs(CrtBase):
         """The object's bytes from ``start`` on into the view: the answers, in the order of the ranges, each of which is
         complete. Those of ranges that begin beyond the object's end have the status 416.
 
-        ``options``: those that were given, and an If-Match where the ETag is known. ``crc``: the algorithm of a CRC that
-        each answer is to tell of what it brought.
+        ``options``: those that were given, and an If-Match where the ETag is known. ``crc``: of what an
+        answer has brought it tells the CRC of that algorithm.
 
         Raises:
             ObjectChangedError: they are not of one object.
