@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from objectfs import errors
@@ -32,8 +33,33 @@ CLOSE_PATIENCE = 2.0
 EXIT_PATIENCE = 1.0
 """The same at the interpreter's exit."""
 
+BRIEFLY = 0.05
+"""Seconds that Ctrl-C waits for them: it has 200 ms, and the engine's letting go is the rest."""
+
 LOOK = 0.01
 """Seconds between two looks at what is not waited for."""
+
+
+class _Brief:
+    """An operation that a blocking driver waits for until then at most."""
+
+    def __init__(self, until: float, op: Op[Any]) -> None:
+        self._until, self._op = until, op
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._op, name)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        left = max(0.0, self._until - time.monotonic())
+        if self._op.wait(left if timeout is None else min(left, timeout)):
+            return True
+        if time.monotonic() >= self._until:
+            raise errors.TimeoutError("it goes on in the background")
+        return False
+
+
+def _as_it_is(op: Op[Any]) -> Any:
+    return op
 
 
 class Pending:
@@ -101,13 +127,16 @@ class Pending:
             if not isinstance(error, GeneratorExit):  # nobody drives these steps any more: a yield would be an error
                 for op in tuple(self.parts):
                     op.cancel()
+                # A signal's handler may have raised in these steps, and not while they were waited for: then the
+                # driver does not know of it, and would wait as long as it takes.
+                wait = _as_it_is if isinstance(error, Exception) else partial(_Brief, time.monotonic() + BRIEFLY)
                 for op in tuple(self.parts):  # S3 keeps a part that arrives after the abort
                     if not op.done():
                         with contextlib.suppress(Exception):
-                            yield op
+                            yield wait(op)
                 if not self.settle() and self._aborting:
                     with contextlib.suppress(Exception):
-                        yield self._aborting[0]
+                        yield wait(self._aborting[0])
         finally:
             if not self.settle():
                 self._leftovers.take(self)
