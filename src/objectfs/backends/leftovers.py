@@ -53,7 +53,7 @@ class _Brief:
         left = max(0.0, self._until - time.monotonic())
         if self._op.wait(left if timeout is None else min(left, timeout)):
             return True
-        if time.monotonic() >= self._until:
+        if timeout is None:
             raise errors.TimeoutError("it goes on in the background")
         return False
 
