@@ -5,6 +5,7 @@ cdef void _op_ended(op_t* op) noexcept nogil:
     """Count one op as over and wake who waits. The caller holds the engine's lock."""
     cdef group_t* group = op.group
     group.ended += 1
+    group.engine.under_way -= 1
     if group.stopping:
         group.engine.stopping -= 1
     if op.error_code != 0:

@@ -316,7 +316,7 @@ cdef class Engine(_Counted):
         group.transferred = 0
         group.cancelled = group.stop_on_error = group.queued = group.reaped = group.stopping = False
         group.users = 0
-        group.late = 0
+        group.late = group.late_from = 0
         group.marks = False
         group.spare = 0
         group.notifier = NULL

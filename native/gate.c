@@ -101,6 +101,10 @@ void objectfs_gate_count(struct objectfs_gate *gate, size_t *used, size_t *most,
     pthread_mutex_unlock(&s_lock);
 }
 
+size_t objectfs_gate_limit(struct objectfs_gate *gate) {
+    return gate->limit; /* does not change */
+}
+
 void objectfs_gates_after_fork(void) {
     pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
     s_lock = fresh;
@@ -286,6 +290,11 @@ void objectfs_gate_enter(struct objectfs_gate *gate) {
 void objectfs_gate_count(struct objectfs_gate *gate, size_t *used, size_t *most, size_t *waiting) {
     (void)gate;
     *used = *most = *waiting = 0;
+}
+
+size_t objectfs_gate_limit(struct objectfs_gate *gate) {
+    (void)gate;
+    return (size_t)-1;
 }
 
 void objectfs_gates_after_fork(void) {

@@ -18,6 +18,9 @@ void objectfs_gate_enter(struct objectfs_gate *gate);
 /* Connections in use now, the most that were, and who waits for one. */
 void objectfs_gate_count(struct objectfs_gate *gate, size_t *used, size_t *most, size_t *waiting);
 
+/* How many there may be. */
+size_t objectfs_gate_limit(struct objectfs_gate *gate);
+
 /* Whether the linker lets it do anything. */
 bool objectfs_gate_works(void);
 

@@ -6,6 +6,7 @@
 #
 # The second request is an op_t of its own, made by a task that looks at the group from time to time. Rules, besides
 # those of structs.pxi:
+# - While requests wait for a connection nothing is late: a second request would wait behind them.
 # - The task pins the group, so that group and engine stay while it looks. It ends when the group does.
 # - The two are one for everybody else: `_request_ended` counts the op as over when both have had their shutdown
 #   callback. What points from one to the other (`hedge`, `hedged`, `waits_for_other`, `unwanted`) is read and written
@@ -57,11 +58,22 @@ cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcep
     cdef size_t i
     cdef uint64_t now = 0
     cdef bint over
+    cdef size_t limit = <size_t>-1  # of connections
+    cdef size_t used = 0
+    cdef size_t most = 0
+    cdef size_t waiting = 0
+    if engine.gate != NULL:
+        limit = objectfs_gate_limit(<objectfs_gate*>engine.gate)
+        objectfs_gate_count(<objectfs_gate*>engine.gate, &used, &most, &waiting)
     aws_high_res_clock_get_ticks(&now)
     aws_mutex_lock(&engine.lock)
+    # A transfer of the C library's is one op and has many connections: others wait, within the library, if all are taken
+    # and not by one op each.
+    if waiting != 0 or engine.under_way > limit or (used >= limit and used != engine.under_way):
+        group.late_from = now
     over = status != AWS_TASK_STATUS_RUN_READY or group.cancelled or _group_done(group) or group.spare == 0
-    if not over and group.submitted == group.n:
-        n = _find_late(group, now, found)
+    if not over and group.submitted == group.n and used < limit:
+        n = _find_late(group, now, found, limit - used)
     aws_mutex_unlock(&engine.lock)
     for i in range(n):
         _submit_one(found[i])
@@ -73,8 +85,8 @@ cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcep
     aws_event_loop_schedule_task_future(hedger.loop, &hedger.task, now + _HEDGE_LOOK)
 
 
-cdef size_t _find_late(group_t* group, uint64_t now, op_t** found) noexcept nogil:
-    """Hedges for what is late, to be submitted. The caller holds the engine's lock."""
+cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) noexcept nogil:
+    """Hedges for what is late, to be submitted, so many at most. The caller holds the engine's lock."""
     cdef size_t n = 0
     cdef size_t i
     cdef op_t* op
@@ -84,7 +96,7 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found) noexcept nogi
         # once it has a handle, whoever has submitted it changes nothing any more
         if op.finished or op.meta == NULL or op.hedge != NULL or op.sent_at == 0:
             continue
-        if now < op.sent_at + group.late:
+        if now < max(op.sent_at, group.late_from) + group.late:
             continue
         if op.marked and not objectfs_untouched(op.recv.buffer, _mark, MARK):
             op.sent_at = 0  # its answer has begun
@@ -96,7 +108,7 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found) noexcept nogi
         n += 1
         group.spare -= 1
         group.engine.hedges += 1
-        if n == LATE_AT_ONCE or group.spare == 0:
+        if n == LATE_AT_ONCE or n == most or group.spare == 0:
             break
     return n
 
@@ -118,6 +130,7 @@ cdef op_t* _new_hedge(op_t* op) noexcept nogil:
         free(memory)
         return NULL
     engine.hedge_memory += size
+    engine.under_way += 1
     hedge.group = op.group
     hedge.kind = op.kind
     hedge.operation = op.operation
@@ -223,6 +236,7 @@ cdef void _settle(op_t* op) noexcept nogil:
         aws_mutex_unlock(&engine.lock)
     aws_mutex_lock(&engine.lock)
     engine.hedge_memory -= hedge.recv.capacity
+    engine.under_way -= 1
     aws_mutex_unlock(&engine.lock)
     if hedge.response_headers != NULL:
         aws_http_headers_release(hedge.response_headers)

@@ -9,6 +9,7 @@ cdef extern from "gate.h" nogil:
     objectfs_gate* objectfs_gate_new(size_t limit)
     void objectfs_gate_release(objectfs_gate*)
     void objectfs_gate_enter(objectfs_gate*)
+    size_t objectfs_gate_limit(objectfs_gate*)
     void objectfs_gate_count(objectfs_gate*, size_t* used, size_t* most, size_t* waiting)
     bint objectfs_gate_works()
     void objectfs_gates_after_fork()

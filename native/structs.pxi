@@ -134,6 +134,7 @@ cdef struct group_t:
     size_t users                       # Python threads that work on it without the GIL
     uint64_t late                      # nanoseconds after which an op is hedged; 0: never (hedge.pyx)
     bint marks
+    uint64_t late_from                 # before it, requests waited for a connection, and not for an answer
     size_t spare                       # hedges that may still be made
     notifier_t* notifier               # the list it stands in, if queued
     void* owner                        # the Op object, borrowed (rule 4)
@@ -173,6 +174,7 @@ cdef struct engine_t:
     unsigned int held                  # so many after the last try that did not pay; 0: it did
     pace_t pace                        # under the lock
     size_t submitted_total
+    size_t under_way                   # ops that were submitted and have not ended, and hedges
     size_t stopping                    # ops of groups that were cancelled, until they have ended
     bint renews                        # somebody brings new credentials where the server calls the token expired,
     bint refused                       # as it has since they were asked for last,

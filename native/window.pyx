@@ -103,6 +103,7 @@ cdef size_t _grant(group_t* group) noexcept nogil:
     until something ends (a window that has become narrow may be more than full). The caller holds the engine's lock."""
     cdef size_t last = max(group.submitted, min(group.n, group.ended + group.width))
     group.engine.submitted_total += last - group.submitted
+    group.engine.under_way += last - group.submitted
     group.submitted = last
     group.wake_at = group.n if last == group.n else last - group.width + _drained(group)
     return last

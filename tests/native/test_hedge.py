@@ -176,6 +176,17 @@ def test_a_third_and_one_at_most(stored: CrtBackend, sim: S3Server) -> None:
     assert op.wait(5)
 
 
+def test_what_waits_for_a_connection_is_not_late(make: Callable[..., CrtBackend], sim: S3Server) -> None:
+    crt = make(max_connections=2)
+    run(crt.put("bucket", "k", DATA, PutOptions()))
+    slow = sim.faults.add(Fault("GetObject", delay=0.05, times=None))
+    op = start(crt, *(request(crt) for _ in range(30)), window=30)
+    assert op.wait(30)
+    assert all(response.error is None for response in op.result())
+    assert slow.hits == 30  # most were submitted long before they could be sent
+    assert hedged(crt) == (0, 0)
+
+
 def test_not_before_all_is_under_way(stored: CrtBackend, sim: S3Server) -> None:
     """As long as a batch has other work, nobody waits for what is late."""
     sim.clear_requests()
