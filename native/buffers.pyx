@@ -67,7 +67,9 @@ cdef class Buffer:
         if not PyObject_CheckBuffer(other):
             return NotImplemented
         PyObject_GetBuffer(other, &view, PyBUF_SIMPLE)
-        same = <size_t>view.len == self._size and memcmp(view.buf, self._data, self._size) == 0
+        # memcmp may not be given NULL, be it for no bytes
+        same = <size_t>view.len == self._size and (
+            self._size == 0 or memcmp(view.buf, self._data, self._size) == 0)
         PyBuffer_Release(&view)
         return same
 
@@ -128,7 +130,8 @@ cdef class Buffer:
 
 def _buffer_from(bytes data, info):
     cdef Buffer buffer = Buffer(len(data))
-    memcpy(buffer._data, PyBytes_AS_STRING(data), len(data))
+    if data:
+        memcpy(buffer._data, PyBytes_AS_STRING(data), len(data))
     buffer._info = info
     return buffer
 
@@ -151,8 +154,9 @@ def copy_into(object target, size_t offset, object source):
         try:
             if offset + <size_t>frm.len > <size_t>to.len:
                 raise ValueError("the source does not fit into the target")
-            with nogil:
-                memcpy(<uint8_t*>to.buf + offset, frm.buf, frm.len)
+            if frm.len:
+                with nogil:
+                    memcpy(<uint8_t*>to.buf + offset, frm.buf, frm.len)
         finally:
             PyBuffer_Release(&frm)
     finally:

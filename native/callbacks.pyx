@@ -51,6 +51,8 @@ cdef int _append(op_t* op, const uint8_t* data, size_t size) noexcept nogil:
     cdef size_t need = op.data_len + size
     cdef size_t capacity
     cdef uint8_t* grown
+    if size == 0:
+        return AWS_OP_SUCCESS
     if need > op.data_cap:
         # a first block of the exact size: most bodies come in one piece
         capacity = need if op.data_cap == 0 else need + need // 2
