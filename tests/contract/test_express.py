@@ -79,6 +79,9 @@ class Express:
             return answer(
                 200, body=b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
             )
+        if asked.method == "POST" and "delete" in query:
+            deleted = b"".join(b"<Deleted><Key>" + key + b"</Key></Deleted>" for key in (b"a", b"b"))
+            return answer(200, body=b"<DeleteResult>" + deleted + b"</DeleteResult>")
         if asked.method == "POST" and "uploadId" in query:
             return answer(200, body=b'<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>')
         if asked.method == "GET":

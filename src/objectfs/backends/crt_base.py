@@ -117,7 +117,7 @@ class CrtBase:
         self._aside = Workers(ASIDE)
         self.leftovers = Leftovers()
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what handles a record of the log may use the client
         self.sessions = Sessions(session)
         self._shared = _native.Shared(self.connections)
         self._telemetry = NativeSource(self._shared.telemetry)
@@ -294,11 +294,13 @@ class CrtBase:
 
     def follow(self, bucket: str | None, error: errors.ObjectFSError, asked: str | None) -> bool:
         """See :meth:`Session.follow`."""
-        if not self.session.follow(bucket, error, asked):
+        if not self.session.elsewhere(bucket, error, asked):
             return False
+        # Who sees the new region must not find the old target: such a request would be refused, and not followed, for
+        # it would seem to have been made for the region that the answer names. So first the target goes.
         with self._lock:
             self._targets.pop(bucket, None)
-        return True
+            return self.session.follow(bucket, error, asked)
 
     # -- checksums ---------------------------------------------------------------------------------------------------
     def validation(self, options: GetOptions, whole: bool = False) -> str | None:

@@ -78,7 +78,7 @@ def run(steps: Steps[T], timeout: float | None = None, progress: Progress | None
         _interrupt(steps, ops, error, deadline if ending else None)
         raise
     finally:
-        ops.clear()  # the exception's traceback refers to it
+        started.leave(ops)  # the exception's traceback refers to it
 
 
 def _interrupt(steps: Steps[Any], ops: list[Op[Any]], error: BaseException, deadline: float | None) -> None:
@@ -172,7 +172,7 @@ async def arun(steps: Steps[T], timeout: float | None = None, progress: Progress
         await _ainterrupt(loop, steps, ops, error)
         raise
     finally:
-        ops.clear()
+        started.leave(ops)
 
 
 async def _ainterrupt(

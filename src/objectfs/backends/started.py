@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["forget_ended", "here", "note", "resume", "stop", "wait"]
+__all__ = ["forget_ended", "here", "leave", "note", "resume", "stop", "wait"]
 
 T = TypeVar("T")
 
@@ -37,11 +37,19 @@ def note(op: Any) -> None:
 def resume(ops: list[Any], go: Callable[..., T], *value: Any) -> T:
     """Call ``go``, which runs steps to their next yield, and note in ``ops`` what they start."""
     outer = here.ops
-    here.ops = ops
     try:
+        here.ops = ops
         return go(*value)
     finally:
         here.ops = outer
+
+
+def leave(ops: list[Any]) -> None:
+    """Nobody drives those steps any more. Ctrl-C may have struck before ``resume`` could say so: then all that the
+    thread starts from there on would be kept."""
+    if here.ops is ops:
+        here.ops = None
+    ops.clear()
 
 
 def forget_ended(ops: list[Any]) -> None:
