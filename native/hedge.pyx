@@ -67,8 +67,8 @@ cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcep
         objectfs_gate_count(<objectfs_gate*>engine.gate, &used, &most, &waiting)
     aws_high_res_clock_get_ticks(&now)
     aws_mutex_lock(&engine.lock)
-    # A transfer of the C library's is one op and has many connections: others wait, within the library, if all are taken
-    # and not by one op each.
+    # A transfer of the C library's is one op and has many connections: others wait, within the library, if all are
+    # taken and not by one op each.
     if waiting != 0 or engine.under_way > limit or (used >= limit and used != engine.under_way):
         group.late_from = now
     over = status != AWS_TASK_STATUS_RUN_READY or group.cancelled or _group_done(group) or group.spare == 0
