@@ -104,6 +104,19 @@ def test_not_after_slow_down(clock: SimpleNamespace) -> None:
     assert found.after() > 0
 
 
+def test_a_burst_of_slow_down_is_one(clock: SimpleNamespace) -> None:
+    """Not one pause for each time that somebody looks while it lasts, each twice as long."""
+    found, engine = lateness(waits(*s3(100)))
+    began = clock.seconds
+    for _ in range(20):
+        engine.slowed += 1
+        clock.seconds += 0.2
+        assert found.after() == 0
+    while not found.after():
+        clock.seconds += 1
+    assert clock.seconds - began == pytest.approx(PAUSE, abs=2)
+
+
 def test_not_where_it_does_not_pay(clock: SimpleNamespace) -> None:
     """A server that is slow with everything does not become faster by more requests."""
     found, engine = lateness(waits(*s3(100)))

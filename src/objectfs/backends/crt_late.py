@@ -82,7 +82,8 @@ class Lateness:
         made, won = self._engine.hedged
         new, better = made - self._judged[0], won - self._judged[1]
         if slowed != self._slowed or (new >= JUDGED and better < PAYS * new):
-            self._resume, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            if now >= self._resume:  # what comes in a pause belongs to what it is for
+                self._resume, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
             self._slowed, self._judged = slowed, (made, won)
         elif new >= JUDGED:
             self._judged, self._pause = (made, won), PAUSE
