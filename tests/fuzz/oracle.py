@@ -85,7 +85,7 @@ def succeeded(log: Log, operation: str) -> bool:
         if asked.operation != operation:
             continue
         for status, _, body in _final(made.wire):
-            if 200 <= status < 300 and not _REFUSAL.match(body):
+            if status == 204 or (200 <= status < 300 and not _REFUSAL.match(body)):  # 204 has no body
                 return True
     return False
 
@@ -93,7 +93,7 @@ def succeeded(log: Log, operation: str) -> bool:
 def deletions(log: Log) -> bool:
     """Whether a DeleteObjects was told that all had been deleted."""
     return any(
-        asked.operation == "DeleteObjects" and status == 200 and b"<DeleteResult" in body
+        asked.operation == "DeleteObjects" and 200 <= status < 300 and b"<DeleteResult" in body
         for asked, made in log
         for status, _, body in _final(made.wire)
     )

@@ -63,6 +63,8 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any]) -> None:
         return  # Ceph, of an object whose tags it has lost: that is no tags
     if root is not None and status < 300 and root not in body[:1024] and b"<Error" not in body[:1024]:
         raise unreadable(status, _lower(response_dict["headers"]))
+    if 200 < status < 300 and body:
+        response_dict["status_code"] = 200  # where botocore looks for an error document
 
 
 def _lower(headers: Mapping[str, Any]) -> dict[str, str]:
