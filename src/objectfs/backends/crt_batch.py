@@ -30,6 +30,10 @@ SMALL = 64 * 1024
 download."""
 
 
+SPARSE_MEAN = 128 * 1024
+"""Bytes that objects have in the mean if memory for the largest of them is to be made, and left, for each."""
+
+
 @dataclass(frozen=True)
 class Room:
     """Memory that each object of a batch is received in."""
@@ -69,14 +73,14 @@ class BatchVerbs(GetVerbs):
         """What suits objects like these."""
         far = self.target(bucket).engine.paces.late.far
         sizes = [len(item) for item in found if not isinstance(item, Exception)]
-        largest = min(max(sizes, default=0), 2 * self.part_size if far else self.part_size)
+        largest = min(max(sizes, default=0), 2 * self.part_size)
         if largest <= SMALL:
             return Room()
         if 2 * sum(sizes) >= largest * len(sizes):
             return Room(largest)
         # One large object among small ones: each would have as much memory, if only by address. From far away it is
         # worth that: whether an answer is late only shows in memory, and what is asked for in one piece waits once.
-        if far and count * largest <= machine.memory_available() // 2:
+        if count * largest <= machine.memory_available() // 2:
             return Room(largest, sparse=True)
         return Room()
 

@@ -119,9 +119,13 @@ class GetOptions(Options):
 
         The conditions have been met with the first answer, and the number of a part is no range's.
         """
-        plain = self.without((*(CONDITIONS if etag else ()), "part_number"))
-        more = {"if_match": etag, "version_id": version_id}
-        return replace(plain, given={**plain.given, **{name: value for name, value in more.items() if value}})
+        gone = (*CONDITIONS, "part_number") if etag else ("part_number",)
+        given = {name: value for name, value in self.given.items() if name not in gone} if self.given else {}
+        if etag:
+            given["if_match"] = etag
+        if version_id:
+            given["version_id"] = version_id
+        return replace(self, given=given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

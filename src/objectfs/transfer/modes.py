@@ -33,6 +33,12 @@ class Mode:
     line_buffering: bool
 
 
+_PLAIN = {
+    mode: Mode(mode != "rb", mode == "xb", False, -1, None, None, None, False) for mode in ("rb", "wb", "xb")
+}
+"""What nearly everybody asks for: opening an object is timed by its first byte."""
+
+
 def parse_mode(
     mode: str, buffering: int, encoding: str | None, errors: str | None, newline: str | None, bucket: str, key: str
 ) -> Mode:
@@ -47,6 +53,8 @@ def parse_mode(
         raise TypeError(f"mode must be a string, not {type(mode).__name__}")
     if isinstance(buffering, bool) or not isinstance(buffering, int):
         raise TypeError(f"buffering must be a whole number, not {type(buffering).__name__}")
+    if buffering == -1 and encoding is errors is newline is None and mode in _PLAIN:
+        return _PLAIN[mode]
     for name, value in (("encoding", encoding), ("errors", errors), ("newline", newline)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{name} must be a string or None, not {type(value).__name__}")

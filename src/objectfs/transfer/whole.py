@@ -42,8 +42,7 @@ class Whole:
         self, core: Core, bucket: str, key: str, options: GetOptions, size: int, ask_at: int, patience: int
     ) -> None:
         self._core, self._bucket, self._key = core, bucket, key
-        given = {**options.given, "checksum_mode": "ENABLED"}
-        self._options = dataclasses.replace(options, given=given, start=None, end=None)
+        self._options = options
         self._size = size
         self._ask_at = ask_at
         self._patience = patience
@@ -84,8 +83,10 @@ class Whole:
         return self.reached - self._done > self._patience and self.pending()
 
     def _ask(self) -> None:
+        given = {**self._options.given, "checksum_mode": "ENABLED"}
+        options = dataclasses.replace(self._options, given=given, start=None, end=None)
         try:
-            self._head = Flight(self._core.backend().head(self._bucket, self._key, self._options))
+            self._head = Flight(self._core.backend().head(self._bucket, self._key, options))
             self._head.begin()
         except errors.ObjectFSError:
             self.give_up()

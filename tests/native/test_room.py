@@ -1,0 +1,57 @@
+"""Memory for the objects of a batch: chosen by what the batch before, or its first objects, have shown."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from objectfs.backends import crt_pace, machine
+from objectfs.backends.base import GetOptions, PutOptions
+from objectfs.backends.crt import CrtBackend
+from objectfs.backends.crt_batch import Room
+from objectfs.backends.drive import run
+
+KiB = 1024
+MiB = 1024 * KiB
+
+
+def read(backend: CrtBackend, sizes: list[int]) -> Room:
+    """Read objects of these sizes twice, the second time in the memory that the first has shown to suit them."""
+    source = random.Random(3).randbytes(max(sizes))
+    for number, size in enumerate(sizes):
+        run(backend.put("bucket", f"{number}", source[:size], PutOptions()))
+    keys = [f"{number}" for number in range(len(sizes))]
+    for _ in range(2):
+        found = run(backend.get_many("bucket", keys, "raise", GetOptions()))
+        assert [bytes(item) for item in found] == [source[:size] for size in sizes]
+    room = backend.target("bucket").engine.paces.batch[1]
+    assert isinstance(room, Room)
+    return room
+
+
+@pytest.mark.parametrize(
+    ("sizes", "room"),
+    [
+        ([MiB] * 40, Room(MiB)),
+        ([4 * KiB] * 40, Room()),
+        ([10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10, Room(5 * MiB, sparse=True)),
+        ([KiB] * 39 + [3 * MiB], Room()),  # memory for 3 MiB forty times, for a KiB each, would cost more
+        ([KiB] * 20 + [17 * MiB] * 2 + [MiB] * 18, Room(16 * MiB, sparse=True)),  # the rest of two comes afterwards
+        ([0] * 20 + [2 * MiB] * 20, Room(2 * MiB)),
+    ],
+    ids=["alike", "small", "mixed", "one large", "beyond two parts", "empty ones"],
+)
+def test_memory_that_suits_them(
+    make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch, sizes: list[int], room: Room
+) -> None:
+    monkeypatch.setattr(crt_pace.Network, "far", False)  # whatever it sees here
+    assert read(make(), sizes) == room
+
+
+def test_not_where_the_addresses_are_too_many(
+    make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "memory_available", lambda: 64 * MiB)
+    assert read(make(), [10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10) == Room()
