@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from objectfs.backends import crt_pace, machine
+from objectfs.backends import crt_late, crt_pace, machine
 from objectfs.backends.base import GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.crt_batch import Room
@@ -47,6 +47,7 @@ def test_memory_that_suits_them(
     make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch, sizes: list[int], room: Room
 ) -> None:
     monkeypatch.setattr(crt_pace.Network, "far", False)  # whatever it sees here
+    monkeypatch.setattr(crt_late, "late", lambda waits: 0.0)
     assert read(make(), sizes) == room
 
 
