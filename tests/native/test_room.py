@@ -37,7 +37,7 @@ def read(backend: CrtBackend, sizes: list[int]) -> Room:
         ([MiB] * 40, Room(MiB)),
         ([4 * KiB] * 40, Room()),
         ([10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10, Room(5 * MiB, sparse=True)),
-        ([KiB] * 39 + [3 * MiB], Room()),  # memory for 3 MiB forty times, for a KiB each, would cost more
+        ([KiB] * 99 + [3 * MiB], Room()),  # memory for 3 MiB a hundred times would cost more
         ([KiB] * 20 + [17 * MiB] * 2 + [MiB] * 18, Room(16 * MiB, sparse=True)),  # the rest of two comes afterwards
         ([0] * 20 + [2 * MiB] * 20, Room(2 * MiB)),
     ],

@@ -78,9 +78,11 @@ class BatchVerbs(GetVerbs):
             return Room()
         if 2 * sum(sizes) >= largest * len(sizes):
             return Room(largest)
-        # One large object among small ones: each would have as much memory, if only by address. From far away it is
-        # worth that: whether an answer is late only shows in memory, and what is asked for in one piece waits once.
-        if count * largest <= machine.memory_available() // 2:
+        # Large objects among small ones: each gets as much memory, if only by address. From far away it is worth
+        # that: whether an answer is late only shows in memory, and what is asked for in one piece waits once. From
+        # near, where it costs less than the copies that it saves.
+        worth = far or sum(sizes) >= SPARSE_MEAN * len(sizes)
+        if worth and count * largest <= machine.memory_available() // 2:
             return Room(largest, sparse=True)
         return Room()
 

@@ -39,7 +39,11 @@ PAYS = 0.25
 """Of them, that came first: fewer say that the server is slow with all requests, and more of them make it slower."""
 
 PAUSE = 30.0
-"""Seconds without second requests where they did not pay, or the endpoint has asked for less; doubled each time."""
+"""Seconds without second requests where the endpoint has asked for less; doubled each time."""
+
+UNPAID = 5.0
+"""Seconds without them where they did not pay, likewise. Twenty may have had bad luck, and a process's first answers
+wait for its connections."""
 
 LONGEST_PAUSE = 960.0
 
@@ -53,7 +57,7 @@ class Lateness:
         self._next = 0.0
         self._after = 0.0
         self._resume = 0.0
-        self._pause = PAUSE
+        self._doubled = 1
         self._judged = (0, 0)
         self._slowed = 0
         self._busy = 0
@@ -83,10 +87,11 @@ class Lateness:
         new, better = made - self._judged[0], won - self._judged[1]
         if slowed != self._slowed or (new >= JUDGED and better < PAYS * new):
             if now >= self._resume:  # what comes in a pause belongs to what it is for
-                self._resume, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+                pause = (PAUSE if slowed != self._slowed else UNPAID) * self._doubled
+                self._resume, self._doubled = now + min(pause, LONGEST_PAUSE), min(2 * self._doubled, 1024)
             self._slowed, self._judged = slowed, (made, won)
         elif new >= JUDGED:
-            self._judged, self._pause = (made, won), PAUSE
+            self._judged, self._doubled = (made, won), 1
         waits = self._engine.waits
         found = late(waits) if sum(waits) >= KNOWN else START if self._network.far else 0.0
         self.far = found > 0
