@@ -6,7 +6,9 @@
 #
 # The second request is an op_t of its own, made by a task that looks at the group from time to time. Rules, besides
 # those of structs.pxi:
-# - While requests wait for a connection nothing is late: a second request would wait behind them.
+# - While requests wait for a connection nothing is late: a second request would wait behind them. Nor while the loop
+#   is behind with answers that have come, and for as long again (other loops may be too): what it looks for may be
+#   among them.
 # - The task pins the group, so that group and engine stay while it looks. It ends when the group does.
 # - The two are one for everybody else: `_request_ended` counts the op as over when both have had their shutdown
 #   callback. What points from one to the other (`hedge`, `hedged`, `waits_for_other`, `unwanted`) is read and written
@@ -25,6 +27,8 @@ cdef enum:
     LATE_AT_ONCE = 16
 
 cdef uint64_t _HEDGE_LOOK = 5_000_000  # nanoseconds
+cdef uint64_t _HEDGE_LAG = 3_000_000   # likewise; a loop that is later than this is behind
+cdef uint64_t _HEDGE_PATIENCE = 100_000_000
 cdef uint64_t _WAITS_KEPT = 4096       # answers, of which the older count half
 cdef uint8_t _mark[MARK]               # drawn for the process: no content has it
 memcpy(_mark, PyBytes_AS_STRING(_urandom(MARK)), MARK)
@@ -33,6 +37,7 @@ cdef struct hedger_t:
     aws_task task
     aws_event_loop* loop
     group_t* group                     # pinned
+    uint64_t due                       # on the loop's clock
 
 
 cdef void _start_hedging(group_t* group) noexcept nogil:
@@ -46,7 +51,8 @@ cdef void _start_hedging(group_t* group) noexcept nogil:
     hedger.loop = aws_event_loop_group_get_next_loop(_loops)
     aws_event_loop_current_clock_time(hedger.loop, &now)
     aws_task_init(&hedger.task, &_on_hedging, hedger, "objectfs_hedging")
-    aws_event_loop_schedule_task_future(hedger.loop, &hedger.task, now + _HEDGE_LOOK)
+    hedger.due = now + _HEDGE_LOOK
+    aws_event_loop_schedule_task_future(hedger.loop, &hedger.task, hedger.due)
 
 
 cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcept nogil:
@@ -57,6 +63,8 @@ cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcep
     cdef size_t n = 0
     cdef size_t i
     cdef uint64_t now = 0
+    cdef uint64_t wait = _HEDGE_LOOK
+    cdef bint behind
     cdef bint over
     cdef size_t limit = <size_t>-1  # of connections
     cdef size_t used = 0
@@ -65,6 +73,10 @@ cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcep
     if engine.gate != NULL:
         limit = objectfs_gate_limit(<objectfs_gate*>engine.gate)
         objectfs_gate_count(<objectfs_gate*>engine.gate, &used, &most, &waiting)
+    aws_event_loop_current_clock_time(hedger.loop, &now)
+    behind = now > hedger.due + _HEDGE_LAG
+    if behind:
+        wait = min(max(now - hedger.due, _HEDGE_LOOK), _HEDGE_PATIENCE)
     aws_high_res_clock_get_ticks(&now)
     aws_mutex_lock(&engine.lock)
     # A transfer of the C library's is one op and has many connections: others wait, within the library, if all are
@@ -72,7 +84,7 @@ cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcep
     if waiting != 0 or engine.under_way > limit or (used >= limit and used != engine.under_way):
         group.late_from = now
     over = status != AWS_TASK_STATUS_RUN_READY or group.cancelled or _group_done(group) or group.spare == 0
-    if not over and group.submitted == group.n and used < limit:
+    if not over and not behind and group.submitted == group.n and used < limit:
         n = _find_late(group, now, found, limit - used)
     aws_mutex_unlock(&engine.lock)
     for i in range(n):
@@ -82,7 +94,8 @@ cdef void _on_hedging(aws_task* task, void* arg, aws_task_status status) noexcep
         _unpin(group)
         return
     aws_event_loop_current_clock_time(hedger.loop, &now)
-    aws_event_loop_schedule_task_future(hedger.loop, &hedger.task, now + _HEDGE_LOOK)
+    hedger.due = now + wait
+    aws_event_loop_schedule_task_future(hedger.loop, &hedger.task, hedger.due)
 
 
 cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) noexcept nogil:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
 from objectfs.sim import Fault, S3Server
 
-from .conftest import until
+from .conftest import RawServer, start_script, until
 
 SIZE = 300_000
 DATA = bytes(range(1, 251)) * (SIZE // 250)
@@ -273,3 +275,41 @@ def test_waits_are_counted_and_forgotten(stored: CrtBackend) -> None:
     assert sum(engine.waits) == 0
     run(stored.delete("bucket", "k", DeleteOptions()))
     assert sum(engine.waits) == 0  # of GETs only
+
+
+BEHIND = """
+crt = make()
+target = crt.target("bucket")
+requests = [_native.Request(b"HeadObject", b"HEAD", target.path("k"), target.native, target.headers())
+            for _ in range(COUNT)]
+op = target.engine.start(requests, window=COUNT, late=LATE)
+assert op.wait(30)
+assert all(response.status == 200 for response in op.result())
+print(target.engine.hedged)
+crt.close()
+"""
+
+
+def test_what_has_come_and_is_not_read_yet_is_not_late() -> None:
+    """The process gets no time while the answers arrive, and then reads a hundred connections at a time."""
+    count, late = 250, 3.0  # nothing is late before all have been asked
+    asked, answered = [], []
+
+    def respond(connection: socket.socket, _: bytes) -> None:
+        asked.append(1)
+        server.release.wait(20)
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "e"\r\n\r\n')
+        answered.append(1)
+
+    with RawServer(respond) as server:
+        process = start_script(f"COUNT, LATE = {count}, {late}\n" + BEHIND, server.url)
+        try:
+            until(lambda: len(asked) == count)
+            process.send_signal(signal.SIGSTOP)
+            since = time.monotonic()
+            server.release.set()
+            until(lambda: len(answered) == count and time.monotonic() - since > late + 0.2)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=60)
+    assert (err, out) == ("", "(0, 0)\n")
