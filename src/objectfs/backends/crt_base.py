@@ -54,6 +54,9 @@ UPLOAD_CONNECTIONS = 25
 """For the parts of one upload, to begin with (``crt_pace.py``): 25 x 90 MB/s are 18 Gb/s. An upload from a file has a
 part's memory for each."""
 
+TLS_UPLOAD_CONNECTIONS = 12
+"""Likewise, for each core with TLS: a core encrypts and sends 1 GB/s, and spends a fifth more time on 25."""
+
 DOWNLOAD_CONNECTIONS = 64
 """For the parts of one download, likewise: a range of 8 MiB takes S3's 90 MB/s 93 ms, and 30 to 300 ms pass before."""
 
@@ -228,7 +231,7 @@ class CrtBase:
         engine.paces = Paces(
             engine,
             down=min(self.connections, DOWNLOAD_CONNECTIONS) if self._adapts else self.large_connections,
-            up=self.large_connections,
+            up=self._upload_connections(tls),
             most=self.connections,
             cores=machine.usable_cores(),
             part_size=self.part_size,
@@ -237,6 +240,10 @@ class CrtBase:
             hedges=config.hedge and config.max_attempts > 1,
         )
         return engine
+
+    def _upload_connections(self, tls: bool) -> int:
+        few = tls and self._adapts
+        return min(self.large_connections, TLS_UPLOAD_CONNECTIONS * machine.usable_cores() if few else self.connections)
 
     def renew(self) -> None:
         """Sign from now on, also the requests of operations under way, with what is in force now.
