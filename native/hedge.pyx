@@ -25,6 +25,7 @@ cdef enum:
     MARK = 16                 # bytes
     MARKED_FROM = 65536       # what is shorter comes at once when it comes
     LATE_AT_ONCE = 16
+    TRIAL = 20                # hedges of a group, and four for each that has come first: not more until it pays
 
 cdef uint64_t _HEDGE_LOOK = 5_000_000  # nanoseconds
 cdef uint64_t _HEDGE_LAG = 3_000_000   # likewise; a loop that is later than this is behind
@@ -48,6 +49,10 @@ cdef void _start_hedging(group_t* group) noexcept nogil:
         return
     _pin(group)
     hedger.group = group
+    aws_mutex_lock(&group.engine.lock)
+    group.hedges_before = group.engine.hedges
+    group.won_before = group.engine.hedges_won
+    aws_mutex_unlock(&group.engine.lock)
     hedger.loop = aws_event_loop_group_get_next_loop(_loops)
     aws_event_loop_current_clock_time(hedger.loop, &now)
     aws_task_init(&hedger.task, &_on_hedging, hedger, "objectfs_hedging")
@@ -104,6 +109,11 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
     cdef size_t i
     cdef op_t* op
     cdef op_t* hedge
+    cdef uint64_t made = group.engine.hedges - group.hedges_before  # by others at the same time too
+    cdef uint64_t allowed = TRIAL + 4 * (group.engine.hedges_won - group.won_before)
+    most = min(most, group.spare, allowed - made if allowed > made else 0)
+    if most == 0:
+        return 0
     for i in range(group.n):
         op = &group.ops[i]
         # once it has a handle, whoever has submitted it changes nothing any more
@@ -121,7 +131,7 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
         n += 1
         group.spare -= 1
         group.engine.hedges += 1
-        if n == LATE_AT_ONCE or n == most or group.spare == 0:
+        if n == LATE_AT_ONCE or n == most:
             break
     return n
 

@@ -136,6 +136,8 @@ cdef struct group_t:
     bint marks
     uint64_t late_from                 # before it, requests waited for a connection, and not for an answer
     size_t spare                       # hedges that may still be made
+    uint64_t hedges_before             # the engine's, and those of them that came first, when the group began
+    uint64_t won_before
     notifier_t* notifier               # the list it stands in, if queued
     void* owner                        # the Op object, borrowed (rule 4)
     aws_condition_variable cond

@@ -313,3 +313,14 @@ def test_what_has_come_and_is_not_read_yet_is_not_late() -> None:
             process.send_signal(signal.SIGCONT)
         out, err = process.communicate(timeout=60)
     assert (err, out) == ("", "(0, 0)\n")
+
+
+def test_no_more_than_twenty_where_they_do_not_pay(stored: CrtBackend, sim: S3Server) -> None:
+    """A server that is slow with everything."""
+    slow = sim.faults.add(Fault("GetObject", key="k", stall=True, times=None))
+    op = start(stored, *[request(stored) for _ in range(90)], late=0.1, window=90)
+    until(lambda: slow.hits >= 90)
+    assert not op.wait(1.0)  # ten times as long as it takes until one is late
+    op.cancel()
+    assert op.wait(20)
+    assert 1 <= hedged(stored)[0] <= 20

@@ -51,8 +51,6 @@ def test_memory_that_suits_them(
     assert read(make(), sizes) == room
 
 
-def test_not_where_the_addresses_are_too_many(
-    make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_not_where_the_addresses_are_too_many(make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_available", lambda: 64 * MiB)
     assert read(make(), [10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10) == Room()
