@@ -33,9 +33,7 @@ class Mode:
     line_buffering: bool
 
 
-_PLAIN = {
-    mode: Mode(mode != "rb", mode == "xb", False, -1, None, None, None, False) for mode in ("rb", "wb", "xb")
-}
+_PLAIN = {mode: Mode(mode != "rb", mode == "xb", False, -1, None, None, None, False) for mode in ("rb", "wb", "xb")}
 """What nearly everybody asks for: opening an object is timed by its first byte."""
 
 
