@@ -69,6 +69,9 @@ cdef extern from "later.h" nogil:
     uint32_t objectfs_take_retry_after()
     uint32_t objectfs_seconds(const uint8_t* text, uint64_t size)
 
+cdef extern from "handshake.h" nogil:
+    bint objectfs_handshake_failure(char* server, size_t size, const char** why)
+
 cdef extern from "linked.h" nogil:
     bint objectfs_linked()
     void objectfs_lend_loops(aws_event_loop_group*)

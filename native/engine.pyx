@@ -136,6 +136,7 @@ cdef class Engine(_Counted):
                 self.close()
                 raise ValueError(_error_text("cannot set up TLS (is the CA bundle valid PEM?)", code))
             aws_tls_connection_options_init_from_ctx(&connection_options, e.tls)
+            connection_options.timeout_ms = connect_timeout_ms
             config.tls_connection_options = &connection_options
         code = aws_last_error()  # why there is no strategy, if there is none
         if config.retry_strategy != NULL:

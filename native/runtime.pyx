@@ -166,6 +166,15 @@ def error_name(int code):
     return aws_error_name(code).decode()
 
 
+def handshake_failure():
+    """Of the TLS handshake that failed last in this process: the server's name and why, or None where nobody knows."""
+    cdef char server[256]
+    cdef const char* why = NULL
+    if not objectfs_handshake_failure(server, sizeof(server), &why):
+        return None
+    return (<bytes>server).decode("utf-8", "replace"), (<bytes>why).decode("utf-8", "replace")
+
+
 def debug_outstanding_bytes(double timeout=5.0):
     """Bytes that the C libraries hold, or None when the memory tracer is off (``OBJECTFS_MEMTRACE=1`` turns it on).
 

@@ -98,7 +98,7 @@ cdef extern from "aws/io/tls_channel_handler.h" nogil:
     ctypedef struct aws_tls_ctx_options "struct aws_tls_ctx_options":
         pass
     ctypedef struct aws_tls_connection_options "struct aws_tls_connection_options":
-        pass
+        uint32_t timeout_ms
     void aws_tls_ctx_options_init_default_client(aws_tls_ctx_options*, aws_allocator*)
     void aws_tls_ctx_options_clean_up(aws_tls_ctx_options*)
     void aws_tls_ctx_options_set_verify_peer(aws_tls_ctx_options*, bint)

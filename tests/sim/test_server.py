@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -78,6 +80,30 @@ def test_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, maker: str) -> Non
             assert s3.list_objects_v2(Bucket="bucket")["KeyCount"] == 1
             s3.close()
         assert not Path(certificate).exists()
+
+
+def test_a_client_that_resets_before_its_handshake() -> None:
+    """Python before 3.13 forgets the socket that it had begun to make: it is closed all the same."""
+    with S3Server(tls=True) as server:
+        assert server._loop is not None
+        held, go = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            held.set()
+            go.wait(60)
+
+        server._loop.call(hold)
+        assert held.wait(60)
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with socket.create_connection(("127.0.0.1", server.port)) as second:
+            go.set()
+            second.settimeout(60)
+            second.sendall(b"no TLS\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                while second.recv(1024):  # the first has been accepted by now
+                    pass
+    gc.collect()  # the warning of a socket that was forgotten is an error of this test
 
 
 def test_no_way_to_make_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:

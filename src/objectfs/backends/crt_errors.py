@@ -6,9 +6,9 @@ import re
 from typing import Any
 from xml.sax.saxutils import unescape
 
-from objectfs import errors
+from objectfs import _native, errors
 from objectfs.backends.retrying import doubtful
-from objectfs.errors.responses import PROXY_HINT
+from objectfs.errors.responses import PROXY_HINT, TLS_HINT, tls_text
 
 __all__ = ["failure"]
 
@@ -67,7 +67,7 @@ _CLOSED = (
 _BY_PROXY = ("AWS_ERROR_HTTP_PROXY_CONNECT_FAILED", "AWS_ERROR_HTTP_PROXY_CONNECT_FAILED_RETRYABLE")
 _HINTS: dict[type[errors.ObjectFSError], str] = {
     errors.NameResolutionError: "Check the endpoint's host name",
-    errors.TLSError: "Give verify= the server's CA bundle, or check the host name",
+    errors.TLSError: TLS_HINT,
 }
 
 
@@ -113,8 +113,13 @@ def failure(response: Any, operation: str, bucket: str | None, key: str | None) 
         cls, text = errors.ConnectionFailedError, "the proxy refused the connection"
     elif cls is None and name is not None and name.startswith("AWS_IO_TLS"):
         cls = errors.TLSError
+        # of the handshake that failed last: two servers whose handshakes fail at the same time may be mistaken
+        server, why = _native.handshake_failure() or (None, None)
+        text = tls_text(server, why or text)
     elif cls is None and name is not None and name.startswith(("AWS_IO_SOCKET", "AWS_ERROR_HTTP")):
         cls = errors.ConnectionFailedError
+    if name == "AWS_IO_TLS_NEGOTIATION_TIMEOUT":
+        text = "no TLS handshake within the connect timeout"
     if cls is None:
         cls = errors.NativeError
     hint = PROXY_HINT if name in _BY_PROXY else _HINTS.get(cls)

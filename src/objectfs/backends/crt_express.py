@@ -14,8 +14,9 @@ import time
 from typing import Any
 
 from objectfs.backends.sdk_errors import translate
-from objectfs.backends.sdk_ops import Operation, Workers
+from objectfs.backends.sdk_ops import Operation
 from objectfs.backends.session import Session
+from objectfs.backends.workers import Workers
 
 __all__ = ["Sessions"]
 

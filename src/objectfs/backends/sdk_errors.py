@@ -8,10 +8,11 @@ import ssl
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from objectfs import errors
 from objectfs.backends.refusals import credentials_error, is_wrong_type, no_credentials
-from objectfs.errors.responses import PROXY_HINT
+from objectfs.errors.responses import PROXY_HINT, TLS_HINT, tls_text
 
 __all__ = ["from_client_error", "translate", "worth_another_attempt"]
 
@@ -37,8 +38,6 @@ _RETRIED_CODES = frozenset(
 """What AWS's SDKs retry in their standard mode (botocore's ``retries/standard.py``), and the crt backend too."""
 
 _RETRIED_UNDER_200 = frozenset(("InternalError", "InternalErrors", "RequestTimeout", "SlowDown"))
-
-_CERTIFICATE = "Give the certificate authority's file as verify=, or correct the endpoint's host name"
 
 
 def translate(
@@ -139,12 +138,16 @@ def _classify(error: Exception) -> errors.ObjectFSError | None:
     if name_resolution is not None:
         return errors.NameResolutionError(f"the endpoint's name cannot be resolved: {_plain(name_resolution)}")
     tls = among(ssl.SSLError)
+    if tls is None:  # of a name that the certificate is not for: urllib3's, in one module or another
+        tls = next((inner for inner in chain if type(inner).__name__ == "CertificateError"), None)
     if tls is not None and not isinstance(tls, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
-        return errors.TLSError(f"TLS failed: {_plain(tls)}", hint=_CERTIFICATE)
+        return errors.TLSError(tls_text(_server(error), _certificate(tls)), hint=TLS_HINT)
     # urllib3 derives "no connection" from "no connection in time": the socket's own error tells them apart
     refused = among(ConnectionError)
     if refused is None and among(exceptions.ConnectTimeoutError, urllib3.exceptions.ConnectTimeoutError):
         return errors.TimeoutError("no connection within the connect timeout")
+    if any("handshake operation timed out" in str(inner) for inner in chain if isinstance(inner, TimeoutError)):
+        return errors.TimeoutError("no TLS handshake within the connect timeout")
     if among(exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError, TimeoutError):
         return errors.TimeoutError("nothing was received within the read timeout")
     ended = among(urllib3.exceptions.ProtocolError)  # between two chunks, where nobody knows how much is to come
@@ -188,6 +191,19 @@ def _raised_in(error: BaseException) -> str | None:
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     return None if place is None else place.tb_frame.f_globals.get("__name__")
+
+
+def _server(error: Any) -> str | None:
+    """The host of the URL that an error of botocore's names."""
+    url = getattr(error, "kwargs", {}).get("endpoint_url")
+    return urlsplit(url).hostname if isinstance(url, str) else None
+
+
+def _certificate(error: BaseException) -> str:
+    """What is wrong with it, without OpenSSL's own names and line numbers where they say no more."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_message:
+        return f"the certificate is not to be trusted: {error.verify_message}"
+    return _plain(error)
 
 
 def _plain(error: BaseException) -> str:

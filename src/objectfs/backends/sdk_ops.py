@@ -16,6 +16,7 @@ import http.client
 import os
 import queue
 import socket
+import ssl
 import threading
 import time
 import weakref
@@ -23,9 +24,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from objectfs.backends.started import note
-from objectfs.errors import CancelledError, ClosedError, ObjectFSError
+from objectfs.backends.workers import Workers
+from objectfs.errors import CancelledError, ObjectFSError
 
-__all__ = ["Operation", "Task", "Workers", "current_task", "install_connections"]
+__all__ = ["Operation", "Task", "current_task", "install_connections"]
 
 T = TypeVar("T")
 
@@ -42,80 +44,6 @@ _running = threading.local()
 def current_task() -> Task | None:
     """The task that runs on this thread."""
     return getattr(_running, "task", None)
-
-
-class Workers:
-    """A few daemon threads that run functions.
-
-    Not ``concurrent.futures``: its threads are joined at interpreter exit, before anything could cancel what
-    they wait for. These are told to stop when their owner is closed or collected, and are no obstacle to an
-    exit.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._closed = False
-        self._pid = os.getpid()
-
-    def submit(self, function: Callable[[], None]) -> None:
-        """Run ``function``, which must not raise, on some thread."""
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the client is closed")
-            self._queue.put(function)
-            if not self._idle.acquire(blocking=False) and len(self._threads) < self._limit:
-                thread = threading.Thread(
-                    target=_work,
-                    args=(self._queue, self._idle, self._threads),
-                    name=f"objectfs-sdk-{len(self._threads)}",
-                    daemon=True,
-                )
-                try:
-                    self._threads.append(thread)
-                    thread.start()
-                finally:
-                    if thread.ident is None and thread in self._threads:  # none can be had, or Ctrl-C
-                        self._threads.remove(thread)
-
-    def stop(self) -> None:
-        """Let the threads end when they have nothing to do. Does not wait."""
-        if self._pid != os.getpid():  # they are the parent's, and one of them may hold the lock
-            return
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                for _ in self._threads:
-                    self._queue.put(None)
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the threads to end; whether they have."""
-        deadline = time.monotonic() + timeout
-        others = [thread for thread in self._threads if thread is not threading.current_thread()]
-        for thread in others:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in others)
-
-
-def _work(
-    jobs: queue.SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore, known: list[threading.Thread]
-) -> None:
-    if threading.current_thread() not in known:  # whoever started it was interrupted, and nobody will stop it
-        return
-    del known
-    while True:
-        try:
-            job = jobs.get_nowait()
-        except queue.Empty:
-            idle.release()
-            job = jobs.get()
-        if job is None:
-            return
-        job()
-        del job  # or the buffers that it refers to live until the next one
 
 
 class Times:
@@ -149,6 +77,7 @@ class Task:
         "status",
         "target",
         "times",
+        "wrapping",
     )
 
     def __init__(self, operation: Operation[Any]) -> None:
@@ -165,6 +94,8 @@ class Task:
         self.order: list[bytes] = []
         """Of a listing of versions: which entries are versions and which delete markers, one after the other."""
         self.times = Times()
+        self.wrapping: Any = None
+        """The socket of the TLS handshake that is under way: the connection has only the one that it was made from."""
         self._connection: Any = None
 
     def at(self, position: int) -> None:
@@ -197,11 +128,11 @@ class Task:
             # the connection went back to the pool and to another task: not ours to cut
             if connection is None or connection.objectfs_task() is not self:
                 return
-            sock = getattr(connection, "sock", None)
-            if sock is not None:
-                with contextlib.suppress(OSError):
-                    # the plain socket's: of a TLS socket, shutdown() would wait for the peer's answer
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            for sock in (self.wrapping, getattr(connection, "sock", None)):
+                if sock is not None:
+                    with contextlib.suppress(OSError):
+                        # the plain socket's: of a TLS socket, shutdown() would wait for the peer's answer
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def finish(self) -> None:
         with _connections_lock:
@@ -314,6 +245,18 @@ class _Response(http.client.HTTPResponse):
 _BROKEN_HEAD = (email.errors.MissingHeaderBodySeparatorDefect, email.errors.FirstHeaderLineIsContinuationDefect)
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Known to the running task from the first moment: until the handshake is over nobody else has it, neither to cut
+    it nor to close it where Python leaves it open (before 3.13: of a server that resets the connection first)."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> _TlsSocket:
+        made = super().__new__(cls, *args, **kwargs)
+        task = current_task()
+        if task is not None:
+            task.wrapping = made
+        return made
+
+
 class _Tracked:
     """Mixed into urllib3's connections: tells the running task which one it uses."""
 
@@ -328,8 +271,20 @@ class _Tracked:
         task = current_task()
         if task is not None:
             task.adopt(self)
+        for owner in (self, getattr(self, "proxy_config", None)):
+            context = getattr(owner, "ssl_context", None)
+            if context is not None:
+                context.sslsocket_class = _TlsSocket
         began = time.perf_counter_ns()
-        super().connect()  # type: ignore[misc]
+        try:
+            super().connect()  # type: ignore[misc]
+        except BaseException:
+            if task is not None and task.wrapping is not None:
+                task.wrapping.close()
+            raise
+        finally:
+            if task is not None:
+                task.wrapping = None
         if task is not None:
             task.times.sending = time.perf_counter_ns()
             task.times.connected = task.times.sending - began

@@ -25,9 +25,14 @@ from objectfs.errors.classes import (
     UnsupportedError,
 )
 
-__all__ = ["PROXY_HINT", "from_response"]
+__all__ = ["PROXY_HINT", "TLS_HINT", "from_response", "tls_text"]
 
 PROXY_HINT = "Check http_proxy and https_proxy (http://user:password@host:port), and no_proxy for hosts that need none"
+
+TLS_HINT = (
+    "Check the endpoint's name and its certificate; "
+    "verify= takes the file of an authority that this machine does not know"
+)
 
 # S3's error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _BY_CODE: dict[str, type[ObjectFSError]] = {
@@ -203,3 +208,8 @@ def _default_message(status: int, code: str | None) -> str:
         "InvalidRange": "The range lies outside the object",
     }
     return words.get(code or "") or f"The server answered {status}"
+
+
+def tls_text(server: str | None, why: str | None) -> str:
+    """What a failed handshake is told as."""
+    return f"TLS with {server or 'the server'} failed" + (f": {why}" if why else "")

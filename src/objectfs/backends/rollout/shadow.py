@@ -17,7 +17,7 @@ from objectfs.backends.rollout.answers import Answer, Describe, differing, of_er
 from objectfs.backends.rollout.blame import blame
 from objectfs.backends.rollout.ledger import Ledger
 from objectfs.backends.rollout.routing import summary
-from objectfs.backends.sdk_ops import Workers
+from objectfs.backends.workers import Workers
 from objectfs.rollout import Shadow
 
 __all__ = ["Cap", "Read", "Shadows"]

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from objectfs.sim.errors import S3Error
 from objectfs.sim.network.pacing import Network
@@ -35,6 +36,19 @@ SHORT = 0.02
 FD_SETSIZE = 1024
 MAX_LAG = 1.0
 """What late timers lost is caught up, but no more than this many seconds' worth."""
+
+
+_begun = threading.local()
+
+
+class _SecureSocket(ssl.SSLSocket):
+    """Known to the loop's thread before it is made: Python before 3.13 leaves it open where the client has reset the
+    connection by then."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> _SecureSocket:
+        made = super().__new__(cls, *args, **kwargs)
+        _begun.sock = made
+        return made
 
 
 class Loop:
@@ -54,6 +68,8 @@ class Loop:
         self.scratch = memoryview(bytearray(SCRATCH))
         self._listener = listener
         self._context = context
+        if context is not None:
+            context.sslsocket_class = _SecureSocket
         self._selector = selectors.DefaultSelector()
         # select takes no larger descriptors
         fd = self._selector.fileno() if hasattr(select, "epoll") else FD_SETSIZE
@@ -254,11 +270,16 @@ class Loop:
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
+                _begun.sock = None
                 try:
                     sock = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
                 except OSError:
                     sock.close()
+                    if _begun.sock is not None:
+                        _begun.sock.close()
                     continue
+                finally:
+                    _begun.sock = None
             peer = Peer(self, sock, Connection(self.service, next(self._counter), self.scratch))
             self._peers.add(peer)
             if not self._sweeping:
