@@ -42,9 +42,11 @@ class Room:
     """Bytes; 0 to let the C library collect it."""
     sparse: bool = False
     """Most objects fill little of it."""
+    known: bool = True
+    """Whether that is what suits these objects."""
 
 
-UNKNOWN = Room()
+UNKNOWN = Room(known=False)
 
 
 class BatchVerbs(GetVerbs):
@@ -121,7 +123,7 @@ class BatchVerbs(GetVerbs):
             )
             for key, buffer in zip(keys, buffers, strict=True)
         ]
-        late = target.engine.paces.late.after(asked if room is UNKNOWN else 0)  # what is long is not late
+        late = target.engine.paces.late.after(0 if room.known else asked)  # what is long is not late
         responses = yield from all_of(
             target.engine.start(requests, window=self.window, stop_on_error=on_error == "raise", late=late, marks=True)
         )
