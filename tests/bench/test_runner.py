@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from objectfs.bench import command, run
+from objectfs.bench import command, machine, run
 from objectfs.bench.places import Counted
 from objectfs.bench.results import Client, Report, Run
 from objectfs.bench.runner import Found, Peer, Settings, find_peers, run_place
@@ -225,6 +225,14 @@ def test_what_was_measured_before_ctrl_c_is_kept(fake: Fake, monkeypatch: pytest
     report, interrupted = run.run(request, [], [Peer("a", fake.python), Peer("b", fake.python)], Impatient())
     assert isinstance(interrupted, KeyboardInterrupt)
     assert [(case.client, len(case.runs)) for case in report.cases] == [("a", 2), ("b", 1)]
+
+
+def test_the_commit_is_that_of_the_beginning(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = iter(("measured", "committed meanwhile", "later"))
+    monkeypatch.setattr(machine, "commit", lambda: next(names))
+    request = run.Request(("list-100k",), ("a",), runs=1, scale=0.001, folder=fake.folder)
+    report, _ = run.run(request, [], [Peer("a", fake.python)], Silent())
+    assert report.commit == "measured"
 
 
 def test_a_run_goes_on_where_it_was_left(fake: Fake) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import math
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from objectfs import _native, errors
 from objectfs.backends import crt_log, ending, machine
@@ -20,6 +19,7 @@ from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_express import Sessions
 from objectfs.backends.crt_pace import Paces
 from objectfs.backends.crt_renew import Renewal
+from objectfs.backends.crt_target import Target
 from objectfs.backends.crt_telemetry import NativeSource
 from objectfs.backends.crt_watch import Watchers
 from objectfs.backends.digests import check_content
@@ -33,11 +33,7 @@ from objectfs.config import Config
 from objectfs.options import Expected
 from objectfs.telemetry import Traces
 
-__all__ = ["CrtBase", "Target", "all_of", "followed", "following", "one"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
-C = TypeVar("C", bound="CrtBase")
+__all__ = ["CrtBase"]
 
 MiB = 1024 * 1024
 
@@ -446,70 +442,3 @@ def _close_all() -> None:
     ending.begin()
     for backend in list(_open_backends):
         backend.close(EXIT_PATIENCE)
-
-
-class Target:
-    """What all requests to one bucket have in common."""
-
-    __slots__ = ("base", "endpoint", "engine", "native")
-
-    def __init__(self, engine: Any, endpoint: Endpoint) -> None:
-        self.engine = engine
-        self.endpoint = endpoint
-        self.base = endpoint.path_prefix
-        self.native = _native.Endpoint(f"{endpoint.scheme}://{endpoint.host_header}")
-
-    def path(self, key: str | None, query: str = "") -> bytes:
-        """The request's path and query. Only what RFC 3986 calls unreserved, and the slash, stays as it is."""
-        if key is not None:
-            return _native.object_path(self.base, key, query)
-        path = self.base or "/"
-        return (f"{path}?{query}" if query else path).encode("ascii")
-
-    def headers(self, *groups: Mapping[str, str] | None) -> Any:
-        """Host and user agent, and the groups' headers."""
-        pairs = [(b"Host", self.endpoint.host_header.encode("ascii")), (b"User-Agent", USER_AGENT)]
-        for group in groups:
-            if group:
-                pairs.extend((name.encode("ascii"), value.encode("utf-8")) for name, value in group.items())
-        return _native.Headers(pairs)
-
-
-USER_AGENT = b"objectfs"
-
-
-def following(backend: CrtBase, bucket: str, make: Callable[[], Steps[T]]) -> Steps[T]:
-    """The steps that ``make`` makes, and once more where they show that the bucket is in another region, or that the
-    token has expired. (Large transfers of theirs have been waiting for another: ``native/retry.pyx``.)"""
-    region = backend.session.learned_region(bucket)
-    try:
-        yield from backend.ready(bucket)
-        return (yield from make())
-    except errors.ObjectFSError as error:
-        if not backend.worth_repeating(bucket, error, region):
-            raise
-    yield from backend.ready(bucket)
-    return (yield from make())
-
-
-def followed(verb: Callable[Concatenate[C, str, P], Steps[T]]) -> Callable[Concatenate[C, str, P], Steps[T]]:
-    """A verb on a bucket, :func:`following`."""
-
-    def steps(self: C, bucket: str, /, *args: P.args, **kwargs: P.kwargs) -> Steps[T]:
-        return following(self, bucket, lambda: verb(self, bucket, *args, **kwargs))
-
-    functools.update_wrapper(steps, verb)
-    return steps
-
-
-def one(op: _native.Op) -> Steps[_native.Response]:
-    """Wait for an operation of one request."""
-    (response,) = yield op
-    found: _native.Response = response
-    return found
-
-
-def all_of(op: _native.Op) -> Steps[list[_native.Response]]:
-    """Wait for an operation of many requests."""
-    responses: list[_native.Response] = yield op
-    return responses

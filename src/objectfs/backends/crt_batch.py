@@ -12,9 +12,9 @@ from objectfs.backends.answers import require_one
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.beside import side_by_side
 from objectfs.backends.crt_answers import answered, make_info, object_size, query
-from objectfs.backends.crt_base import all_of, followed
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import WHOLE_OBJECT, GetVerbs
+from objectfs.backends.crt_steps import all_of, followed
 from objectfs.types import Buffer, OnError
 
 __all__ = ["BatchVerbs"]

@@ -13,9 +13,10 @@ from objectfs.backends.answer_check import MISREAD, unreadable
 from objectfs.backends.base import Steps
 from objectfs.backends.call_answer import received
 from objectfs.backends.call_params import ENGINE_ALGORITHMS, Body, check_names, choose_algorithm, content_member
-from objectfs.backends.crt_base import CrtBase, one
+from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_checksum import is_refusal
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_steps import one
 from objectfs.backends.pipeline import SerializedRequest
 from objectfs.backends.sdk_errors import translate, worth_another_attempt
 from objectfs.backends.session import Endpoint

@@ -14,10 +14,11 @@ from objectfs.backends import copying
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import Op, PutOptions, Steps
 from objectfs.backends.copying import CopyPlan, CopySource, Counted
-from objectfs.backends.crt_base import Target, followed
 from objectfs.backends.crt_call import CallVerbs
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import GetVerbs
+from objectfs.backends.crt_steps import followed
+from objectfs.backends.crt_target import Target
 from objectfs.backends.crt_upload import Upload
 from objectfs.types import PutResult
 

@@ -13,8 +13,10 @@ from objectfs import _native, errors
 from objectfs.backends import deleting
 from objectfs.backends.base import DeleteOptions, Steps
 from objectfs.backends.crt_answers import document, name_of, query, refused
-from objectfs.backends.crt_base import CrtBase, Target, followed, one
+from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_steps import followed, one
+from objectfs.backends.crt_target import Target
 from objectfs.backends.crt_upload import XMLNS, xml_text
 from objectfs.backends.deleting import Item, Pair
 from objectfs.backends.sdk_ops import Operation, Task

@@ -23,11 +23,11 @@ from objectfs.backends.crt_answers import (
     query,
     too_small,
 )
-from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_pace import Paces, Plan
 from objectfs.backends.crt_reported import Reported, crc_of
 from objectfs.backends.crt_spread import SpreadVerbs
+from objectfs.backends.crt_steps import followed, one
 from objectfs.backends.digests import reported
 from objectfs.backends.memory import writable_view
 from objectfs.types import Buffer, ObjectInfo

@@ -16,10 +16,10 @@ from objectfs import _native, errors
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.budget import Lease
 from objectfs.backends.crt_answers import make_info, object_size, pinned
-from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import GetVerbs
 from objectfs.backends.crt_reported import Reported
+from objectfs.backends.crt_steps import followed, one
 from objectfs.backends.digests import BLOCK, Digest, mismatch
 from objectfs.types import ObjectInfo
 

@@ -9,8 +9,9 @@ from urllib.parse import quote, urlencode
 from objectfs import _native, errors
 from objectfs.backends.answers import in_order
 from objectfs.backends.base import ListOptions, Steps
-from objectfs.backends.crt_base import CrtBase, followed, one
+from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_steps import followed, one
 from objectfs.types import NOTHING, ListPage, ObjectInfo, ObjectVersion, Prefix
 
 __all__ = ["ListVerbs"]

@@ -7,9 +7,9 @@ from typing import Any
 from objectfs import errors
 from objectfs.backends.base import GetOptions, RangeRead, Steps
 from objectfs.backends.crt_answers import answered, make_info
-from objectfs.backends.crt_base import followed, one
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get import GetVerbs
+from objectfs.backends.crt_steps import followed, one
 from objectfs.backends.memory import writable_view
 
 __all__ = ["RangeVerbs"]

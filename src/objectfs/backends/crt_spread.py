@@ -12,9 +12,10 @@ from objectfs import _native, errors
 from objectfs.backends.answers import require_one
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import answered, object_size, pinned, query
-from objectfs.backends.crt_base import CrtBase, all_of
+from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_pace import Plan
+from objectfs.backends.crt_steps import all_of
 
 __all__ = ["SpreadVerbs"]
 

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 from objectfs.backends.base import Op, PutOptions, ReadableBuffer, SentPart, Steps
-from objectfs.backends.crt_base import CrtBase, following
+from objectfs.backends.crt_base import CrtBase
+from objectfs.backends.crt_steps import following
 from objectfs.backends.crt_upload import Upload
 from objectfs.backends.streaming import StreamBase
 from objectfs.types import PutResult

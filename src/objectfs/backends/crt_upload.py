@@ -12,8 +12,9 @@ from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import Op, PutOptions, Steps
 from objectfs.backends.crt_answers import refused
-from objectfs.backends.crt_base import CrtBase, one
+from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_errors import failure
+from objectfs.backends.crt_steps import one
 from objectfs.backends.leftovers import Pending
 from objectfs.types import PutResult
 

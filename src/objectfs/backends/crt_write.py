@@ -19,9 +19,10 @@ from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps, StreamUpload
 from objectfs.backends.crt_answers import refused
-from objectfs.backends.crt_base import CrtBase, all_of, followed, one
+from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get_file import file_blocks
+from objectfs.backends.crt_steps import all_of, followed, one
 from objectfs.backends.crt_stream import CrtStream
 from objectfs.backends.crt_upload import FileUpload, Upload, cause_first
 from objectfs.backends.digests import of_parts

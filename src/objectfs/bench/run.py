@@ -127,6 +127,7 @@ def run(
     anew = {(scenario.name, profile, tls) for profile, tls, scenarios in work for scenario in scenarios}
     found = runner.Found()
     created = datetime.now(UTC).isoformat(timespec="seconds")
+    commit = machine.commit()  # of what is measured, not of what somebody has made of it meanwhile
 
     def measure(place: Place, scenarios: Sequence[Scenario]) -> None:
         for scenario in scenarios:
@@ -134,7 +135,7 @@ def run(
             save(made())
 
     def made() -> Report:
-        return _report(request, clients, found, anew, created, client_cpu is not None)
+        return _report(request, clients, found, anew, created, commit, client_cpu is not None)
 
     interrupted = None
     try:
@@ -159,6 +160,7 @@ def _report(
     found: runner.Found,
     anew: set[tuple[str, str, bool]],
     created: str,
+    commit: str | None,
     pinned: bool,
 ) -> Report:
     old = request.resume
@@ -171,7 +173,7 @@ def _report(
     words = "the clients have one processor" + (", the server another" if request.endpoint is None else "")
     return Report(
         created=old.created if old is not None else created,
-        commit=machine.commit(),
+        commit=commit,
         objectfs_version=objectfs.__version__,
         machine=machine.machine(),
         settings=Settings(
