@@ -50,6 +50,9 @@ cdef extern from "discreet.h" nogil:
 cdef extern from "append.h" nogil:
     int64_t objectfs_streamed_bytes()
 
+cdef extern from "lent.h" nogil:
+    int64_t objectfs_lent_bytes()
+
 cdef extern from "mark.h" nogil:
     bint objectfs_untouched(const uint8_t* memory, const uint8_t* mark, size_t size)
 

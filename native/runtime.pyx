@@ -195,6 +195,12 @@ def debug_fragment_size():
     return g_aws_channel_max_fragment_size
 
 
+def debug_lent_bytes():
+    """Bytes of request bodies that the kernel took from where they lie (``lent.c``), or None where no build does."""
+    cdef int64_t count = objectfs_lent_bytes()
+    return None if count < 0 else count
+
+
 def debug_streamed_bytes():
     """Received bytes that were put in their place past the caches (``append.c``), or None where no build does."""
     cdef int64_t count = objectfs_streamed_bytes()

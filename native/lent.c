@@ -1,0 +1,189 @@
+/* Request bodies go to the kernel from where they lie.
+ *
+ * The C library copies a body that is in memory into messages, sends each of them when the one before is sent, and
+ * clears it. For uploads without TLS that copy and the clearing are a fifth of all processor time (docs/design/
+ * 0005-cpu.md), and the kernel copies the bytes anyway. So a message only notes where the bytes lie, and when it comes
+ * to the socket, in the same call, the kernel takes from there what it has room for. What it does not take is copied
+ * into the message after all, which then goes the library's way.
+ *
+ * The calls come here by the linker (--wrap, cmake/Crt.cmake). Rules:
+ * - Nothing keeps the address of a body beyond the call in which its stream was read: when aws_socket_write returns,
+ *   all is sent or copied. So nobody has to keep a body longer than before.
+ * - Only for a message that an HTTP/1 connection has just been given and that goes to a socket directly (no TLS, no
+ *   tunnel, whose handlers look at the bytes), and for a stream over memory that nobody else reads through (not one of
+ *   those that compute a checksum, or split into chunks).
+ * - An HTTP/1 connection has one message on its way at a time (h1_connection.c says so, and why): nothing waits in the
+ *   socket's queue that would have to be sent before.
+ * - What is noted belongs to one thread and one message. Should that message be dropped and its memory used for
+ *   another, the mark that was left in the bytes' place is gone, and nothing is sent in their stead.
+ */
+#include "lent.h"
+
+#if defined(OBJECTFS_WRAP)
+
+#    include <errno.h>
+#    include <stdbool.h>
+#    include <stdlib.h>
+#    include <string.h>
+#    include <sys/socket.h>
+#    include <sys/uio.h>
+
+#    include <aws/common/byte_buf.h>
+#    include <aws/io/channel.h>
+#    include <aws/io/message_pool.h>
+#    include <aws/io/socket.h>
+#    include <aws/io/stream.h>
+
+#    define LEND_MIN ((size_t)32 * 1024) /* a shorter copy costs less than what is done here */
+
+static const char s_mark[] = "objectfs: these bytes lie elsewhere";
+
+static __thread struct {
+    struct aws_io_message *message; /* that an HTTP/1 connection has got last, if it goes to a socket */
+    uint8_t *place;                 /* in it, of what is lent */
+    const uint8_t *bytes;
+    size_t size; /* 0: nothing is */
+    bool reading;
+} t_lent;
+
+static uint64_t s_sent; /* for tests: atomic, its order with anything else does not matter */
+
+int64_t objectfs_lent_bytes(void) {
+    return (int64_t)__atomic_load_n(&s_sent, __ATOMIC_RELAXED);
+}
+
+/* --- what a message is filled with ------------------------------------------------------------------------------- */
+
+struct aws_io_message *__real_aws_channel_slot_acquire_max_message_for_write(struct aws_channel_slot *slot);
+
+struct aws_io_message *__wrap_aws_channel_slot_acquire_max_message_for_write(struct aws_channel_slot *slot) {
+    struct aws_io_message *message = __real_aws_channel_slot_acquire_max_message_for_write(slot);
+    bool direct = slot->adj_left != NULL && slot->adj_left->adj_left == NULL && slot->adj_right == NULL;
+    t_lent.message = direct ? message : NULL;
+    t_lent.size = 0;
+    return message;
+}
+
+/* What all streams over memory have in common. */
+static const struct aws_input_stream_vtable *s_over_memory(void) {
+    static const struct aws_input_stream_vtable *s_found;
+    const struct aws_input_stream_vtable *found = __atomic_load_n(&s_found, __ATOMIC_RELAXED);
+    if (found == NULL) {
+        struct aws_byte_cursor nothing = {0};
+        struct aws_input_stream *stream = aws_input_stream_new_from_cursor(aws_default_allocator(), &nothing);
+        found = stream->vtable;
+        aws_input_stream_release(stream);
+        __atomic_store_n(&s_found, found, __ATOMIC_RELAXED); /* all come to the same */
+    }
+    return found;
+}
+
+int __real_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byte_buf *to);
+
+int __wrap_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byte_buf *to) {
+    bool lends = t_lent.message != NULL && to == &t_lent.message->message_data && t_lent.size == 0 &&
+                 to->capacity - to->len >= LEND_MIN && stream->vtable == s_over_memory();
+    if (!lends) {
+        return __real_aws_input_stream_read(stream, to);
+    }
+    t_lent.reading = true;
+    int code = __real_aws_input_stream_read(stream, to);
+    t_lent.reading = false;
+    return code;
+}
+
+bool __real_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8_t *AWS_RESTRICT from, size_t size);
+
+bool __wrap_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8_t *AWS_RESTRICT from, size_t size) {
+    if (size < LEND_MIN || !t_lent.reading || to->capacity - to->len < size) {
+        return __real_aws_byte_buf_write(to, from, size);
+    }
+    t_lent.place = to->buffer + to->len;
+    t_lent.bytes = from;
+    t_lent.size = size;
+    memcpy(t_lent.place, s_mark, sizeof(s_mark));
+    to->len += size;
+    return true;
+}
+
+/* --- and what becomes of it -------------------------------------------------------------------------------------- */
+
+/* Who wants to hear that a message is written, and how much of it was before the library knew of it. */
+struct written {
+    aws_socket_on_write_completed_fn *theirs;
+    void *user_data;
+    size_t already;
+};
+
+static void s_written(struct aws_socket *socket, int error_code, size_t size, void *user_data) {
+    struct written written = *(struct written *)user_data;
+    free(user_data);
+    written.theirs(socket, error_code, error_code == AWS_ERROR_SUCCESS ? written.already + size : size, written.user_data);
+}
+
+/* The whole message, as far as the kernel takes it. */
+static size_t s_send(int fd, const struct aws_byte_cursor *whole) {
+    size_t head = (size_t)(t_lent.place - whole->ptr);
+    struct iovec parts[] = {
+        {.iov_base = whole->ptr, .iov_len = head},
+        {.iov_base = (void *)t_lent.bytes, .iov_len = t_lent.size},
+        {.iov_base = t_lent.place + t_lent.size, .iov_len = whole->len - head - t_lent.size},
+    };
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
+    ssize_t sent;
+    do {
+        sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? 0 : (size_t)sent; /* an error comes again with what is left, and the library knows what it means */
+}
+
+int __real_aws_socket_write(
+    struct aws_socket *socket,
+    const struct aws_byte_cursor *cursor,
+    aws_socket_on_write_completed_fn *written_fn,
+    void *user_data);
+
+int __wrap_aws_socket_write(
+    struct aws_socket *socket,
+    const struct aws_byte_cursor *cursor,
+    aws_socket_on_write_completed_fn *written_fn,
+    void *user_data) {
+    struct aws_io_message *message = t_lent.message;
+    uint8_t *end = cursor->ptr + cursor->len;
+    bool ours = t_lent.size != 0 && user_data == message && t_lent.place >= cursor->ptr && t_lent.place < end &&
+                (size_t)(end - t_lent.place) >= t_lent.size && memcmp(t_lent.place, s_mark, sizeof(s_mark)) == 0;
+    if (!ours) {
+        return __real_aws_socket_write(socket, cursor, written_fn, user_data);
+    }
+    struct written *written = malloc(sizeof(struct written));
+    size_t sent = written == NULL ? 0 : s_send(socket->io_handle.data.fd, cursor);
+    size_t head = (size_t)(t_lent.place - cursor->ptr);
+    size_t lent = sent <= head ? 0 : sent - head < t_lent.size ? sent - head : t_lent.size; /* of it, that is sent */
+    memcpy(t_lent.place + lent, t_lent.bytes + lent, t_lent.size - lent);
+    __atomic_fetch_add(&s_sent, lent, __ATOMIC_RELAXED);
+    if (sent == cursor->len) {
+        /* it clears what a message holds: there is nothing but the head */
+        message->message_data.len = head;
+    }
+    t_lent.message = NULL;
+    t_lent.size = 0;
+    if (written == NULL) {
+        return __real_aws_socket_write(socket, cursor, written_fn, user_data);
+    }
+    *written = (struct written){.theirs = written_fn, .user_data = user_data, .already = sent};
+    /* of no bytes, if all are sent: whoever waits for it hears of it in a task of its own, as ever */
+    struct aws_byte_cursor left = {.ptr = cursor->ptr + sent, .len = cursor->len - sent};
+    int code = __real_aws_socket_write(socket, &left, s_written, written);
+    if (code != AWS_OP_SUCCESS) {
+        free(written);
+    }
+    return code;
+}
+
+#else
+
+int64_t objectfs_lent_bytes(void) {
+    return -1;
+}
+
+#endif

@@ -1,0 +1,189 @@
+"""Bodies that the kernel takes from where they lie: native/lent.c."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from objectfs import _native
+from objectfs.backends.base import GetOptions, PutOptions
+from objectfs.backends.crt import CrtBackend
+from objectfs.backends.drive import run
+from objectfs.sim import S3Server
+
+from .conftest import backend_for
+
+KiB = 1024
+MiB = 1024 * KiB
+DATA = random.Random(21).randbytes(3 * MiB + 77)
+
+
+@pytest.fixture(autouse=True)
+def linked() -> None:
+    if _native.debug_lent_bytes() is None:
+        pytest.skip("the C libraries are shared ones, or this is no ELF: they keep their own way")
+
+
+def lent() -> int:
+    count = _native.debug_lent_bytes()
+    assert count is not None
+    return count
+
+
+class Reader:
+    """Takes one connection after the other, with little room for what it has not read. ``step`` reads some more."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * KiB)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.connection: socket.socket | None = None
+        self.head = b""
+        self.body = bytearray()
+
+    def accept(self) -> None:
+        self.listener.settimeout(20)
+        self.connection, _ = self.listener.accept()
+        self.connection.settimeout(20)
+        self.head, self.body = b"", bytearray()
+        while b"\r\n\r\n" not in self.head:
+            self.head += self.connection.recv(4 * KiB)
+        self.head, _, rest = self.head.partition(b"\r\n\r\n")
+        self.body += rest
+
+    def step(self, size: int) -> bool:
+        """Whether there was more."""
+        assert self.connection is not None
+        piece = b""
+        with contextlib.suppress(ConnectionResetError):
+            piece = self.connection.recv(size)
+        self.body += piece
+        return bool(piece)
+
+    def answer(self) -> None:
+        assert self.connection is not None
+        self.connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "e"\r\nConnection: close\r\n\r\n')
+        self.connection.close()
+
+    def close(self) -> None:
+        self.listener.close()
+        if self.connection is not None:
+            self.connection.close()
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    made = Reader()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def remote(reader: Reader) -> Iterator[CrtBackend]:
+    backend = backend_for(reader.url)
+    yield backend
+    backend.close()
+
+
+def put(backend: CrtBackend, body: Any, **more: Any) -> Any:
+    target = backend.target("bucket")
+    headers = target.headers({"Content-Length": str(len(body))})
+    request = _native.Request(b"PutObject", b"PUT", target.path("k"), target.native, headers, body=body, **more)
+    return target.engine.start([request])
+
+
+@pytest.mark.parametrize("size", [0, 1, 32 * KiB - 1, 32 * KiB, 256 * KiB - 500, 256 * KiB, MiB + 1, len(DATA)])
+def test_what_is_sent_is_the_body(crt: CrtBackend, size: int) -> None:
+    before = lent()
+    run(crt.put("bucket", "k", DATA[:size], PutOptions()))
+    assert bytes(run(crt.get("bucket", "k", GetOptions()))) == DATA[:size]
+    assert (lent() > before) == (size >= 32 * KiB)
+    assert lent() - before <= size
+
+
+@pytest.mark.parametrize("step", [1 * KiB, 16 * KiB, 300 * KiB])
+def test_a_server_that_takes_it_piece_by_piece(reader: Reader, remote: CrtBackend, step: int) -> None:
+    """What the kernel has no room for is sent later."""
+    before = lent()
+    op = put(remote, DATA)
+    reader.accept()
+    while len(reader.body) < len(DATA):
+        assert reader.step(step)
+    reader.answer()
+    assert op.wait(20)
+    assert op.result()[0].status == 200
+    assert reader.body == DATA
+    assert 0 < lent() - before < len(DATA)
+
+
+def test_nothing_is_sent_of_what_lies_there_after_a_cancel(reader: Reader, remote: CrtBackend) -> None:
+    """The caller has the memory back, and puts something else there, while the socket still has some to send."""
+    body = bytearray(DATA)
+    op = put(remote, body)
+    reader.accept()
+    op.cancel()
+    assert op.wait(20)
+    (response,) = op.result()
+    assert response.error_code
+    del response, op
+    body[:] = b"\xee" * len(body)
+    while reader.step(64 * KiB):
+        pass
+    assert reader.body == DATA[: len(reader.body)]
+    assert len(reader.body) < len(DATA)
+
+
+def test_a_server_that_closes_in_the_middle(reader: Reader, remote: CrtBackend) -> None:
+    op = put(remote, DATA)
+    reader.accept()
+    reader.step(1000)
+    assert reader.connection is not None
+    reader.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    reader.connection.close()
+    assert op.wait(20)
+    assert op.result()[0].error in {"AWS_IO_SOCKET_CLOSED", "AWS_ERROR_HTTP_CONNECTION_CLOSED"}
+
+
+def test_tls_reads_them_itself() -> None:
+    with S3Server(tls=True, buckets=("bucket",)) as server:
+        backend = backend_for(server.endpoint_url, verify=server.ca_file)
+        before = lent()
+        run(backend.put("bucket", "k", DATA, PutOptions()))
+        assert bytes(run(backend.get("bucket", "k", GetOptions()))) == DATA
+        assert lent() == before
+        backend.close()
+
+
+@pytest.mark.parametrize("checksum", ["CRC64NVME", "SHA256", "off"])
+def test_checksums_are_of_what_is_sent(make: Callable[..., CrtBackend], sim: S3Server, checksum: str) -> None:
+    backend = make(checksum=checksum)
+    before = lent()
+    run(backend.put("bucket", "k", DATA, PutOptions()))  # the server compares them
+    assert lent() > before
+    assert bytes(run(backend.get("bucket", "k", GetOptions()))) == DATA
+
+
+def test_many_threads(make: Callable[..., CrtBackend]) -> None:
+    backend = make()
+    wrong: list[str] = []
+
+    def work(seed: int) -> None:
+        drawn = random.Random(seed)
+        for number in range(8):
+            data = drawn.randbytes(drawn.randrange(1, 2 * MiB))
+            run(backend.put("bucket", f"{seed}/{number}", data, PutOptions()))
+            if bytes(run(backend.get("bucket", f"{seed}/{number}", GetOptions()))) != data:
+                wrong.append(f"{seed}/{number}")
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
