@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from objectfs import _native
 from objectfs.backends import crt_late, crt_pace, machine
 from objectfs.backends.base import GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
@@ -38,10 +40,11 @@ def read(backend: CrtBackend, sizes: list[int]) -> Room:
         ([4 * KiB] * 40, Room()),
         ([10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10, Room(5 * MiB, sparse=True)),
         ([KiB] * 99 + [3 * MiB], Room()),  # memory for 3 MiB a hundred times would cost more
-        ([KiB] * 20 + [17 * MiB] * 2 + [MiB] * 18, Room(16 * MiB, sparse=True)),  # the rest of two comes afterwards
+        ([8 * MiB] + [KiB] * 60, Room()),  # though it is among the first few
+        ([KiB] * 18 + [17 * MiB] * 2 + [MiB] * 20, Room(16 * MiB, sparse=True)),  # the rest of two comes afterwards
         ([0] * 20 + [2 * MiB] * 20, Room(2 * MiB)),
     ],
-    ids=["alike", "small", "mixed", "one large", "beyond two parts", "empty ones"],
+    ids=["alike", "small", "mixed", "one large", "a large one first", "beyond two parts", "empty ones"],
 )
 def test_memory_that_suits_them(
     make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch, sizes: list[int], room: Room
@@ -54,3 +57,18 @@ def test_memory_that_suits_them(
 def test_not_where_the_addresses_are_too_many(make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_available", lambda: 64 * MiB)
     assert read(make(), [10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10) == Room()
+
+
+def test_collected_where_there_are_no_addresses(
+    make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = _native.Buffer
+
+    def few(size: int = 0, sparse: bool = False) -> Any:
+        if sparse:
+            raise MemoryError
+        return made(size)
+
+    monkeypatch.setattr(crt_pace.Network, "far", True)
+    monkeypatch.setattr(_native, "Buffer", few)
+    assert read(make(), [10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10).sparse  # wanted, and not to be had

@@ -30,8 +30,8 @@ SMALL = 64 * 1024
 download."""
 
 
-SPARSE_MEAN = 128 * 1024
-"""Bytes that objects have in the mean if memory for the largest of them is to be made, and left, for each."""
+SPARSE = 4
+"""Every so many objects one has to be larger than SMALL if memory for the largest is to be made, and left, for each."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class BatchVerbs(GetVerbs):
         # Large objects among small ones: each gets as much memory, if only by address. From far away it is worth
         # that: whether an answer is late only shows in memory, and what is asked for in one piece waits once. From
         # near, where it costs less than the copies that it saves.
-        worth = far or sum(sizes) >= SPARSE_MEAN * len(sizes)
+        worth = far or SPARSE * sum(size > SMALL for size in sizes) >= len(sizes)
         if worth and count * largest <= machine.memory_available() // 2:
             return Room(largest, sparse=True)
         return Room()
@@ -104,10 +104,15 @@ class BatchVerbs(GetVerbs):
         """The results, and whether the endpoint answers ranges. ``room``: to receive each object in."""
         region = self.session.learned_region(bucket)
         target = self.target(bucket)
+        try:
+            buffers = [_native.Buffer(room.size, room.sparse) if room.size else None for _ in keys]
+        except MemoryError:
+            if not room.sparse:  # else it is the addresses that are few (ulimit -v), not the memory
+                raise
+            room, buffers = Room(), [None for _ in keys]
         asked = room.size or self.part_size
         common = target.headers(options.sent("GetObject"), {"Range": f"bytes=0-{asked - 1}"})
         extra = query(options, "GetObject")
-        buffers = [_native.Buffer(room.size, room.sparse) if room.size else None for _ in keys]
         part_size = room.size if room.size > self.part_size else 0  # one request for each object
         request, path, native, validate = _native.Request, target.path, target.native, self.validation(options)
         requests = [
