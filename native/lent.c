@@ -106,6 +106,25 @@ bool __wrap_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8
     return true;
 }
 
+/* A message has room for a body's next MiB, little of which is ever written to; received bytes come in pieces that the
+ * processor's cache has room for. The library has one size for both. */
+#    define READ_MOST ((size_t)256 * 1024)
+
+struct aws_channel_handler *__real_aws_socket_handler_new(
+    struct aws_allocator *allocator,
+    struct aws_socket *socket,
+    struct aws_channel_slot *slot,
+    size_t max_read_size);
+
+struct aws_channel_handler *__wrap_aws_socket_handler_new(
+    struct aws_allocator *allocator,
+    struct aws_socket *socket,
+    struct aws_channel_slot *slot,
+    size_t max_read_size) {
+    return __real_aws_socket_handler_new(
+        allocator, socket, slot, max_read_size < READ_MOST ? max_read_size : READ_MOST);
+}
+
 /* --- and what becomes of it -------------------------------------------------------------------------------------- */
 
 /* Who wants to hear that a message is written, and how much of it was before the library knew of it. */

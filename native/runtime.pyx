@@ -63,7 +63,7 @@ cdef aws_allocator* _new_tracer() noexcept:
 
 
 # Bytes of the messages in which sockets are read and written (0005-cpu). Of TLS every record of 16 KiB takes one.
-_FRAGMENT_SIZE = 256 * 1024
+_FRAGMENT_SIZE = 512 * 1024  # of what is sent; received bytes come in no more than 256 KiB (lent.c)
 _FRAGMENT_SIZE_TLS = 64 * 1024
 
 

@@ -147,11 +147,11 @@ def test_the_size_of_messages_is_in_force(make: Callable[..., CrtBackend]) -> No
     """Read back from the library: an assignment in Cython can make a local name without a word."""
     plain = make()
     plain.target("bucket")
-    assert _native.debug_fragment_size() == 256 * 1024
+    assert _native.debug_fragment_size() == 512 * 1024
     with S3Server(tls=True) as server:
         secure = make(server.endpoint_url, verify=str(server.ca_file))
         secure.target("bucket")
-        assert _native.debug_fragment_size() == 256 * 1024  # the first one decided
+        assert _native.debug_fragment_size() == 512 * 1024  # the first one decided
         plain.close()
         secure.close()
         secure = make(server.endpoint_url, verify=str(server.ca_file))
