@@ -137,7 +137,8 @@ struct written {
 static void s_written(struct aws_socket *socket, int error_code, size_t size, void *user_data) {
     struct written written = *(struct written *)user_data;
     free(user_data);
-    written.theirs(socket, error_code, error_code == AWS_ERROR_SUCCESS ? written.already + size : size, written.user_data);
+    size += error_code == AWS_ERROR_SUCCESS ? written.already : 0;
+    written.theirs(socket, error_code, size, written.user_data);
 }
 
 /* The whole message, as far as the kernel takes it. */
@@ -153,7 +154,8 @@ static size_t s_send(int fd, const struct aws_byte_cursor *whole) {
     do {
         sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
-    return sent < 0 ? 0 : (size_t)sent; /* an error comes again with what is left, and the library knows what it means */
+    /* an error comes again with what is left, and the library knows what it means */
+    return sent < 0 ? 0 : (size_t)sent;
 }
 
 int __real_aws_socket_write(

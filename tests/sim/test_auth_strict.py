@@ -302,10 +302,10 @@ def test_a_clock_that_is_wrong(strict: S3Server) -> None:
     clock = Clock()
     strict._service.verifier.clock = clock.time
     target, headers = signed(strict, "GET", "/bucket/k")
-    for seconds in (-899, 899):
+    for seconds in (-890, 890):  # of 900, and a busy machine takes some for itself
         clock.offset = seconds
         assert send(strict, "GET", target, headers)[0] == 404
-    for seconds in (-902, 902):
+    for seconds in (-910, 910):
         clock.offset = seconds
         answer = error(send(strict, "GET", target, headers))
         assert (answer["status"], answer["Code"]) == ("403", "RequestTimeTooSkewed")
