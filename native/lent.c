@@ -106,8 +106,8 @@ bool __wrap_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8
     return true;
 }
 
-/* A message has room for a body's next MiB, little of which is ever written to; received bytes come in pieces that the
- * processor's cache has room for. The library has one size for both. */
+/* A message is as large as what is sent at once (runtime.pyx), and little of it is ever written to; received bytes come
+ * in pieces that the processor's cache has room for. The library has one size for both. */
 #    define READ_MOST ((size_t)256 * 1024)
 
 struct aws_channel_handler *__real_aws_socket_handler_new(

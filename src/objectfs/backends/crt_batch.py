@@ -29,7 +29,6 @@ SMALL = 64 * 1024
 """Bytes up to which an object is collected by the C library and copied once: cheaper than setting up a parallel
 download."""
 
-
 SPARSE = 4
 """Every so many objects one has to be larger than SMALL if memory for the largest is to be made, and left, for each."""
 
