@@ -12,6 +12,8 @@ from typing import Any
 
 from objectfs import errors
 
+from .processes import HANGS
+
 MiB = 1024 * 1024
 
 
@@ -24,7 +26,7 @@ def ramp(size: int, seed: int = 0) -> bytes:
 def python(code: str, *arguments: Any, **how: Any) -> subprocess.CompletedProcess[str]:
     """Run a program in a fresh interpreter; warnings are errors there too."""
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", timeout=60, **how)
+    return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", timeout=HANGS, **how)
 
 
 def until(condition: Callable[[], Any], seconds: float = 10) -> None:

@@ -161,7 +161,7 @@ def start_script(code: str, url: str, **more: Any) -> subprocess.Popen[str]:
     )
 
 
-def run_script(code: str, url: str, timeout: float = 60.0) -> str:
+def run_script(code: str, url: str, timeout: float = 180.0) -> str:
     """Run in a fresh process that must end by itself, with exit code 0 and nothing to say on stderr; its output."""
     process = start_script(code, url)
     try:

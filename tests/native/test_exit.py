@@ -98,9 +98,10 @@ def server():  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_exit_is_silent(server: S3Server, stage: str) -> None:
-    started = time.monotonic()
-    run_script(STAGES[stage], server.endpoint_url)
-    assert time.monotonic() - started < 8  # not the ten seconds that closing may take
+    # called before the engine's own, which was registered before: the program is over, its end begins
+    first = "import atexit; atexit.register(lambda: print(time.monotonic()))\n"
+    began = run_script(first + STAGES[stage], server.endpoint_url)
+    assert time.monotonic() - float(began) < 9  # not the ten seconds that closing may take
 
 
 def test_sigterm_needs_no_help(server: S3Server) -> None:

@@ -28,6 +28,8 @@ BROKEN = (errors.ConnectionFailedError, errors.TruncatedError)
 CONTENT = bytes(random.Random(1).randbytes(200))
 PART = 5 << 20
 LARGE = random.Random(2).randbytes(3 * PART + 17)
+HANGS = 120.0
+"""Seconds after which a request is taken to hang: many times what it takes on a busy machine with a sanitizer."""
 
 
 def full_length(sim: S3Server, fault: Fault, call: Callable[[], object]) -> None:
@@ -58,32 +60,32 @@ def test_a_server_that_ends_at_every_byte(
     run(crt.put("bucket", "key", CONTENT, PutOptions()))
 
     def get() -> None:
-        assert bytes(run(crt.get("bucket", "key", GetOptions()), timeout=20)) == CONTENT
+        assert bytes(run(crt.get("bucket", "key", GetOptions()), timeout=HANGS)) == CONTENT
 
     def get_into() -> None:
         buffer = bytearray(b"-" * 210)
         try:
-            assert run(crt.get_into("bucket", "key", buffer, GetOptions()), timeout=20) == 200
+            assert run(crt.get_into("bucket", "key", buffer, GetOptions()), timeout=HANGS) == 200
         finally:
             assert buffer[200:] == b"-" * 10
             buffer += b"resizable"
         assert buffer[:200] == CONTENT
 
     def head() -> None:
-        info = run(crt.head("bucket", "key", GetOptions()), timeout=20)
+        info = run(crt.head("bucket", "key", GetOptions()), timeout=HANGS)
         assert info.size == 200
 
     def list_() -> None:
-        page = run(crt.list_page("bucket", options=ListOptions()), timeout=20)
+        page = run(crt.list_page("bucket", options=ListOptions()), timeout=HANGS)
         assert [entry.key for entry in page.entries] == ["key"]
 
     def get_many() -> None:
-        assert [bytes(item) for item in run(crt.get_many("bucket", ["key"], "raise", GetOptions()), timeout=20)] == [
+        assert [bytes(item) for item in run(crt.get_many("bucket", ["key"], "raise", GetOptions()), timeout=HANGS)] == [
             CONTENT
         ]
 
     def put() -> None:
-        run(crt.put("bucket", "key", CONTENT, PutOptions()), timeout=20)
+        run(crt.put("bucket", "key", CONTENT, PutOptions()), timeout=HANGS)
 
     call = {"get": get, "get_into": get_into, "head": head, "list": list_, "get_many": get_many, "put": put}[verb]
     full_length(sim, Fault(times=None, reset=reset), call)
@@ -114,9 +116,9 @@ def test_a_parallel_download_that_ends_anywhere(
                 )
                 buffer = bytearray(len(LARGE))
                 try:
-                    assert run(crt.get_into("bucket", "large", buffer, GetOptions(end=len(LARGE))), timeout=30) == len(
-                        LARGE
-                    )
+                    assert run(
+                        crt.get_into("bucket", "large", buffer, GetOptions(end=len(LARGE))), timeout=HANGS
+                    ) == len(LARGE)
                 except BROKEN:
                     assert crt is once
                 else:
@@ -127,7 +129,7 @@ def test_a_parallel_download_that_ends_anywhere(
                 sim.faults.clear()
         fault = sim.faults.add(Fault(operation="GetObject", key="large", times=1, after=1, close_at=cut, reset=reset))
         try:
-            run(once.get_file("bucket", "large", str(path), GetOptions()), timeout=30)
+            run(once.get_file("bucket", "large", str(path), GetOptions()), timeout=HANGS)
         except BROKEN:
             assert list(tmp_path.iterdir()) == []
         else:  # as above: ranges may all begin at once, and the one with the last 17 bytes come second
@@ -143,7 +145,7 @@ def test_an_upload_in_parts_that_ends_anywhere(make: Callable[..., CrtBackend], 
         for cut in range(0, 400, 13):
             fault = sim.faults.add(Fault(operation=operation, close_at=cut))
             try:
-                run(crt.put("bucket", "large", LARGE, PutOptions()), timeout=30)
+                run(crt.put("bucket", "large", LARGE, PutOptions()), timeout=HANGS)
             except BROKEN:
                 pass
             else:
@@ -164,8 +166,8 @@ def test_connection_refused(make: Callable[..., CrtBackend]) -> None:
         port = listener.getsockname()[1]
     crt = make(f"http://127.0.0.1:{port}")
     with pytest.raises(errors.ConnectionFailedError):
-        run(crt.get("bucket", "key", GetOptions()), timeout=20)
-    results = run(crt.get_many("bucket", [f"{i}" for i in range(100)], "return", GetOptions()), timeout=20)
+        run(crt.get("bucket", "key", GetOptions()), timeout=HANGS)
+    results = run(crt.get_many("bucket", [f"{i}" for i in range(100)], "return", GetOptions()), timeout=HANGS)
     # once the only address has failed, the C library's resolver says of some that it knows none (aws-c-io)
     assert {type(result) for result in results} == {errors.ConnectionFailedError}
 
@@ -173,7 +175,7 @@ def test_connection_refused(make: Callable[..., CrtBackend]) -> None:
 def test_no_such_host(make: Callable[..., CrtBackend]) -> None:
     crt = make("http://nowhere.invalid:80")
     with pytest.raises(errors.NameResolutionError):
-        run(crt.get("bucket", "key", GetOptions()), timeout=20)
+        run(crt.get("bucket", "key", GetOptions()), timeout=HANGS)
 
 
 def test_close_while_connecting(make: Callable[..., CrtBackend]) -> None:
@@ -234,7 +236,7 @@ def test_answers_that_no_server_should_give(make: Callable[..., CrtBackend], ans
             "get_ranges": lambda: crt.get_ranges("bucket", "key", [(0, 5), (2, 7)], GetOptions()),
         }[verb]
         with pytest.raises((errors.ObjectFSError, MemoryError) if "total" in answer else errors.ObjectFSError):
-            run(steps(), timeout=20)  # type: ignore[operator]
+            run(steps(), timeout=HANGS)  # type: ignore[operator]
         buffer += b"resizable"
         crt.close()
 
@@ -247,14 +249,14 @@ def test_a_reset_in_the_middle(make: Callable[..., CrtBackend]) -> None:
     with RawServer(respond) as server:
         crt = make(server.url)
         with pytest.raises(BROKEN):
-            run(crt.get("bucket", "key", GetOptions()), timeout=20)
+            run(crt.get("bucket", "key", GetOptions()), timeout=HANGS)
         crt.close()
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r\nInjected: yes", "a\0b"])
 def test_no_header_is_injected(crt: CrtBackend, sim: S3Server, value: str) -> None:
     with pytest.raises((errors.ObjectFSError, ValueError)):
-        run(crt.put("bucket", "key", b"", PutOptions(given={"metadata": {"a": value}})), timeout=20)
+        run(crt.put("bucket", "key", b"", PutOptions(given={"metadata": {"a": value}})), timeout=HANGS)
     with pytest.raises(errors.NotFoundError):
         run(crt.head("bucket", "key", GetOptions()))
 
