@@ -25,7 +25,7 @@ import pytest
 from objectfs.backends.select import available
 
 _PREFIX = "OBJECTFS_TEST_"
-_KEEP = ("OBJECTFS_MEMTRACE",)
+_KEEP = ("OBJECTFS_MEMTRACE", "OBJECTFS_SANITIZER")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,6 +85,18 @@ def _endpoints(config: pytest.Config) -> dict[str, list[str]]:
             raise pytest.UsageError(f"endpoint {name}={value}: it must be URL,ACCESS_KEY,SECRET_KEY[,REGION[,CA_FILE]]")
         endpoints[name] = parts
     return endpoints
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what the sanitizer that is on does not support. ``scripts/sanitize`` says which one it is."""
+    tools = os.environ.get("OBJECTFS_SANITIZER", "").split(",")
+    for item in items:
+        for mark in item.iter_markers("not_under"):
+            tool, reason = mark.args
+            if tool not in ("address", "undefined", "thread"):
+                raise pytest.UsageError(f"{item.nodeid}: not_under names {tool!r}, which is no sanitizer")
+            if tool in tools:
+                item.add_marker(pytest.mark.skip(reason=f"not under the {tool} sanitizer: {reason}"))
 
 
 def pytest_collection_finish() -> None:

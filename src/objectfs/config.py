@@ -60,6 +60,7 @@ _NOT_SETTINGS = (
     "QUIET",
     "REQUIRE",
     "SANITIZE",
+    "SANITIZER",
     "SERVE",
     "SERVERS",
     "TEST",

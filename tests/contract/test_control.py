@@ -299,6 +299,7 @@ def test_interrupt(sim: S3Server, connect: Make, backend: str, verb: str) -> Non
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+@pytest.mark.not_under("thread", "a child of a fork has threads")
 def test_fork(sim: S3Server, connect: Make, backend: str) -> None:
     """A child that uses its parent's client gets a backend of its own, and the parent does not notice."""
     done = python(

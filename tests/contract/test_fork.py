@@ -15,6 +15,7 @@ from .conftest import BACKENDS, ROLLOUTS
 from .processes import run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+THREADS = pytest.mark.not_under("thread", "a child of a fork has threads")
 
 
 def settings(sim: S3Server, **more: Any) -> dict[str, Any]:
@@ -94,6 +95,7 @@ client.close()
 """
 
 
+@THREADS
 @pytest.mark.parametrize("kind", [*BACKENDS, *(ROLLOUTS if {"crt", "sdk"} <= set(BACKENDS) else ())])
 def test_no_lock_of_the_parents_is_waited_for(sim: S3Server, tmp_path: Path, kind: str) -> None:
     how = {"rollout": ROLLOUTS[kind]} if kind in ROLLOUTS else {"backend": kind}
@@ -192,7 +194,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize("method", [pytest.param("fork", marks=THREADS), "forkserver", "spawn"])
 def test_a_loader_with_processes(sim: S3Server, tmp_path: Path, method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} on this platform")
@@ -237,6 +239,7 @@ wait(1)
 """
 
 
+@THREADS
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are not counted here")
 def test_threads_of_the_parents_that_have_ended(sim: S3Server, tmp_path: Path, backend: str) -> None:
     assert run(tmp_path, ENDED, **settings(sim, backend=backend)) == (0, "", "")

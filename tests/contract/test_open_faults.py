@@ -271,6 +271,7 @@ def test_client_closed_during_a_read(sim: S3Server, client: objectfs.Client) -> 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.not_under("thread", "a child of a fork has threads")
 def test_fork(sim: S3Server, backend: str) -> None:
     """The child cannot use what is open, says so, and does no harm to the parent."""
     done = python(

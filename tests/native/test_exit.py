@@ -212,6 +212,7 @@ print('fine')
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.not_under("thread", "a child of a fork has threads")
 @pytest.mark.parametrize("how", ["os._exit", "sys.exit"])
 def test_a_forked_child(server: S3Server, how: str) -> None:
     server.faults.clear()
@@ -220,6 +221,7 @@ def test_a_forked_child(server: S3Server, how: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.not_under("thread", "a child of a fork has threads")
 def test_a_child_of_a_forked_child(server: S3Server) -> None:
     server.faults.clear()
     server.faults.add(Fault(key="stall", stall=True, times=None))

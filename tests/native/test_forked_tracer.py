@@ -13,7 +13,7 @@ from .conftest import run_script
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform"),
-    pytest.mark.skipif("libtsan" in os.environ.get("LD_PRELOAD", ""), reason="it knows no threads in a forked child"),
+    pytest.mark.not_under("thread", "a child of a fork has threads"),
 ]
 
 FORK = """

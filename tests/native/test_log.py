@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 BEGIN = """
 import logging, threading, time
 from objectfs.sim import S3Server
@@ -138,6 +140,7 @@ def test_a_file_is_a_file(tmp_path: object) -> None:
     assert os.path.getsize(path) > 0
 
 
+@pytest.mark.not_under("thread", "a child of a fork has threads")
 def test_a_fork_has_a_log_of_its_own() -> None:
     run("""
         import os
@@ -158,6 +161,7 @@ def test_a_fork_has_a_log_of_its_own() -> None:
     """)
 
 
+@pytest.mark.not_under("thread", "a child of a fork has threads")
 def test_a_fork_goes_on_in_the_file(tmp_path: object) -> None:
     """The thread that writes it is the parent's. What the child's engine says comes from one of its own."""
     run(

@@ -159,6 +159,7 @@ def test_exit_is_silent(sim: S3Server, hang: bool) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.not_under("thread", "a child of a fork has threads")
 @pytest.mark.parametrize("hang", [False, True])
 def test_fork(sim: S3Server, hang: bool) -> None:
     sim.faults.add(Fault(key="stall", stall=True, times=None))

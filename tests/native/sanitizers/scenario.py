@@ -164,9 +164,7 @@ def main() -> None:
         asyncio.run(awaiting(settings))
         failing(settings)
         together(settings)
-        if "libtsan" not in os.environ.get(
-            "LD_PRELOAD", ""
-        ):  # which loses count of threads in a child ("dup thread with used id")
+        if os.environ.get("OBJECTFS_SANITIZER") != "thread":  # which allows no threads in a child of a fork
             forked(settings)
     finally:
         server.stdin.close()
