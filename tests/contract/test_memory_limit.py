@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -152,6 +153,8 @@ def peak(
     print(f"{backend} {scenario} {count} x {size // MiB} MiB: {found['peak'] / MiB:.0f} MiB, {found['budget']}")
     assert found["budget"]["held"] == 0
     assert not found["budget"]["waiters"]
+    if tool := os.environ.get("OBJECTFS_SANITIZER"):
+        pytest.skip(f"it ran, and gave all back; how much the process came to use, {tool} has a part in")
     return found
 
 

@@ -235,13 +235,19 @@ def test_a_timeout_while_it_waits(sim: S3Server, connect: Make) -> None:
     """The next read goes on without."""
     gate = threading.Event()
     sim.faults.add(Fault("HeadObject", hold=gate, times=None))
-    with connect().open("bucket", "k", "rb", 0, timeout=0.3) as file:
+    found = bytearray()
+    late = 0
+    with connect().open("bucket", "k", "rb", 0) as file:
+        file._timeout = 0.3  # on a busy machine a read of the object's bytes may be late too
         try:
-            with pytest.raises(TimeoutError):
-                read_through(file, 500_000)
-            file._timeout = None
-            at = file.tell()
-            assert read_through(file, 500_000) == CONTENT[at:]
+            while len(found) < SIZE:
+                try:
+                    found += file.read(500_000)
+                except TimeoutError:
+                    late += 1
+                    assert late < 100
+            assert late
+            assert found == CONTENT
             assert file.info.checksum_validated is None
         finally:
             gate.set()

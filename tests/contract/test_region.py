@@ -85,7 +85,9 @@ def test_followed(connect: Make, sim: S3Server, tmp_path: Path, verb: str) -> No
     assert 1 <= len(refused) <= (2 if "many" in verb or verb == "get_ranges" else 1)
     sim.requests.clear()
     assert bytes(client.get("bucket", "k")) == b"small"
-    assert [request.status < 300 for request in sim.requests] == [True]
+    # after a large object, and where answers are slow, HeadObject comes before it (``crt_get._begin``)
+    assert [request.operation for request in sim.requests if request.operation != "HeadObject"] == ["GetObject"]
+    assert all(request.status in (200, 206) for request in sim.requests)
 
 
 def test_a_writer(connect: Make, sim: S3Server) -> None:
