@@ -28,6 +28,9 @@ from objectfs.transfer.reader import ObjectReader
 from .conftest import Make
 from .support import MiB, ramp
 
+# from its import on: of its handlers at a fork, too, a report is made when another test starts a process
+pytestmark = pytest.mark.not_under("thread", "Arrow's threads and locks wait where the tool does not see it")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def libraries() -> None:
