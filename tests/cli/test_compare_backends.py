@@ -26,11 +26,13 @@ class EngineFault(Fault):
         return request.headers["user-agent"].startswith("objectfs") and super().matches(request)
 
 
-def compare(server: S3Server, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+def compare(
+    server: S3Server, monkeypatch: pytest.MonkeyPatch, *arguments: str, endpoint: str = "--endpoint-url"
+) -> Result:
     monkeypatch.setenv("OBJECTFS_ACCESS_KEY_ID", server.access_key)
     monkeypatch.setenv("OBJECTFS_SECRET_ACCESS_KEY", server.secret_key)
     monkeypatch.setenv("OBJECTFS_REGION", server.region)
-    command = ["compare-backends", "--endpoint-url", server.endpoint_url, "--bucket", "bucket", *arguments]
+    command = ["compare-backends", endpoint, server.endpoint_url, "--bucket", "bucket", *arguments]
     return CliRunner().invoke(cli, command)
 
 
@@ -103,6 +105,20 @@ def test_how_a_difference_is_told() -> None:
         "        crt: '(not there)'",
         "        sdk: 2",
     ]
+
+
+@pytest.mark.parametrize("command", ["compare-backends", "soak", "bench", "doctor", "ls", "cp"])
+def test_the_endpoints_short_name(command: str) -> None:
+    """The help of each command with a server has it, with the long one."""
+    assert "--endpoint-url, --endpoint URL" in CliRunner().invoke(cli, [command, "--help"]).output
+
+
+def test_with_the_short_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with S3Server(buckets=("bucket",)) as server:
+        monkeypatch.setenv("OBJECTFS_ENDPOINT_URL", "http://127.0.0.1:9")
+        done = compare(server, monkeypatch, "--operations", "5", "--seed", "7", endpoint="--endpoint")
+        assert done.exit_code == 0, done.output
+        assert server.requests
 
 
 @pytest.mark.parametrize("arguments", [["--backend", "crt"], ["--prefix", ""], ["--operations", "0"]])

@@ -47,7 +47,9 @@ PROFILES = ("loopback", "s3", "cross-region", "express", "lossy")
     "--thresholds", "limits", type=click.Path(path_type=Path), metavar="TOML", help="Exit with 1 if one is not met."
 )
 @click.option("--list", "listed", is_flag=True, help="Show scenarios and clients, and measure nothing.")
-@click.option("--endpoint-url", metavar="URL", help="Measure this server, with --bucket, and not the embedded one.")
+@click.option(
+    "--endpoint-url", "--endpoint", metavar="URL", help="Measure this server, with --bucket, and not the embedded one."
+)
 @click.option("--bucket", metavar="NAME", help="Of --endpoint-url, or of AWS. What is written there is deleted again.")
 @click.option("--region", metavar="NAME", default="us-east-1", help="Of the bucket.")
 @click.option("--ca-bundle", metavar="FILE", help="Certificates that are trusted, for --endpoint-url.")

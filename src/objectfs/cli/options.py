@@ -14,7 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Without defaults: what is not given is taken from the environment and the config file by the client.
 _OPTIONS = (
     click.option("--backend", type=click.Choice(["auto", "crt", "sdk"]), help="The engine, or boto3."),
-    click.option("--endpoint-url", metavar="URL", help="A service that is not AWS, such as http://127.0.0.1:9000."),
+    click.option(
+        "--endpoint-url", "--endpoint", metavar="URL", help="A service that is not AWS, such as http://127.0.0.1:9000."
+    ),
     click.option("--region", metavar="NAME", help="The region of the bucket."),
     click.option("--profile", metavar="NAME", help="A profile of the config file or of AWS's files."),
     click.option("--no-sign-request", "anonymous", is_flag=True, default=None, help="Send no credentials."),

@@ -23,7 +23,12 @@ LEAKS = ("rss", "native", "descriptors", "threads", "objects", "all")
 @click.option(
     "--warm-up", type=click.FloatRange(0, 0.9), default=1 / 3, metavar="SHARE", help="Not judged (default: a third)."
 )
-@click.option("--endpoint-url", metavar="URL", help="Work on this server, with --bucket, and not on the embedded one.")
+@click.option(
+    "--endpoint-url",
+    "--endpoint",
+    metavar="URL",
+    help="Work on this server, with --bucket, and not on the embedded one.",
+)
 @click.option("--bucket", metavar="NAME", help="Of --endpoint-url, or of AWS. What is written there is deleted again.")
 @click.option("--region", metavar="NAME", help="Of the bucket.")
 @click.option("--ca-bundle", metavar="FILE", help="Certificates that are trusted, for --endpoint-url.")
