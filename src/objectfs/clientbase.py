@@ -55,7 +55,9 @@ class ClientBase:
         with ``count``, ``sum``, ``p50``, ``p90``, ``p99``, ``max`` in seconds, and ``buckets`` of (bound, count).
         docs/debugging.md explains the phases, and what else is in it.
         """
-        return self._core.backend().stats()
+        found = self._core.backend().stats()
+        rollout = self._core.info.rollout
+        return found if rollout is None else {**found, "rollout": dict(rollout)}
 
     def trace(self, callback: Callable[[RequestRecord], object] | None = None, *, capacity: int = CAPACITY) -> Trace:
         """Record each request from now on, until the trace or the client is closed. No request is made.

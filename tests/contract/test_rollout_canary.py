@@ -159,6 +159,27 @@ def test_memory_for_two_is_needed(roll: Roll, caplog: pytest.LogCaptureFixture) 
     assert any("crt was not possible" in record.getMessage() for record in caplog.records)
 
 
+def test_without_the_engine_that_is_not_silent_either(
+    roll: Roll, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of each client, though nothing of the rollout is in the way of its requests."""
+    monkeypatch.setattr("objectfs._native.crc", lambda name, data: 0)
+    for _ in range(2):
+        caplog.clear()
+        client = roll({"canary": 5, "breaker": True})
+        assert client.backend.name == "sdk"
+        rollout = client.stats()["rollout"]
+        assert rollout["settings"].startswith("canary=5,breaker=5")
+        assert rollout["decisions"] == {"no-engine": 1}
+        assert rollout["operations"] == {}
+        assert rollout["circuits"] is None
+        assert "self-check" in rollout["recent"][0]["detail"]
+        (line,) = [record for record in caplog.records if record.name == "objectfs.rollout"]
+        assert line.levelno == logging.WARNING
+        assert line.getMessage().startswith(f"rollout no-engine: {REASONS['no-engine']} (crt was not possible: the")
+        assert client.stats()["operations"] == {}  # the backend's own are there as without a rollout
+
+
 def test_without_the_setting_nothing_of_it_is_there() -> None:
     done = python("""
         import sys, objectfs

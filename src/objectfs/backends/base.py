@@ -54,7 +54,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from objectfs.options import DeleteOptions, GetOptions, ListOptions, Options, PutOptions
@@ -159,6 +159,8 @@ class BackendInfo:
     capabilities: frozenset[str]
     """Declared differences between backends, by name: ``zero-copy`` (bytes land in the caller's memory without an
     intermediate Python object); ``crc64nvme`` (CRC64NVME and CRC32C of content are computed here)."""
+    rollout: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    """What ``client.stats()["rollout"]`` is where one was asked for and the engine cannot be used."""
 
 
 class Admission(Protocol):

@@ -75,7 +75,7 @@ def choose(session: Session, config: Config) -> tuple[Backend, BackendInfo]:
 
 def _routed(session: Session, config: Config, rules: Rollout) -> tuple[Backend, BackendInfo]:
     """Both, or the trusted one alone, and said loudly, where the engine cannot be used."""
-    from objectfs.backends.rollout import RoutedBackend
+    from objectfs.backends.rollout import RoutedBackend, without_engine
 
     loaded = {name: _load(name) for name in ORDER}
     attempts = {name: attempt for name, (attempt, _) in loaded.items()}
@@ -96,8 +96,10 @@ def _routed(session: Session, config: Config, rules: Rollout) -> tuple[Backend, 
             _say(f"backend routed (rollout {rules}, from {config.sources.get('rollout')})")
             return backend, info
     backend = make_trusted(session, config)
-    _say(f"backend sdk for all of the rollout {rules}: crt was not possible: {attempts['crt'].reason}", logging.WARNING)
-    return backend, BackendInfo("sdk", tuple(attempts.values()), backend.capabilities)
+    why = f"crt was not possible: {attempts['crt'].reason}"
+    _say(f"backend sdk for all of the rollout {rules}: {why}")
+    said = without_engine(rules, why)  # logs it at WARNING, of each client
+    return backend, BackendInfo("sdk", tuple(attempts.values()), backend.capabilities, said)
 
 
 def available() -> tuple[Attempt, ...]:
@@ -175,8 +177,8 @@ def _announce(info: BackendInfo, config: Config) -> None:
     _say(f"backend {info.name} ({why})" + (f"; rollout: {overruled}" if overruled else ""))
 
 
-def _say(text: str, level: int = logging.INFO) -> None:
+def _say(text: str) -> None:
     """Log it once in a process."""
     ours = object()
     if _announced.setdefault(text, ours) is ours:  # no lock: a forked child might find it taken
-        log.log(level, "%s", text)
+        log.info("%s", text)

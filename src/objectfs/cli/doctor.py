@@ -68,9 +68,9 @@ def _backends(parts: list[reporting.Section], given: dict[str, Any], check: str 
                 if check:
                     next(iter(client.list(check, limit=1)), None)
                     lines.append((f"s3://{check}", "answers"))
-                if info.name == "routed":
-                    lines.extend(_rollout(client.stats()["rollout"]))
-            finally:
+            finally:  # of a request that failed too
+                if "rollout" in (stats := client.stats()):
+                    lines.extend(_rollout(stats["rollout"]))
                 if more:
                     parts += reporting.sections(client)
     except ObjectFSError as error:

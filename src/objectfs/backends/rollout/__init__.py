@@ -6,6 +6,17 @@ docs/design/0019-rollout.md has the rules.
 
 from __future__ import annotations
 
-from objectfs.backends.rollout.routed import RoutedBackend
+from typing import Any
 
-__all__ = ["RoutedBackend"]
+from objectfs.backends.rollout.ledger import Ledger
+from objectfs.backends.rollout.routed import RoutedBackend
+from objectfs.rollout import Rollout
+
+__all__ = ["RoutedBackend", "without_engine"]
+
+
+def without_engine(rules: Rollout, reason: str) -> dict[str, Any]:
+    """What ``stats()["rollout"]`` says where the engine cannot be used, and the trusted backend does all by itself."""
+    ledger = Ledger()
+    ledger.note("no-engine", None, detail=reason)
+    return {"settings": str(rules), **ledger.describe(), "circuits": None, "shadow": None}

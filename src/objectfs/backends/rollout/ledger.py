@@ -12,6 +12,8 @@ __all__ = ["REASONS", "Ledger"]
 log = logging.getLogger("objectfs.rollout")
 
 REASONS: dict[str, str] = {
+    # of a client
+    "no-engine": "all on the trusted backend: the engine cannot be used here",
     # where a request went
     "canary": "on the engine: the key is among the canaries",
     "not-canary": "on the trusted backend: the key is not among the canaries",
@@ -40,6 +42,7 @@ REASONS: dict[str, str] = {
 """The codes, as docs/rollout.md lists them. They are part of the public interface."""
 
 LOUD = {
+    "no-engine": logging.WARNING,
     "breaker-opened": logging.WARNING,
     "breaker-closed": logging.WARNING,
     "shadow-different": logging.WARNING,
@@ -61,16 +64,17 @@ class Ledger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[tuple[str, str | None]] = Counter()
         self._recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
     def note(
-        self, reason: str, operation: str, bucket: str | None = None, key: str | None = None, detail: str = ""
+        self, reason: str, operation: str | None, bucket: str | None = None, key: str | None = None, detail: str = ""
     ) -> None:
         """Count a decision and log it.
 
         Args:
             reason: one of :data:`REASONS`.
+            operation: of S3; None for what is decided once for a client.
             detail: what more there is to say; nothing secret, and none of an object's content or metadata.
         """
         assert reason in REASONS, reason
@@ -82,8 +86,9 @@ class Ledger:
                 self._recent.append(said)
         if log.isEnabledFor(level):
             where = "" if bucket is None else f" s3://{bucket}" + ("" if key is None else f"/{key}")
+            what = "" if operation is None else f"{operation}{where}: "
             more = f" ({detail})" if detail else ""
-            log.log(level, "rollout %s: %s%s: %s%s", reason, operation, where, REASONS[reason], more)
+            log.log(level, "rollout %s: %s%s%s", reason, what, REASONS[reason], more)
 
     def count(self, reason: str) -> int:
         """Decisions with that reason so far."""
@@ -96,7 +101,8 @@ class Ledger:
             counts, recent = dict(self._counts), list(self._recent)
         decisions: dict[str, int] = {}
         operations: dict[str, dict[str, int]] = {}
-        for (reason, operation), count in sorted(counts.items()):
+        for (reason, operation), count in sorted(counts.items(), key=lambda item: (item[0][0], item[0][1] or "")):
             decisions[reason] = decisions.get(reason, 0) + count
-            operations.setdefault(operation, {})[reason] = count
+            if operation is not None:
+                operations.setdefault(operation, {})[reason] = count
         return {"decisions": decisions, "operations": operations, "recent": recent}
