@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from objectfs.errors import ClosedError, ConfigError
-from objectfs.telemetry import PHASES, RequestRecord, Trace, of_each_backend
+from objectfs.telemetry import PHASES, RequestRecord, Trace, circuits, decisions, of_each_backend
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider, Observation
@@ -107,14 +107,16 @@ class Instrumentation:
     def _measure(self, meter: Any) -> None:
         from opentelemetry.metrics import Observation
 
-        def observed(read: Callable[[Mapping[str, Any]], Iterable[tuple[float, dict[str, str]]]]) -> Any:
+        def observed(
+            read: Callable[[Mapping[str, Any]], Iterable[tuple[float, dict[str, str]]]], whole: bool = False
+        ) -> Any:
             def callback(options: object) -> list[Observation]:
                 stats = self._stats()
                 if not stats:
                     return []
                 return [
                     Observation(value, {"backend": each["backend"], **labels})
-                    for each in of_each_backend(stats)
+                    for each in ([stats] if whole else of_each_backend(stats))
                     for value, labels in read(each)
                 ]
 
@@ -127,6 +129,9 @@ class Instrumentation:
         counter(PREFIX + "phase.duration", observed(_sums), "s", "Time that they spent in it")
         gauge(PREFIX + "phase.quantile", observed(_quantiles), "s", "Of all requests of the client so far")
         gauge(PREFIX + "memory", observed(_memory), "By", "Memory in use on the client's own account")
+        decided, kept = observed(_decisions, whole=True), observed(_circuits, whole=True)
+        counter(PREFIX + "rollout.decisions", decided, "{decision}", "What a rollout has decided, by reason")
+        gauge(PREFIX + "rollout.circuit_open", kept, "1", "1: this operation is kept from the engine")
 
     # -- spans -------------------------------------------------------------------------------------------------------
     def _trace_with(self, tracer: Any) -> None:
@@ -205,3 +210,14 @@ def _quantiles(stats: Mapping[str, Any]) -> Iterable[tuple[float, dict[str, str]
 
 def _memory(stats: Mapping[str, Any]) -> Iterable[tuple[float, dict[str, str]]]:
     return [(stats["budget"]["held"], {})]
+
+
+def _decisions(stats: Mapping[str, Any]) -> Iterable[tuple[float, dict[str, str]]]:
+    return [(count, {"operation": operation, "reason": reason}) for operation, reason, count in decisions(stats)]
+
+
+def _circuits(stats: Mapping[str, Any]) -> Iterable[tuple[float, dict[str, str]]]:
+    return [
+        (int(is_open), {"operation": operation, "endpoint": endpoint})
+        for operation, endpoint, is_open in circuits(stats)
+    ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from objectfs.telemetry import of_each_backend
+from objectfs.telemetry import circuits, decisions, of_each_backend
 
 __all__ = ["BOUNDS", "CONTENT_TYPE", "exposition"]
 
@@ -37,14 +37,12 @@ def exposition(clients: HasStats | Mapping[str, HasStats]) -> str:
         ClosedError: one is closed.
     """
     named = clients if isinstance(clients, Mapping) else {"": clients}
-    stats = [
-        ({"client": name} if name else {}, each)
-        for name, client in named.items()
-        for each in of_each_backend(client.stats())
-    ]
+    whole = [({"client": name} if name else {}, client.stats()) for name, client in named.items()]
+    backends = [(labels, each) for labels, stats in whole for each in of_each_backend(stats)]
     lines: list[str] = []
     for name, kind, text, read in _METRICS:
-        rows = [row for labels, each in stats for row in read(name, {**labels, "backend": each["backend"]}, each)]
+        about = whole if read in (_decisions, _circuits) else backends
+        rows = [row for labels, each in about for row in read(name, {**labels, "backend": each["backend"]}, each)]
         if rows:
             lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *rows]
     return "\n".join(lines) + "\n"
@@ -102,6 +100,16 @@ def _connections(name: str, labels: Labels, stats: Mapping[str, Any]) -> Iterato
         yield _row(name, labels, stats["connections"]["in_use"])
 
 
+def _decisions(name: str, labels: Labels, stats: Mapping[str, Any]) -> Iterator[str]:
+    for operation, reason, count in decisions(stats):
+        yield _row(name, {**labels, "operation": operation, "reason": reason}, count)
+
+
+def _circuits(name: str, labels: Labels, stats: Mapping[str, Any]) -> Iterator[str]:
+    for operation, endpoint, is_open in circuits(stats):
+        yield _row(name, {**labels, "operation": operation, "endpoint": endpoint}, int(is_open))
+
+
 _METRICS = (
     ("objectfs_request_attempts_total", "counter", "HTTP requests, each retry counted.", _attempts),
     ("objectfs_request_failures_total", "counter", "HTTP requests that ended with an error.", _failures),
@@ -109,4 +117,6 @@ _METRICS = (
     ("objectfs_memory_bytes", "gauge", "Memory in use on the client's own account.", _memory),
     ("objectfs_memory_limit_bytes", "gauge", "memory_limit.", _limit),
     ("objectfs_connections", "gauge", "Connections in use.", _connections),
+    ("objectfs_rollout_decisions_total", "counter", "What a rollout has decided, by reason.", _decisions),
+    ("objectfs_rollout_circuit_open", "gauge", "1: this operation is kept from the engine.", _circuits),
 )

@@ -25,6 +25,8 @@ __all__ = [
     "Trace",
     "Traces",
     "bound",
+    "circuits",
+    "decisions",
     "of_each_backend",
     "part_number",
     "summary",
@@ -187,6 +189,28 @@ def _histogram(counts: Mapping[int, int], total: int, longest: int) -> dict[str,
 def of_each_backend(stats: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """``stats()`` of the backends that a client's is made of, or its own."""
     return list(stats.get("backends", {}).values()) or [stats]
+
+
+def decisions(stats: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Operation, reason and count of what a rollout has decided: docs/rollout.md. What is decided once for a client has
+    no operation. Nothing without a rollout."""
+    rollout = stats.get("rollout")
+    if rollout is None:
+        return
+    left = dict(rollout["decisions"])
+    for operation, counts in rollout["operations"].items():
+        for reason, count in counts.items():
+            left[reason] -= count
+            yield operation, reason, count
+    for reason, count in left.items():
+        if count:
+            yield "", reason, count
+
+
+def circuits(stats: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Operation, endpoint, and whether it keeps requests from the engine, of each circuit that something failed on."""
+    for circuit in (stats.get("rollout") or {}).get("circuits") or ():
+        yield circuit["operation"], circuit["endpoint"], circuit["state"] != "closed"
 
 
 # --- traces -----------------------------------------------------------------------------------------------------------

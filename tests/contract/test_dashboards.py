@@ -21,6 +21,8 @@ from objectfs.prometheus import BOUNDS, exposition
 from objectfs.sim import Fault, S3Server
 from objectfs.telemetry import BUCKETS, bound
 
+from .conftest import Roll
+from .rollout_support import EngineFault, keys_of
 from .support import until
 
 Make = Callable[..., objectfs.Client]
@@ -52,6 +54,7 @@ def test_prometheus(connect: Make, sim: S3Server, backend: str) -> None:
     client = connect(max_attempts=2)
     use(client, sim)
     found = parse(exposition(client))
+    assert not [name for name, _ in found if "rollout" in name]
     whose = f'backend="{backend}"'
     assert found["objectfs_request_attempts_total", f'{whose},operation="PutObject"'] == 5
     assert found["objectfs_request_attempts_total", f'{whose},operation="GetObject"'] == 2
@@ -65,6 +68,55 @@ def test_prometheus(connect: Make, sim: S3Server, backend: str) -> None:
     assert counts[-1] == 7
     assert counts[0] == 0
     assert found["objectfs_memory_limit_bytes", whose] == client.stats()["memory_limit"]
+
+
+ROLLOUT = {"canary": 50, "breaker": {"failures": 1}}
+
+
+def decide(roll: Roll, sim: S3Server) -> tuple[objectfs.Client, str]:
+    """A client that has made some decisions, one of which opened a circuit; and the circuit's endpoint."""
+    client = roll(ROLLOUT, max_attempts=1)
+    inside, outside = (keys_of("bucket", 50, 1, inside=where)[0] for where in (True, False))
+    client.put("bucket", inside, b"x")
+    client.put("bucket", outside, b"x")
+    sim.faults.add(EngineFault("GetObject", reset=True, times=None))
+    assert bytes(client.get("bucket", inside)) == b"x"
+    return client, client.stats()["rollout"]["circuits"][0]["endpoint"]
+
+
+def test_prometheus_of_a_rollout(roll: Roll, sim: S3Server) -> None:
+    client, endpoint = decide(roll, sim)
+    found = parse(exposition({"mine": client}))
+    whose = 'client="mine",backend="routed"'
+    for operation, reason in (("PutObject", "canary"), ("PutObject", "not-canary"), ("GetObject", "fallback")):
+        labels = f'{whose},operation="{operation}",reason="{reason}"'
+        assert found["objectfs_rollout_decisions_total", labels] == 1
+    circuit = f'{whose},operation="GetObject",endpoint="{endpoint}"'
+    assert found["objectfs_rollout_circuit_open", circuit] == 1
+    assert ("objectfs_request_attempts_total", 'client="mine",backend="sdk",operation="GetObject"') in found
+
+
+def test_opentelemetry_of_a_rollout(roll: Roll, sim: S3Server) -> None:
+    client, endpoint = decide(roll, sim)
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader])
+    with otel.instrument(client, meter_provider=meters, spans=False):
+        points = {
+            (metric.name, *sorted(point.attributes.items())): point.value
+            for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+            for point in metric.data.data_points
+        }
+    of_it = (("backend", "routed"), ("operation", "GetObject"), ("reason", "fallback"))
+    assert points["objectfs.client.rollout.decisions", *of_it] == 1
+    of_it = (("backend", "routed"), ("endpoint", endpoint), ("operation", "GetObject"))
+    assert points["objectfs.client.rollout.circuit_open", *of_it] == 1
+    meters.shutdown()
+
+
+def test_prometheus_of_a_rollout_without_the_engine(roll: Roll, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("objectfs._native.crc", lambda name, data: 0)
+    found = parse(exposition(roll(ROLLOUT)))
+    assert found["objectfs_rollout_decisions_total", 'backend="sdk",operation="",reason="no-engine"'] == 1
 
 
 def test_prometheus_of_several(connect: Make, sim: S3Server, backend: str) -> None:
