@@ -27,6 +27,7 @@ __all__ = [
     "bound",
     "circuits",
     "decisions",
+    "joined",
     "of_each_backend",
     "part_number",
     "summary",
@@ -184,6 +185,30 @@ def _histogram(counts: Mapping[int, int], total: int, longest: int) -> dict[str,
         "max": longest / 1e9,
         "buckets": [(bound(index), counts[index]) for index in sorted(counts)],
     }
+
+
+def joined(each: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """``operations`` and ``latency`` of several ``stats()``, as if one had counted all."""
+    attempts: dict[str, tuple[int, int]] = {}
+    phases: dict[str, tuple[collections.Counter[int], int, int]] = {}
+    for stats in each:
+        for name, counts in stats["operations"].items():
+            total, failed = attempts.get(name, (0, 0))
+            attempts[name] = (total + counts["attempts"], failed + counts["failed"])
+        for name, histogram in stats["latency"].items():
+            buckets, sum_, longest = phases.get(name, (collections.Counter(), 0, 0))
+            buckets.update({_index(end): count for end, count in histogram["buckets"]})
+            phases[name] = (
+                buckets,
+                sum_ + round(histogram["sum"] * 1e9),
+                max(longest, round(histogram["max"] * 1e9)),
+            )
+    return summary(attempts, phases)
+
+
+def _index(end: float) -> int:
+    """Of the bucket that ends there."""
+    return BUCKETS - 1 if end == float("inf") else bucket(round(end * 1e9) - 1)
 
 
 def of_each_backend(stats: Mapping[str, Any]) -> list[Mapping[str, Any]]:

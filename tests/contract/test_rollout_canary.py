@@ -17,7 +17,7 @@ from objectfs.sim import S3Server
 
 from .conftest import Roll
 from .rollout_support import SETTINGS, by_backend, keys_of
-from .support import python
+from .support import python, until
 
 
 def test_the_share_of_keys(roll: Roll, sim: S3Server) -> None:
@@ -141,6 +141,20 @@ def test_nothing_is_silent(roll: Roll, caplog: pytest.LogCaptureFixture) -> None
     assert not [line for line in lines if "secret" in line or url in line]
     assert client.stats()["backends"]["crt"]["backend"] == "crt"
     assert client.stats()["backends"]["sdk"]["backend"] == "sdk"
+
+
+def test_what_it_counts_is_both_backends(roll: Roll) -> None:
+    """A program that reads a client's histograms goes on to find them when it is given a rollout."""
+    client = roll({"canary": 50})
+    for where in (True, False):
+        client.put("bucket", keys_of("bucket", 50, 1, inside=where)[0], b"x")
+    until(lambda: client.stats()["operations"] == {"PutObject": {"attempts": 2, "failed": 0}}, 60)
+    stats = client.stats()
+    assert stats["latency"]["total"]["count"] == 2
+    parts = [each["latency"]["total"] for each in stats["backends"].values()]
+    assert [part["count"] for part in parts] == [1, 1]
+    assert stats["latency"]["total"]["max"] == max(part["max"] for part in parts)
+    assert stats["retries"] == 0
 
 
 def test_memory_is_shared_out(roll: Roll) -> None:

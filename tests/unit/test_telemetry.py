@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from objectfs.prometheus import exposition
-from objectfs.telemetry import BUCKETS, Counts, JoinedSource, PythonSource, RequestRecord, Trace, Traces, bound, bucket
+from objectfs.telemetry import (
+    BUCKETS,
+    Counts,
+    JoinedSource,
+    PythonSource,
+    RequestRecord,
+    Trace,
+    Traces,
+    bound,
+    bucket,
+    joined,
+)
 
 
 def test_buckets() -> None:
@@ -32,6 +43,24 @@ def test_quantiles() -> None:
     assert found["sum"] == pytest.approx(5.05)
     assert 0.050 <= found["p50"] <= 0.050 * 1.25
     assert 0.099 <= found["p99"] <= found["max"] == 0.1
+
+
+def test_two_backends_together() -> None:
+    """As if one had counted all."""
+    one, other, both = Counts(), Counts(), Counts()
+    for number in range(1, 101):
+        for counts in (one if number % 3 else other, both):
+            counts.note("total", number * 1_000_000)
+            counts.attempt("GetObject" if number % 2 else "PutObject", failed=number % 10 == 0)
+    for counts in (other, both):
+        counts.note("retry_delay", 5)
+        counts.note("receive", 1 << 62)  # longer than all buckets
+    found, wanted = joined([one.describe(), other.describe()]), both.describe()
+    for name in ("total", "retry_delay", "receive"):
+        assert found["latency"][name].pop("sum") == pytest.approx(wanted["latency"][name].pop("sum"))
+    assert found == wanted
+    assert list(found["latency"]) == list(wanted["latency"])
+    assert joined([]) == {"operations": {}, "latency": {}}
 
 
 def record(operation: str) -> RequestRecord:

@@ -30,7 +30,7 @@ __all__ = [
     "state_folder",
 ]
 
-log = logging.getLogger("objectfs")
+log = logging.getLogger("objectfs.resume")
 
 FORMAT = 1
 

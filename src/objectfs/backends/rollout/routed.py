@@ -19,7 +19,7 @@ from objectfs.backends.session import Session
 from objectfs.config import Config
 from objectfs.options import Options
 from objectfs.rollout import Rollout
-from objectfs.telemetry import JoinedSource, Traces
+from objectfs.telemetry import JoinedSource, Traces, joined
 from objectfs.types import PresignedPost, PresignedUrl
 
 __all__ = ["RoutedBackend"]
@@ -108,6 +108,8 @@ class RoutedBackend(Reads, Writes):
             "max_connections": self.connections,
             "memory_limit": self.memory_limit,
             **{name: ours[name] for name in ("max_attempts", "connect_timeout", "read_timeout") if name in ours},
+            "retries": sum(each["retries"] for each in both.values()),
+            **joined(both.values()),
             "rollout": rollout,
             "backends": both,
         }
