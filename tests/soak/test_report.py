@@ -9,7 +9,7 @@ import click
 import pytest
 
 from objectfs.bench.machine import machine
-from objectfs.soak.command import seconds, verdict
+from objectfs.soak.command import seconds, show, strip, verdict
 from objectfs.soak.measures import MEASURES, Sample
 from objectfs.soak.page import page
 from objectfs.soak.results import Course, Left, Report, Verb, to_json
@@ -54,6 +54,26 @@ def test_what_is_wrong_is_said_and_fails(bad: Course, said: str) -> None:
     assert verdict(found) == 1
     assert any(said in text for text in found.problems), found.problems
     assert said.split(" ", 2)[2] in page(found)
+
+
+def test_a_chart_for_each_measure_in_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether or not anything is written to files: a run of a day must not have been for nothing."""
+    show(report(course("crt", leak=2 * MIB)))
+    lines = capsys.readouterr().out.splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("  Resident memory: grows")]
+    drawn, _, ends = lines[at + 1].strip().partition("  ")
+    assert ends == "100 MiB to 218 MiB, 59 s"
+    assert len(drawn) == 60
+    assert list(drawn) == sorted(drawn)
+    assert (drawn[0], drawn[-1]) == ("▁", "█")
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("  Threads: steady")]
+    assert lines[at + 1] == f"    {'▁' * 60}  9, 59 s"
+
+
+def test_a_chart_where_blocks_cannot_be_written() -> None:
+    assert strip([(0.0, 1.0), (1.0, 3.0)], "cp1252") == ".#"
+    assert strip([(0.0, 1.0), (1.0, 3.0)], "utf-8") == "▁█"
+    assert strip([], "utf-8") == ""
 
 
 def test_nothing_decided_is_no_success() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +13,13 @@ import click
 from objectfs.backends.select import available
 from objectfs.bench.process import ProcessError
 from objectfs.bench.report import words
-from objectfs.soak.measures import BY_NAME, Sample
+from objectfs.soak.measures import BY_NAME, Measure, Sample
 from objectfs.soak.page import page, rate
-from objectfs.soak.results import Report, to_json
+from objectfs.soak.results import Course, Report, to_json
 from objectfs.soak.run import Request, run
+from objectfs.soak.slope import thin
 
+_COLUMNS = 60
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -118,24 +122,51 @@ class _Watch:
 
 
 def show(report: Report) -> None:
-    """The verdicts, on the standard output."""
+    """The verdicts, each with a chart of what was measured, on the standard output."""
     for course in report.courses:
         errors = f"{course.errors:,} of them ended with an error that may be"
         click.echo(f"{course.backend}: {course.operations:,} operations, {errors}; {words.size(course.bytes)} compared")
         for item in course.growth:
+            title = f"  {BY_NAME[item.measure].title}: {item.verdict}"
             if item.verdict == "undecided":
+                click.echo(f"{title} with {item.points} samples; a longer --duration")
+            else:
                 click.echo(
-                    f"  {BY_NAME[item.measure].title}: undecided with {item.points} samples; a longer --duration"
+                    f"{title}; {rate(item, item.slope)} "
+                    f"({rate(item, item.low)} to {rate(item, item.high)}, limit {rate(item, item.limit)})"
                 )
-                continue
-            click.echo(
-                f"  {BY_NAME[item.measure].title}: {item.verdict}; {rate(item, item.slope)} "
-                f"({rate(item, item.low)} to {rate(item, item.high)}, limit {rate(item, item.limit)})"
-            )
+            if chart := _chart(course, BY_NAME[item.measure]):
+                click.echo(f"    {chart}")
         if course.uploads_left:
             click.echo(f"  {words.plural(course.uploads_left, 'upload')} had to be aborted at the server")
     for text in report.problems:
         click.echo(f"WRONG {text}")
+
+
+def _chart(course: Course, measure: Measure) -> str:
+    """All samples of a measure, the warm-up included, in a line. It does not begin at nought: what it goes from and to
+    stands beside it."""
+    points = [(each.time, value) for each in course.samples if (value := getattr(each, measure.name)) is not None]
+    if not points:
+        return ""
+    values = [value for _, value in points]
+    writer = words.size if measure.bytes else words.whole
+    low, high = writer(min(values)), writer(max(values))
+    ends = low if low == high else f"{low} to {high}"
+    return f"{strip(points, sys.stdout.encoding)}  {ends}, {words.duration(points[-1][0])}"
+
+
+def strip(points: Sequence[tuple[float, float]], encoding: str | None) -> str:
+    """Values by time as a line of blocks, or of ASCII where a terminal or a file has no blocks."""
+    _, heights = thin([time for time, _ in points], [value for _, value in points], _COLUMNS)
+    marks = "▁▂▃▄▅▆▇█"
+    try:
+        marks.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        marks = "._-=+*%#"
+    low, high = min(heights, default=0.0), max(heights, default=0.0)
+    step = (high - low) / (len(marks) - 1) or 1.0
+    return "".join(marks[round((height - low) / step)] for height in heights)
 
 
 def write(report: Report, folder: Path) -> tuple[Path, Path]:
