@@ -166,9 +166,7 @@ def by_hosts(site: Site, domain: str, stack: contextlib.ExitStack) -> Site:
     proxy = site.url
     if parts.scheme == "https":
         assert parts.port is not None
-        forwarder = Forwarder(parts.port)
-        stack.callback(forwarder.close)
-        proxy = forwarder.url
+        proxy = stack.enter_context(Forwarder(parts.port)).url
     variable = f"{parts.scheme}_proxy"
     return replace(
         site,

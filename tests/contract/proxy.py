@@ -8,12 +8,14 @@ import socket
 import threading
 from urllib.parse import urlsplit
 
+from .listener import Listener
+
 __all__ = ["Proxy"]
 
 _PAGE = b"<html><body>the proxy's own words</body></html>"
 
 
-class Proxy:
+class Proxy(Listener):
     """For CONNECT and for plain HTTP, on 127.0.0.1; leads to where the requests say, which is on this machine too.
 
     Args:
@@ -22,6 +24,7 @@ class Proxy:
     """
 
     def __init__(self, refuses: int | None = None, password: str | None = None) -> None:
+        super().__init__()
         self.refuses = refuses
         self.password = password
         self.dies_after: int | None = None
@@ -38,70 +41,20 @@ class Proxy:
         self.stopped = threading.Event()
         self._back = 0
         self._dead = False
-        self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self._listener.getsockname()[1]
 
     def url(self, user: str = "") -> str:
-        return f"http://{user + '@' if user else ''}127.0.0.1:{self.port}"
+        return f"http://{user + '@' if user else ''}{self.host}"
 
     def variables(self, user: str = "") -> dict[str, str]:
         """Under which clients find it."""
         names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")
         return dict.fromkeys(names, self.url(user))
 
-    def idle(self) -> bool:
-        """Whether it has no connection."""
-        with self._lock:
-            return not self._open
-
-    def __enter__(self) -> Proxy:
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def __exit__(self, *error: object) -> None:
         self.goes_on.set()
-        self._cut()
-        for thread in self._threads:
-            thread.join(10)
+        super().__exit__(*error)
 
-    def _start(self, function, *arguments) -> threading.Thread:  # type: ignore[no-untyped-def]
-        thread = threading.Thread(target=function, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-        return thread
-
-    def _cut(self) -> None:
-        with self._lock:
-            connections = tuple(self._open)
-        for connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._start(self._serve, connection)
-
-    def _serve(self, near: socket.socket) -> None:
-        with contextlib.suppress(OSError), near:
-            with self._lock:
-                self._open.add(near)
-            try:
-                self._answer(near)
-            finally:
-                with self._lock:
-                    self._open.discard(near)
-
-    def _answer(self, near: socket.socket) -> None:
+    def serve(self, near: socket.socket) -> None:
         received = b""
         while b"\r\n\r\n" not in received:
             if not (piece := near.recv(65536)):
@@ -132,27 +85,21 @@ class Proxy:
             return
         method, target, _ = first.split(" ")
         parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
-        with socket.create_connection((parts.hostname, parts.port)) as far:
-            with self._lock:
-                self._open.add(far)
-            try:
-                if method == "CONNECT":
-                    near.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-                    far.sendall(rest)
-                else:
-                    far.sendall(received)
-                back = self._start(self._pipe, far, near, True)
-                self._pipe(near, far, False)
-                back.join()
-            finally:
-                with self._lock:
-                    self._open.discard(far)
+        with self.opened(socket.create_connection((parts.hostname, parts.port))) as far:
+            if method == "CONNECT":
+                near.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                far.sendall(rest)
+            else:
+                far.sendall(received)
+            back = self.start(self._pipe, far, near, True)
+            self._pipe(near, far, False)
+            back.join()
 
     def _pipe(self, source: socket.socket, target: socket.socket, back: bool) -> None:
         with contextlib.suppress(OSError):
             while piece := source.recv(1 << 16):
                 if self._counts(len(piece), back):
-                    self._cut()
+                    self.cut()
                     break
                 if self.stops_after is not None and self.passed > self.stops_after:
                     self.stopped.set()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from .listener import Listener
 
 Answer = bytes
 
@@ -42,65 +42,39 @@ def answer(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-class RawServer:
+class RawServer(Listener):
     """Answers each request with what ``handle`` returns, and then closes the connection."""
 
     def __init__(self, handle: Callable[[Asked], Answer]) -> None:
+        super().__init__()
         self._handle = handle
         self.asked: list[Asked] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._threads: list[threading.Thread] = []
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"http://{self.host}"
 
-    def __enter__(self) -> RawServer:
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(10)
-
-    def _start(self, function: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=function, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
+    def serve(self, connection: socket.socket) -> None:
+        connection.settimeout(5)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            if not (piece := connection.recv(65536)):
                 return
-            self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.settimeout(5)
-            received = b""
-            while b"\r\n\r\n" not in received:
-                if not (piece := connection.recv(65536)):
-                    return
-                received += piece
-            head, _, body = received.partition(b"\r\n\r\n")
-            first, *lines = head.decode("latin-1").split("\r\n")
-            pairs = (line.partition(":") for line in lines)
-            asked = Asked(*first.split(" ")[:2], {name.lower(): value.strip() for name, _, value in pairs})
-            if "expect" in asked.headers:
-                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            left = int(asked.headers.get("content-length", "0")) - len(body)
-            asked.body = body
-            chunked = "chunked" in asked.headers.get("transfer-encoding", "")
-            while left > 0 or (chunked and not body.endswith(b"\r\n\r\n")):
-                if not (piece := connection.recv(65536)):
-                    return
-                left -= len(piece)
-                asked.body += piece if len(asked.body) < 65536 else b""
-                body = body[-4:] + piece
-            self.asked.append(asked)
-            connection.sendall(self._handle(asked))
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(65536):
-                pass
+            received += piece
+        head, _, body = received.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        asked = Asked(*first.split(" ")[:2], {name.lower(): value.strip() for name, _, value in pairs})
+        if "expect" in asked.headers:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        left = int(asked.headers.get("content-length", "0")) - len(body)
+        asked.body = body
+        chunked = "chunked" in asked.headers.get("transfer-encoding", "")
+        while left > 0 or (chunked and not body.endswith(b"\r\n\r\n")):
+            if not (piece := connection.recv(65536)):
+                return
+            left -= len(piece)
+            asked.body += piece if len(asked.body) < 65536 else b""
+            body = body[-4:] + piece
+        self.asked.append(asked)
+        connection.sendall(self._handle(asked))
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass

@@ -26,7 +26,8 @@ from objectfs.backends.digests import check_content
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.presign import Presigner
 from objectfs.backends.replacing import token_expired
-from objectfs.backends.sdk_ops import Operation, Task
+from objectfs.backends.sdk_ops import Operation
+from objectfs.backends.sdk_task import Task
 from objectfs.backends.session import Endpoint, Session
 from objectfs.backends.workers import Workers
 from objectfs.config import Config

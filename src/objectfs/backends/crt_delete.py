@@ -19,7 +19,8 @@ from objectfs.backends.crt_steps import followed, one
 from objectfs.backends.crt_target import Target
 from objectfs.backends.crt_upload import XMLNS, xml_text
 from objectfs.backends.deleting import Item, Pair
-from objectfs.backends.sdk_ops import Operation, Task
+from objectfs.backends.sdk_ops import Operation
+from objectfs.backends.sdk_task import Task
 
 __all__ = ["DeleteVerbs"]
 

@@ -27,8 +27,8 @@ from objectfs.backends.call_answer import received
 from objectfs.backends.call_params import Body, check_names, choose_algorithm, content_member
 from objectfs.backends.presign import Presigner
 from objectfs.backends.sdk_listing import Deleter, list_page, list_versions_page
-from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_read import Reader
+from objectfs.backends.sdk_task import Task
 from objectfs.backends.sdk_wire import Wire
 from objectfs.backends.sdk_write import Writer, require_algorithm
 from objectfs.backends.session import Session

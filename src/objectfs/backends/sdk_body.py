@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from objectfs import errors
-from objectfs.backends.sdk_ops import Task
+from objectfs.backends.sdk_task import Task
 
 __all__ = ["FileBody", "MemoryBody", "SharedFile", "fill", "finish"]
 

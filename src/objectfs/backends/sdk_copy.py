@@ -10,7 +10,7 @@ from objectfs import errors
 from objectfs.backends import answers, copying
 from objectfs.backends.base import PutOptions, Steps
 from objectfs.backends.copying import CopySource
-from objectfs.backends.sdk_ops import Task
+from objectfs.backends.sdk_task import Task
 from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.backends.sdk_write import Writer
 from objectfs.options import Options

@@ -11,7 +11,7 @@ from objectfs import errors
 from objectfs.backends.answers import in_order
 from objectfs.backends.base import DeleteOptions, ListOptions, Op, Steps
 from objectfs.backends.deleting import Pair
-from objectfs.backends.sdk_ops import Task
+from objectfs.backends.sdk_task import Task
 from objectfs.backends.sdk_wire import Wire
 from objectfs.types import NOTHING, ListPage, ObjectInfo, ObjectVersion, Prefix
 

@@ -12,8 +12,8 @@ from objectfs.backends import answers
 from objectfs.backends.base import GetOptions, RangeRead, Steps
 from objectfs.backends.digests import Digest, mismatch, reported
 from objectfs.backends.sdk_body import fill, finish
-from objectfs.backends.sdk_ops import Task
 from objectfs.backends.sdk_sinks import Buffer, FileSink, MemorySink, Sink, ViewSink
+from objectfs.backends.sdk_task import Task
 from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.options import Expected
 from objectfs.types import ObjectInfo, OnError

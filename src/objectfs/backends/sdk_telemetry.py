@@ -10,7 +10,7 @@ import contextlib
 import time
 from typing import Any
 
-from objectfs.backends.sdk_ops import Task
+from objectfs.backends.sdk_task import Task
 from objectfs.telemetry import Counts, PythonSource, RequestRecord, Traces, part_number
 
 __all__ = ["Meter"]

@@ -25,9 +25,11 @@ from objectfs.backends.budget import Budget
 from objectfs.backends.leftovers import CLOSE_PATIENCE, EXIT_PATIENCE, Leftovers
 from objectfs.backends.replacing import token_expired
 from objectfs.backends.retrying import LONGEST_WAIT, Retries, doubtful, retry_after
+from objectfs.backends.sdk_connections import install_connections
 from objectfs.backends.sdk_errors import translate, worth_another_attempt
-from objectfs.backends.sdk_ops import Operation, Task, current_task, install_connections
+from objectfs.backends.sdk_ops import Operation
 from objectfs.backends.sdk_sinks import FILE_BLOCK, LEAST_BLOCK
+from objectfs.backends.sdk_task import Task, current_task
 from objectfs.backends.sdk_telemetry import Meter
 from objectfs.backends.session import Session
 from objectfs.backends.workers import Workers

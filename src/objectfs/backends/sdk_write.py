@@ -23,7 +23,7 @@ from objectfs.backends.leftovers import Pending
 from objectfs.backends.memory import readable_view
 from objectfs.backends.parts import whole_part_size
 from objectfs.backends.sdk_body import FileBody, MemoryBody, SharedFile
-from objectfs.backends.sdk_ops import Task
+from objectfs.backends.sdk_task import Task
 from objectfs.backends.sdk_wire import Wire, answer_headers
 from objectfs.backends.streaming import StreamBase, put_stream
 from objectfs.types import PutResult

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO
+
+from tests.contract.listener import Listener
 
 __all__ = ["Recorded", "Recorder", "answer", "chunked"]
 
@@ -51,54 +51,23 @@ def chunked(body: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
 Handler = Callable[[Recorded], bytes]
 
 
-class Recorder:
+class Recorder(Listener):
     """Answers each request with what ``handle`` returns, which a test may replace; connections stay open."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[Recorded] = []
         self.handle: Handler = lambda _: answer(200)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._threads: list[threading.Thread] = []
-        self._connections: list[socket.socket] = []
-        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = f"http://{self.host}"
-
-    def __enter__(self) -> Recorder:
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
 
     def take(self) -> list[Recorded]:
         """The requests since the last time."""
         taken, self.requests = self.requests, []
         return taken
 
-    def _start(self, function: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=function, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._connections.append(connection)
-            self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError), connection.makefile("rb") as stream:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection.makefile("rb") as stream:
             while first := stream.readline().decode("latin-1").rstrip("\r\n"):
                 method, target, _ = first.split(" ", 2)
                 headers = _fields(stream)
