@@ -101,7 +101,9 @@ class ClientBase:
         self._core.close()
 
     def __repr__(self) -> str:
-        return self._core.describe(f"objectfs.{type(self).__name__}")
+        name = f"objectfs.{type(self).__name__}"
+        core = getattr(self, "_core", None)  # none where __init__ failed, and a report shows the frame's variables
+        return f"<{name} that could not be made>" if core is None else core.describe(name)
 
     def __reduce__(self) -> Any:
         # a Secret refuses to be pickled, so that credentials never travel unasked

@@ -14,6 +14,8 @@ import pytest
 
 from objectfs.backends import redact
 
+from .conftest import BACKENDS
+
 SECRET = "secret/access+key/that/nobody/may/see/40ch"
 TOKEN = "session+token/of/the/test/which==is//quite+long/and/has/chars=to/escape"
 CUSTOMER_KEY = bytes(range(200, 232))
@@ -23,7 +25,7 @@ RUN = '''
 import asyncio, contextlib, io, json, logging, os, pickle, sys, time, traceback, warnings
 from pathlib import Path
 
-folder, backend, secret, token, password = Path(sys.argv[1]), *sys.argv[2:]
+folder, backend, secret, token, password, rollout = Path(sys.argv[1]), *sys.argv[2:]
 customer_key = bytes(range(200, 232))
 found = {}
 
@@ -57,6 +59,37 @@ def attempt(function):
         with contextlib.suppress(Exception):
             keep("pickle of a result", pickle.dumps(result, 0))
         return result
+
+def dashboards(client):
+    """What goes to others by itself: Prometheus's text, OpenTelemetry's metrics and spans."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from objectfs import otel, prometheus
+    reader, spans, tracers = InMemoryMetricReader(), InMemorySpanExporter(), TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    with otel.instrument(client, meter_provider=MeterProvider([reader]), tracer_provider=tracers):
+        attempt(lambda: client.get("bucket", "key"))
+        attempt(lambda: client.get("bucket", "nothing"))
+        keep("metrics", reader.get_metrics_data().to_json())
+    keep("spans", [span.to_json() for span in spans.get_finished_spans()])
+    keep("Prometheus", prometheus.exposition(client))
+
+def resumed(client, server, how):
+    """Transfers that fail and leave a journal and a part of the file."""
+    place = folder / "resumed"
+    place.mkdir(exist_ok=True)
+    (place / "file").write_bytes(bytes(range(256)) * (12 << 12))
+    attempt(lambda: client.put("bucket", "resumed", bytes(16 << 20), **how))
+    for operation in ("UploadPart", "GetObject"):
+        server.faults.add(Fault(operation, status=503, code="SlowDown", after=1, times="all"))
+    attempt(lambda: client.put_file("bucket", "sent", place / "file", resume=True, **how))
+    attempt(lambda: client.get_file("bucket", "resumed", place / "got", resume=True, **how))
+    server.faults.clear()
+    for path in place.glob(".objectfs-*.resume"):
+        keep("journal", path.read_text())
 
 def written(client, how):
     with client.open("bucket", "opened", "wb", **how) as file:
@@ -135,8 +168,21 @@ with S3Server(buckets=("bucket",)) as server, S3Server(buckets=("bucket",), tls=
             for result in (client.presign("get", "bucket", "key"), client.presign("put", "bucket", "key")):
                 found.setdefault("signatures", []).append(result.partition("X-Amz-Signature=")[2].partition("&")[0])
             found["signatures"].append(client.presign_post("bucket", "key").fields["x-amz-signature"])
+            dashboards(client)
+            resumed(client, server, how)
             keep("stats", client.stats())
             keep("trace", trace.drain())
+    if rollout:
+        both = {name: value for name, value in encrypted.items() if name != "backend"}
+        with objectfs.Client(**both, rollout={"canary": 50, "shadow": True, "breaker": 1}) as client:
+            verbs(client, {"sse_customer_key": customer_key})
+            secure.faults.add(Fault("GetObject", reset=True, times=4))
+            for number in range(4):
+                attempt(lambda: client.get("bucket", f"some/{number}", sse_customer_key=customer_key))
+            secure.faults.clear()
+            dashboards(client)
+            keep("stats", client.stats())
+            keep("repr of a client", [repr(client), repr(client.backend)])
     for wrong in ({"secret_access_key": secret[::-1]}, {"session_token": token[::-1]}):
         with objectfs.Client(**{**where, **wrong}) as client:
             attempt(lambda: client.get("bucket", "key"))
@@ -153,6 +199,12 @@ with S3Server(buckets=("bucket",)) as server, S3Server(buckets=("bucket",), tls=
         "AWS_SECRET_ACCESS_KEY": secret,
     }
     os.environ.update(environment)
+    with objectfs.Client() as client:
+        travels = pickle.dumps(client, 0)  # what it finds by itself the other process has to find too
+        keep("pickle of a client", travels)
+        with pickle.loads(travels) as other:
+            keep("repr of a client", repr(other))
+            keep("repr of a result", other.get("bucket", "key"))
     for words in (["doctor"], ["doctor", "--check", "bucket"], ["doctor", "--report", str(folder / "report.txt")],
                   ["ls", "s3://bucket"], ["cat", "s3://bucket/nothing"]):
         answer = CliRunner().invoke(cli, words)
@@ -184,7 +236,8 @@ def variants(secret: bytes) -> set[str]:
 
 
 def test_no_secret_gets_out(backend: str, tmp_path: Path, own_environment: None) -> None:
-    command = [sys.executable, "-c", RUN, str(tmp_path), backend, SECRET, TOKEN, PROXY_PASSWORD]
+    rollout = "both" if len(BACKENDS) > 1 else ""
+    command = [sys.executable, "-c", RUN, str(tmp_path), backend, SECRET, TOKEN, PROXY_PASSWORD, rollout]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
@@ -192,7 +245,9 @@ def test_no_secret_gets_out(backend: str, tmp_path: Path, own_environment: None)
     failed = found.pop("failed")
     # what was looked through is what was to be looked through
     assert {"stats", "report", "traceback", "trace", "log botocore.auth", "output of doctor"} <= found.keys()
-    assert (backend == "crt") is any(where.startswith("log objectfs.crt.") for where in found)
+    assert {"metrics", "spans", "Prometheus", "journal", "pickle of a client"} <= found.keys()
+    assert bool(rollout) is ("log objectfs.rollout" in found)
+    assert (backend == "crt" or bool(rollout)) is any(where.startswith("log objectfs.crt.") for where in found)
     assert {"AccessDeniedError", "NotFoundError"} <= set(failed), failed
     assert len(signatures) == 9
     assert all(re.fullmatch("[0-9a-f]{64}", signature) for signature in signatures)

@@ -80,6 +80,15 @@ def test_wrong_name() -> None:
         objectfs.Client(**HERE, backend="boto3")
 
 
+@pytest.mark.parametrize("kind", [objectfs.Client, objectfs.AsyncClient])
+def test_a_client_that_could_not_be_made_can_be_shown(kind: type) -> None:
+    """By whoever reports the error with the variables of each frame."""
+    made = kind.__new__(kind)
+    with pytest.raises(errors.ConfigError):
+        made.__init__(backend="boto3", secret_access_key="not to be seen")
+    assert repr(made) == f"<objectfs.{kind.__name__} that could not be made>"
+
+
 def test_algorithm_that_botocore_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.compat.HAS_CRT", False)
     with pytest.raises(errors.BackendUnavailableError, match="CRC64NVME"):
