@@ -128,14 +128,36 @@ def test_a_checksum_that_is_none(connect: Make, value: str) -> None:
             assert content == b"hello"
 
 
-@pytest.mark.parametrize("size", [b"FFFFFFFFFFFFFFFF", b"FFFFFFFFFFFFFFFFFF", b"-5"])
-def test_a_chunk_of_all_there_is(connect: Make, size: bytes) -> None:
-    """OverflowError came out of sdk's downloads."""
+def reads(client: objectfs.Client, folder: Path) -> dict[str, Callable[[], Any]]:
+    return {
+        "get": lambda: client.get("bucket", "k"),
+        "get_into": lambda: client.get_into("bucket", "k", bytearray(4 * MiB)),
+        "get_file": lambda: client.get_file("bucket", "k", folder / "got"),
+        "call": lambda: client.call("GetObject", Bucket="bucket", Key="k"),
+    }
+
+
+@pytest.mark.parametrize("read", ["get", "get_into", "get_file", "call"])
+@pytest.mark.parametrize("size", [b"FFFFFFFFFFFFFFFF", b"FFFFFFFFFFFFFFFFFF", b"FFFFFFFFFFFF", b"-5"])
+def test_a_chunk_of_all_there_is(connect: Make, tmp_path: Path, size: bytes, read: str) -> None:
+    """OverflowError came out of sdk's downloads; MemoryError, of a chunk that is only larger than the machine."""
     chunked = [ETAG, ("Transfer-Encoding", "chunked")]
     with RawServer(lambda asked: answer(200, chunked, size + b"\r\nhello", length=None)) as server:
         with pytest.raises((errors.ConnectionFailedError, errors.TruncatedError)) as caught:
-            connect(endpoint_url=server.url).get("bucket", "k")
+            reads(connect(endpoint_url=server.url), tmp_path)[read]()
         check(caught.value, "GetObject", "bucket", "k", None)
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("read", ["get", "call"])
+def test_chunks_of_other_sizes_than_what_is_read_at_once(connect: Make, tmp_path: Path, read: str) -> None:
+    content = bytes(range(251)) * 10_000
+    pieces = [content[:1], content[1 : 1 + MiB], content[1 + MiB :]]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    chunked = [ETAG, ("Transfer-Encoding", "chunked")]
+    with RawServer(lambda asked: answer(200, chunked, body, length=None)) as server:
+        got = reads(connect(endpoint_url=server.url), tmp_path)[read]()
+        assert (got["Body"].read() if read == "call" else bytes(got)) == content
 
 
 def test_an_entry_with_two_keys(connect: Make) -> None:

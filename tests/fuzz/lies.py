@@ -121,6 +121,7 @@ CHUNK_SIZES = (
     b"5;ext=1",
     b"FFFFFFFFFFFFFFFF",
     b"FFFFFFFFFFFFFFFFF",
+    b"FFFFFFFFFFFF",
     b"0",
     b"00005",
 )

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from objectfs.backends.sdk_task import Task, current_task
@@ -22,6 +23,9 @@ __all__ = ["install_connections"]
 SEND_BLOCK = 256 * 1024
 """Bytes that go to the socket in one call while uploading. urllib3 takes 16 KiB, and spends four times the
 CPU."""
+
+CHUNK_BLOCK = 1024 * 1024
+"""Bytes of a chunked answer that memory is taken for at a time."""
 
 
 class _Queue(queue.LifoQueue[Any]):
@@ -108,6 +112,13 @@ class _Response(http.client.HTTPResponse):
         ):
             self.close()
             raise http.client.HTTPException("the answer's head is malformed")
+
+    def read(self, amt: int | None = None) -> bytes:
+        read = super().read
+        if amt is None and self.chunked:
+            # at once, it takes memory for as much as a chunk says that it has, before any of it is there
+            return b"".join(iter(partial(read, CHUNK_BLOCK), b""))
+        return read(amt)
 
 
 _BROKEN_HEAD = (email.errors.MissingHeaderBodySeparatorDefect, email.errors.FirstHeaderLineIsContinuationDefect)
