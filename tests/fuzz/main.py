@@ -1,6 +1,7 @@
 """Runs the targets for a time: scripts/fuzz.
 
-Guided, atheris makes the bytes, by the code that they reach; else they are drawn, mutated and combined here.
+Guided, atheris makes the bytes, by the code that they reach; searched, hypothesis does, and makes what fails smaller;
+else they are drawn, mutated and combined here.
 Ends with 1 when there is a finding, which is then in the folder that ``--out`` names.
 """
 
@@ -23,6 +24,8 @@ Check = Callable[[bytes], None]
 
 EVERY = 50
 """Cases of the whole client between two looks at what is left."""
+SEARCH = 1000
+"""Cases of a search of hypothesis, which remembers what it has tried: then another begins."""
 
 
 @contextlib.contextmanager
@@ -112,6 +115,51 @@ def _changed(rng: random.Random, data: bytes, other: bytes) -> bytes:
     return bytes(changed)
 
 
+def searched(check: Check, longest: int, seconds: float, start: int, findings: Path, name: str) -> int:
+    """With hypothesis: one search after another, each from a number of its own, until the first finding."""
+    from hypothesis import HealthCheck, Phase, given, seed, settings
+    from hypothesis import strategies as st
+
+    done = 0
+    failing = b""
+    began = shown = time.monotonic()
+
+    # by itself it draws six bytes, seldom more
+    @given(st.integers(1, longest).flatmap(lambda size: st.binary(min_size=size, max_size=size)))
+    @settings(
+        max_examples=SEARCH,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    def holds(data: bytes) -> None:
+        nonlocal done, failing, shown
+        if not failing and time.monotonic() - began >= seconds:
+            return  # what is left of this search is over at once
+        done += 1
+        if time.monotonic() - shown > 60:
+            shown = time.monotonic()
+            print(f"{name}: {shown - began:.0f} s, {done} cases", flush=True)
+        try:
+            check(data)
+        except Exception:
+            failing = data
+            raise
+
+    found = 0
+    number = start
+    while not found and time.monotonic() - began < seconds:
+        try:
+            seed(number)(holds)()
+        except Exception as error:
+            found = 1
+            _keep(findings, name, failing, error)
+        number += 1
+    print(f"{name}: searched, {time.monotonic() - began:.0f} s, {done} cases, {found} findings", flush=True)
+    return found
+
+
 def _keep(findings: Path, name: str, data: bytes, error: BaseException) -> None:
     import traceback
 
@@ -165,8 +213,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
     parser.add_argument("target", help="a parser, client-crt or client-sdk; see --list")
     parser.add_argument("--seconds", type=int, default=600)
-    parser.add_argument("--start", type=int, default=random.Random().randrange(10**9), help="the first drawn number")
-    parser.add_argument("--guided", action="store_true", help="with atheris")
+    parser.add_argument("--start", type=int, default=random.Random().randrange(10**9), help="the first number")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--guided", action="store_true", help="with atheris")
+    how.add_argument("--searched", action="store_true", help="with hypothesis")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"))
     parser.add_argument("--again", type=Path, help="run one kept finding instead")
     options = parser.parse_args()
@@ -178,7 +228,8 @@ def main() -> int:
         return guided(options.target, options.seconds, options.out, options.out / f"corpus-{options.target}")
     with target_of(options.target) as (check, longest):
         print(f"{options.target}: from number {options.start} on", flush=True)
-        found = drawn(check, longest, options.seconds, options.start, options.out, options.target)
+        make = searched if options.searched else drawn
+        found = make(check, longest, options.seconds, options.start, options.out, options.target)
     return 1 if found else 0
 
 
