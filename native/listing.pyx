@@ -285,7 +285,7 @@ cdef class _Entries:
     cdef Py_ssize_t _key, _size, _etag, _modified, _class, _version, _latest, _owner, _restoring, _restored
     cdef span_t _class_text, _modified_text
     cdef object _class_value, _modified_value
-    cdef bint _sized
+    cdef bint _sized  # a delete marker has no content: no size, ETag or class, whatever the server says
 
     def __cinit__(self, template not None, bint sized):
         self._sized = sized
@@ -298,8 +298,8 @@ cdef class _Entries:
         self._version = self._maker.offset("version_id")
         self._latest = self._slot("is_latest")
         self._owner = self._slot("owner")
-        self._restoring = self._slot("restore_in_progress")
-        self._restored = self._slot("restored_until")
+        self._restoring = self._slot("restore_in_progress") if sized else -1
+        self._restored = self._slot("restored_until") if sized else -1
 
     cdef Py_ssize_t _slot(self, str name) except -2:
         """The place of a slot; -1 if the class does not have it."""
@@ -330,18 +330,18 @@ cdef class _Entries:
                     raise ValueError("an entry with two keys")
                 _put(made, self._key, _text(value, encoded))
                 has_key = True
-            elif _is(name, b"Size", 4):
-                if has_size and self._sized:
+            elif self._sized and _is(name, b"Size", 4):
+                if has_size:
                     raise ValueError("an entry with two sizes")
                 _put(made, self._size, _size(value))
                 has_size = True
-            elif _is(name, b"ETag", 4):
+            elif self._sized and _is(name, b"ETag", 4):
                 _put(made, self._etag, _text(value))
             elif _is(name, b"LastModified", 12):
                 if not _same(value, self._modified_text):
                     self._modified_value, self._modified_text = _moment(value), value
                 _put(made, self._modified, self._modified_value)
-            elif _is(name, b"StorageClass", 12):
+            elif self._sized and _is(name, b"StorageClass", 12):
                 if not _same(value, self._class_text):
                     self._class_value, self._class_text = _text(value), value
                 _put(made, self._class, self._class_value)

@@ -229,6 +229,19 @@ def test_versions_that_can_be_read_in_two_ways(connect: Make, content: str) -> N
             assert found == ["k"]
 
 
+def test_a_delete_marker_with_content(connect: Make) -> None:
+    """crt had the size, ETag and class that are said of it; botocore knows of none."""
+    said = "<Size>7</Size><ETag>e</ETag><StorageClass>GLACIER</StorageClass>"
+    restored = "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>"
+    marker = f"<DeleteMarker><Key>k</Key><VersionId>v</VersionId>{said}{restored}</DeleteMarker>"
+    body = f"<ListVersionsResult><Name>bucket</Name>{marker}</ListVersionsResult>".encode()
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        (found,) = connect(endpoint_url=server.url).list_versions("bucket")
+        assert isinstance(found, objectfs.ObjectVersion)
+        assert (found.key, found.version_id, found.is_delete_marker) == ("k", "v", True)
+        assert (found.size, found.etag, found.storage_class, found.restore_in_progress) == (0, None, None, None)
+
+
 def test_pages_in_a_circle(connect: Make) -> None:
     """The listing had no end."""
 

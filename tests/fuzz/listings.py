@@ -146,9 +146,9 @@ def _entry(values: Mapping[str, str], text: Any, versions: bool, marker: bool) -
     common: dict[str, Any] = {
         "bucket": "b",
         "key": text(values["Key"]),
-        "size": 0 if marker and "Size" not in values else int(values["Size"]),
-        "etag": values.get("ETag"),
-        "storage_class": values.get("StorageClass"),
+        "size": 0 if marker else int(values["Size"]),
+        "etag": None if marker else values.get("ETag"),
+        "storage_class": None if marker else values.get("StorageClass"),
         "last_modified": _moment(values.get("LastModified", "")),
     }
     if versions:
