@@ -207,7 +207,7 @@ cdef class Engine(_Counted):
     def take_refused(self):
         """Whether the server has called the token expired since the last call."""
         cdef bint found = False
-        if self._e != NULL and self._pid == objectfs_getpid() and self._e.refused:
+        if self._e != NULL and self._pid == objectfs_getpid():
             aws_mutex_lock(&self._e.lock)
             found = self._e.refused
             self._e.refused = False
