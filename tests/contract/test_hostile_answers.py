@@ -229,6 +229,25 @@ def test_versions_that_can_be_read_in_two_ways(connect: Make, content: str) -> N
             assert found == ["k"]
 
 
+def test_what_an_attempt_that_failed_leaves_in_a_buffer(connect: Make) -> None:
+    """The content is whole; behind it may lie what came of a larger object before. Nobody writes further."""
+
+    def replaced(asked: Asked) -> bytes:
+        size, sent = (1500, b"a" * 1400) if len(server.asked) == 1 else (1000, b"b" * 1000)
+        head = [("ETag", f'"{size}"')]
+        if "range" in asked.headers:
+            head.append(("Content-Range", f"bytes 0-{size - 1}/{size}"))
+        return answer(206 if "range" in asked.headers else 200, head, sent, length=size)
+
+    with RawServer(replaced) as server:
+        buffer = bytearray(b"#" * 2000)
+        assert connect(endpoint_url=server.url, max_attempts=2).get_into("bucket", "k", buffer) == 1000
+        assert len(server.asked) == 2
+        assert buffer[:1000] == b"b" * 1000
+        assert not buffer[1000:].strip(b"a#")
+        assert buffer[1400:] == b"#" * 600
+
+
 def test_a_delete_marker_with_content(connect: Make) -> None:
     """crt had the size, ETag and class that are said of it; botocore knows of none."""
     said = "<Size>7</Size><ETag>e</ETag><StorageClass>GLACIER</StorageClass>"

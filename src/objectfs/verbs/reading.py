@@ -76,7 +76,8 @@ class ReadVerbs(Driver):
         count.
 
         Args:
-            buffer: it may be larger than the content; what lies behind that is left as it is.
+            buffer: it may be larger than the content. What lies behind that is left as it is, but for what an attempt
+                wrote there that failed, if it brought more than the one that counts.
 
         Returns:
             The number of bytes written, from the start of the buffer. They are validated as those of :meth:`get`; a
