@@ -120,6 +120,31 @@ def test_it_opens_probes_and_closes(
     assert recent[-1] == "breaker-closed"
 
 
+@pytest.mark.usefixtures("both_backends")
+def test_each_endpoint_has_a_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where buckets are hosts, the one that answers badly is no reason to leave the engine for the other."""
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with S3Server(buckets=("good", "bad"), domains=("s3.localhost",)) as server:
+        monkeypatch.setenv("http_proxy", server.endpoint_url)  # no resolver knows these hosts: this leads there
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        settings = {**SETTINGS, "endpoint_url": f"http://s3.localhost:{server.port}", "addressing_style": "virtual"}
+        with objectfs.Client(**settings, rollout=RULES) as client:
+            for bucket in ("good", "bad"):
+                client.put(bucket, "k", b"content")
+            server.faults.add(EngineFault("GetObject", bucket="bad", reset=True, times=None))
+            for _ in range(4):
+                for bucket in ("good", "bad"):
+                    server.clear_requests()
+                    assert bytes(client.get(bucket, "k")) == b"content"
+                    last = askers(server, "GetObject")
+                    assert last[0] == "engine" if bucket == "good" else last[-1] == "trusted"
+            assert last == ["trusted"]
+            (circuit,) = client.stats()["rollout"]["circuits"]
+    assert (circuit["operation"], circuit["state"]) == ("GetObject", "open")
+    assert circuit["endpoint"] == f"http://bad.s3.localhost:{server.port}"
+
+
 def test_what_the_server_refuses_counts_nothing(client: objectfs.Client, sim: S3Server) -> None:
     for _ in range(5):
         with pytest.raises(errors.NotFoundError):
