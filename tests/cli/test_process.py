@@ -44,7 +44,10 @@ def test_doctor_shows_origins_and_no_secret(settings: dict[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert settings["OBJECTFS_ENDPOINT_URL"] in done.stdout
     assert "environment variable OBJECTFS_ENDPOINT_URL" in done.stdout
-    assert re.search(rf"in use +{settings['OBJECTFS_BACKEND']}\b", done.stdout)
+    backend = settings["OBJECTFS_BACKEND"]
+    assert re.search(rf"in use +{backend}\b", done.stdout)
+    why = {"crt": "the engine .* passes its self-check", "sdk": "botocore "}
+    assert re.search(rf"{backend} +ok: {why[backend]}", done.stdout)
     assert "hidden" not in done.stdout + done.stderr
     assert settings["AWS_SECRET_ACCESS_KEY"] not in done.stdout.replace("test", "")
 

@@ -122,7 +122,7 @@ def _load_crt() -> tuple[Attempt, Make | None]:
         return Attempt("crt", False, f"the engine fails its self-check: it computes wrong {', '.join(wrong)}"), None
     from objectfs.backends.crt import CrtBackend
 
-    return Attempt("crt", True, "the engine (aws-c-s3) is built"), CrtBackend
+    return Attempt("crt", True, "the engine (aws-c-s3) is built and passes its self-check"), CrtBackend
 
 
 def _why_no_engine(error: ImportError) -> str:

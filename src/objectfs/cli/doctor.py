@@ -62,7 +62,7 @@ def _backends(parts: list[reporting.Section], given: dict[str, Any], check: str 
     try:
         with objectfs.Client(**given) as client:
             info = client.backend
-            lines += [(attempt.name, ("ok" if attempt.ok else f"no: {attempt.reason}")) for attempt in info.attempts]
+            lines += [(each.name, f"{'ok' if each.ok else 'no'}: {each.reason}") for each in info.attempts]
             lines.append(("in use", f"{info.name} ({', '.join(sorted(info.capabilities)) or 'no capabilities'})"))
             try:
                 if check:
