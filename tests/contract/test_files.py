@@ -17,7 +17,9 @@ from objectfs import errors
 from objectfs.sim import Fault, S3Server
 
 from .conftest import Make
+from .killing import settings_of
 from .support import MiB, ramp
+from .test_local_faults import outcome, start
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
 
@@ -126,14 +128,17 @@ def test_pipe(client: objectfs.Client, bucket: str, key: str, tmp_path: Path) ->
 
 
 @posix
-@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may read everything")
-def test_unreadable(client: objectfs.Client, bucket: str, key: str, tmp_path: Path) -> None:
-    path = tmp_path / "file"
+def test_unreadable(sim: S3Server, connect: Make, backend: str, tmp_path: Path) -> None:
+    """In a process without what lets root read everything: tests are mostly run by root."""
+    (tmp_path / "f").write_bytes(b"old")
+    path = tmp_path / "secret"
     path.write_bytes(b"x")
     path.chmod(0)
-    with pytest.raises(errors.LocalFileError) as caught:
-        client.put_file(bucket, key, path)
-    assert caught.value.errno == errno.EACCES
+    found = outcome(start("nobody", tmp_path, settings_of(sim, backend), "put_file", "bucket", "k", path))
+    assert (found["class"], found["errno"]) == ("LocalFileError", errno.EACCES)
+    assert found["text"].startswith("PutObject s3://bucket/k")
+    assert str(path) in found["text"]
+    assert not connect().exists("bucket", "k")
 
 
 def test_put_of_missing_file(client: objectfs.Client, bucket: str, key: str, tmp_path: Path) -> None:
