@@ -57,6 +57,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+from objectfs.backends.memory import PartMemory
 from objectfs.options import DeleteOptions, GetOptions, ListOptions, Options, PutOptions
 from objectfs.telemetry import Traces
 from objectfs.types import (
@@ -223,14 +224,17 @@ class StreamUpload(Protocol):
     def adopt(self, upload_id: str, algorithm: str | None) -> Steps[None]:
         """Go on with an upload that was created before. It stays open when it is given up."""
 
-    def have(self, part: SentPart, content: memoryview, memory: bytearray) -> None:
+    def have(self, part: SentPart, content: memoryview, memory: PartMemory) -> None:
         """In place of :meth:`send`: the next part is at the server already, and holds that content."""
 
-    def memory(self) -> Steps[bytearray]:
+    def new_memory(self, size: int) -> PartMemory:
+        """So much memory for bytes of a part, which whoever asks has a lease for."""
+
+    def memory(self) -> Steps[PartMemory]:
         """Memory for the next part, of ``part_size`` bytes, from the lease: of a part that has been sent, new where
         there is room, or waited for."""
 
-    def send(self, part: memoryview, memory: bytearray | None) -> Steps[None]:
+    def send(self, part: memoryview, memory: PartMemory | None) -> Steps[None]:
         """Send one part (UploadPart; CreateMultipartUpload before the first), and wait where as many bytes as memory
         allows are on their way. ``part`` is borrowed until :meth:`settle` or :meth:`complete` has ended.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ __all__ = [
     "default_memory_limit",
     "event_loops",
     "memory_available",
+    "trim",
     "usable_cores",
 ]
 
@@ -98,6 +100,14 @@ def default_memory_limit() -> int:
     2 GiB is what aws-c-s3 itself takes up to 75 Gb/s; downloads into the caller's memory use none of it.
     """
     return max(256 * MiB, min(2 * GiB, memory_available() // 4))
+
+
+def trim() -> None:
+    """Give memory that has been freed and that malloc keeps for later back to the system, where malloc can."""
+    import ctypes  # which not every program needs
+
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library than glibc has no such function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def ca_bundle(verify: bool | str) -> bytes | None:

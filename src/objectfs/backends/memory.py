@@ -1,13 +1,34 @@
-"""The caller's memory as flat bytes, for both backends."""
+"""Memory for both backends: the caller's as flat bytes, and what parts are collected in."""
 
 from __future__ import annotations
 
+import mmap
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["readable_view", "writable_view"]
+__all__ = ["PartMemory", "mapped_memory", "readable_view", "writable_view"]
+
+PartMemory: TypeAlias = bytearray | mmap.mmap
+"""What the bytes of a part are collected in."""
+
+MAPPED = 1024 * 1024
+"""Bytes from which memory has a mapping of its own."""
 
 _FIELD_NAME = re.compile(":[^:]*:")
+
+
+def mapped_memory(size: int) -> PartMemory:
+    """Zeroed memory that is the system's again as soon as it is dropped, for parts of many writers at a time.
+
+    malloc keeps what is freed, in an arena of the thread that had asked for it: 32 threads that wrote 256 MiB each came
+    to 842 MiB, of which the budget had lent 439.
+    """
+    if size < MAPPED or not hasattr(mmap, "MAP_ANONYMOUS"):  # Windows' own allocator gives large blocks back
+        return bytearray(size)
+    try:
+        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # a forked child's is its own
+    except OSError as error:
+        raise MemoryError(f"no memory for {size} bytes: {error}") from None
 
 
 def readable_view(data: Any) -> memoryview:

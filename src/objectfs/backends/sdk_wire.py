@@ -82,7 +82,7 @@ class Wire:
         self.connections = config.max_connections or MAX_CONNECTIONS
         limit = config.memory_limit or machine.default_memory_limit()
         self.file_block = max(LEAST_BLOCK, min(FILE_BLOCK, limit // 8 // self.connections))
-        self.budget = Budget(limit, receiving=self.connections * self.file_block)
+        self.budget = Budget(limit, machine.trim, receiving=self.connections * self.file_block)
         self.meter = Meter()
         self.counters = {"requests": 0, "retries": 0}
         self._pid = os.getpid()

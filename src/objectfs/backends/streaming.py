@@ -16,7 +16,7 @@ from objectfs.backends.budget import Budget
 from objectfs.backends.digests import Digest, mismatch
 from objectfs.backends.done import Done
 from objectfs.backends.leftovers import Pending
-from objectfs.backends.memory import readable_view
+from objectfs.backends.memory import PartMemory, readable_view
 from objectfs.backends.parts import MAX_PARTS, stream_part_size
 from objectfs.types import PutResult
 
@@ -61,9 +61,9 @@ class StreamBase:
         self._fixed: int | None = None
         self._budget, self._connections = budget, connections
         self._memory = stream_memory(budget.room, part_size, connections)
-        self._spare: bytearray | None = None
+        self._spare: PartMemory | None = None
         self._number = 1
-        self._flying: deque[tuple[Op[Any], int, bytearray | None]] = deque()
+        self._flying: deque[tuple[Op[Any], int, PartMemory | None]] = deque()
         self._bytes = 0
         self._unseen = 0  # of parts that had landed before anybody waited for them: progress has not heard of them
         self._own = 0  # of those on their way, the ones in memory of ours
@@ -110,7 +110,7 @@ class StreamBase:
         self._fixed = size
         self._memory = stream_memory(self._budget.room, size, self._connections)
 
-    def have(self, part: SentPart, content: memoryview, memory: bytearray) -> None:
+    def have(self, part: SentPart, content: memoryview, memory: PartMemory) -> None:
         if self._digest is not None:
             self._digest.update(content)
         self._number += 1
@@ -118,7 +118,10 @@ class StreamBase:
         self._keep(memory)
         self._collect()
 
-    def memory(self) -> Steps[bytearray]:
+    def new_memory(self, size: int) -> PartMemory:
+        return bytearray(size)
+
+    def memory(self) -> Steps[PartMemory]:
         while True:
             self._collect()
             spare, self._spare = self._spare, None
@@ -129,12 +132,12 @@ class StreamBase:
                 gate = self.lease.ask(size)
                 if gate is not None:
                     yield gate
-                return bytearray(size)
+                return self.new_memory(size)
             if self.lease.take(size):
-                return bytearray(size)
+                return self.new_memory(size)
             yield from self._oldest()
 
-    def send(self, part: memoryview, memory: bytearray | None) -> Steps[None]:
+    def send(self, part: memoryview, memory: PartMemory | None) -> Steps[None]:
         if self._digest is not None:
             self._digest.update(part)
         while self._flying and self._bytes + len(part) > self._memory:
@@ -185,7 +188,7 @@ class StreamBase:
             self.lease.unwatch(op)
             self._keep(memory)
 
-    def _keep(self, memory: bytearray | None) -> None:
+    def _keep(self, memory: PartMemory | None) -> None:
         """Memory of a part that has been sent: for the next one, or given back."""
         if memory is None:
             return
@@ -229,10 +232,10 @@ def put_stream(upload: StreamUpload, read: Callable[[int], ReadableBuffer]) -> S
     """Send what ``read`` gives, until it gives nothing."""
     try:
         size = upload.part_size
-        gate = upload.lease.ask(2 * size)  # both at once: who holds one does not wait for the other
+        gate = upload.lease.ask(2 * size + READ)  # all at once: who holds some does not wait for the rest
         if gate is not None:
             yield gate
-        memory, following = bytearray(size), bytearray(size)
+        memory, following = upload.new_memory(size), upload.new_memory(size)
         part, ended = _read_part(read, memory)
         while not ended:
             # whether there is more decides about this part too: an object of one part is one PUT
@@ -249,7 +252,7 @@ def put_stream(upload: StreamUpload, read: Callable[[int], ReadableBuffer]) -> S
         raise
 
 
-def _read_part(read: Callable[[int], ReadableBuffer], memory: bytearray) -> tuple[memoryview, bool]:
+def _read_part(read: Callable[[int], ReadableBuffer], memory: PartMemory) -> tuple[memoryview, bool]:
     """Fill the memory from the stream: what was read, and whether the stream has ended."""
     view = memoryview(memory)
     filled = 0

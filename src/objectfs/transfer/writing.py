@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from objectfs import errors
 from objectfs.backends.base import PutOptions, Steps, StreamUpload
+from objectfs.backends.memory import PartMemory
 from objectfs.backends.tagging import see_to
 from objectfs.core import Core
 from objectfs.types import PutResult
@@ -39,7 +40,7 @@ class Writing:
         self._pid = os.getpid()
         self._part: int = self._upload.part_size
         self._lease = self._upload.lease
-        self._memory = bytearray(min(SMALL, self._part))
+        self._memory: PartMemory = bytearray(min(SMALL, self._part))
         self._lease.force(len(self._memory))
         self._filled = 0
         self._error: BaseException | None = None
@@ -102,7 +103,7 @@ class Writing:
         if borrowed and not lasting:
             yield from self._require_upload().settle()
 
-    def _send(self, part: memoryview, memory: bytearray | None) -> Steps[None]:
+    def _send(self, part: memoryview, memory: PartMemory | None) -> Steps[None]:
         upload = self._require_upload()
         yield from upload.send(part, memory)
         self._part = upload.part_size
@@ -123,8 +124,8 @@ class Writing:
         return min(size, max(self._part, filled))
 
     def _grow(self, more: int) -> None:
-        grown = bytearray(len(self._memory) + more)
-        grown[: self._filled] = memoryview(self._memory)[: self._filled]
+        grown = self._require_upload().new_memory(len(self._memory) + more)
+        memoryview(grown)[: self._filled] = memoryview(self._memory)[: self._filled]
         self._memory = grown
 
     def _copy(self, data: memoryview) -> None:

@@ -10,6 +10,7 @@ from objectfs.backends.base import Backend, DeleteOptions, PutOptions, ReadableB
 from objectfs.backends.copying import CopyPlan
 from objectfs.backends.deleting import Item
 from objectfs.backends.leftovers import Pending
+from objectfs.backends.memory import PartMemory
 from objectfs.backends.rollout.routing import Route, Router
 from objectfs.options import CONDITIONS, Options
 from objectfs.types import PutResult
@@ -192,13 +193,16 @@ class _WatchedUpload:
     def adopt(self, upload_id: str, algorithm: str | None) -> Steps[None]:
         return self._watched(self._made.adopt(upload_id, algorithm))
 
-    def have(self, part: SentPart, content: memoryview, memory: bytearray) -> None:
+    def have(self, part: SentPart, content: memoryview, memory: PartMemory) -> None:
         self._made.have(part, content, memory)
 
-    def memory(self) -> Steps[bytearray]:
+    def new_memory(self, size: int) -> PartMemory:
+        return self._made.new_memory(size)
+
+    def memory(self) -> Steps[PartMemory]:
         return self._made.memory()
 
-    def send(self, part: memoryview, memory: bytearray | None) -> Steps[None]:
+    def send(self, part: memoryview, memory: PartMemory | None) -> Steps[None]:
         return self._watched(self._made.send(part, memory))
 
     def settle(self) -> Steps[None]:
