@@ -1,4 +1,4 @@
-"""The fault matrix: a sample in each run, all of it with ``-m slow`` (over 4,000 cases, half an hour).
+"""The fault matrix: a sample in each run, all of it with ``-m slow`` (over 5,000 cases, more than an hour).
 
 ``MATRIX_LOG`` names a file that is told of each failure at once."""
 
