@@ -44,11 +44,9 @@ def read(folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def minute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     folder = tmp_path_factory.mktemp("minute")
-    process = start(folder, "--duration", "60s", "-q")
-    yield process, folder
-    if process.poll() is None:
+    with start(folder, "--duration", "60s", "-q") as process:  # which closes its pipes, whoever has read them
+        yield process, folder
         process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize(
