@@ -166,11 +166,8 @@ def test_figures(measure: Measure) -> None:
     [
         ("failed", "the reason", 20),
         ("die", "these are my last words", 20),
-        (
-            "hang",
-            "no answer within 5 seconds",
-            5,
-        ),  # in which the others' processes have to begin, on a busy machine too
+        # in which the others' processes have to begin, on a busy machine too
+        ("hang", "no answer within 5 seconds", 5),
     ],
 )
 def test_a_failure_is_told_and_does_not_stop_the_others(
