@@ -229,6 +229,23 @@ def test_versions_that_can_be_read_in_two_ways(connect: Make, content: str) -> N
             assert found == ["k"]
 
 
+def test_an_object_of_no_known_size(connect: Make) -> None:
+    """HEAD's answer without a length was that of an empty object: open() read nothing, and said that that was all."""
+
+    def unknown(asked: Asked) -> bytes:
+        if asked.method == "HEAD":
+            return answer(200, [ETAG, ("Transfer-Encoding", "chunked")], length=None)
+        return answer(206, [ETAG], b"hello")  # no range is named, so that the size has to be asked for
+
+    with RawServer(unknown) as server:
+        client = connect(endpoint_url=server.url)
+        with pytest.raises(errors.ServerError) as caught:
+            client.head("bucket", "k")
+        check(caught.value, "HeadObject", "bucket", "k", 200)
+        with pytest.raises(errors.ObjectFSError), client.open("bucket", "k") as file:
+            file.read()
+
+
 def test_what_an_attempt_that_failed_leaves_in_a_buffer(connect: Make) -> None:
     """The content is whole; behind it may lie what came of a larger object before. Nobody writes further."""
 

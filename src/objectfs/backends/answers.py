@@ -24,6 +24,7 @@ __all__ = [
     "object_info",
     "put_result",
     "require_one",
+    "require_size",
     "total_size",
 ]
 
@@ -157,6 +158,22 @@ def require_one(etags: Sized, bucket: str, key: str) -> None:
     if len(etags) > 1:
         raise errors.ObjectChangedError(
             "the object was replaced while its ranges were read", operation="GetObject", bucket=bucket, key=key
+        )
+
+
+def require_size(headers: Mapping[str, str], bucket: str, key: str) -> None:
+    """An object of which HeadObject does not say how long it is would be taken for an empty one.
+
+    Raises:
+        ServerError: the answer does not say it.
+    """
+    if total_size(headers) is None:
+        raise errors.ServerError(
+            "the server's answer does not say how long the object is",
+            operation="HeadObject",
+            bucket=bucket,
+            key=key,
+            status=200,
         )
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from objectfs import _native, errors
-from objectfs.backends.answers import object_info
+from objectfs.backends.answers import object_info, require_size
 from objectfs.backends.base import GetOptions, Steps
 from objectfs.backends.crt_answers import (
     answered,
@@ -65,6 +65,7 @@ class GetVerbs(SpreadVerbs):
         response = yield from one(target.engine.start([request], late=target.engine.paces.late.after()))
         if response.error_code or response.status >= 300:
             raise failure(response, "HeadObject", bucket, key)
+        require_size(response.headers, bucket, key)
         return response
 
     def _first(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:

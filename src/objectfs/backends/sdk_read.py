@@ -102,7 +102,9 @@ class Reader:
 
     def _head(self, task: Task, bucket: str, key: str, options: GetOptions) -> ObjectInfo:
         response = self._wire.call(task, "head_object", {"Bucket": bucket, "Key": key}, options=options)
-        return answers.object_info(bucket, key, answer_headers(response))
+        headers = answer_headers(response)
+        answers.require_size(headers, bucket, key)
+        return answers.object_info(bucket, key, headers)
 
     # -- one object ------------------------------------------------------------------------------------------
     def _download(self, bucket: str, key: str, options: GetOptions, sink: Sink) -> Steps[ObjectInfo]:
