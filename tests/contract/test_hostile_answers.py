@@ -229,6 +229,26 @@ def test_versions_that_can_be_read_in_two_ways(connect: Make, content: str) -> N
             assert found == ["k"]
 
 
+def test_a_head_that_is_cut_before_the_body_was_sent(connect: Make) -> None:
+    """botocore asks whether it may send that, and read such an answer with a class of its own: sdk's put() was done."""
+
+    class Early(RawServer):
+        def serve(self, connection: socket.socket) -> None:
+            connection.settimeout(5)
+            received = b""
+            while b"\r\n\r\n" not in received:
+                received += connection.recv(65536)
+            connection.sendall(b'HTTP/1.1 200 X\r\nETag: "0123')
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+
+    with Early(lambda asked: b"") as server:
+        with pytest.raises((errors.ConnectionFailedError, errors.TruncatedError)) as caught:
+            connect(endpoint_url=server.url).put("bucket", "k", b"x" * 1000)
+        check(caught.value, "PutObject", "bucket", "k", None)
+
+
 def test_an_object_of_no_known_size(connect: Make) -> None:
     """HEAD's answer without a length was that of an empty object: open() read nothing, and said that that was all."""
 

@@ -74,7 +74,15 @@ class _Response(http.client.HTTPResponse):
     """Refuses a head that ends before its empty line, or that leaves open where the body ends. http.client takes what
     came of it for the whole: an answer cut before Content-Length would be an empty object."""
 
+    def __init__(self, *args: Any, told: tuple[str, int, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._told = told
+        """The status line of an answer that came before the request's body was sent: botocore has read it."""
+
     def _read_status(self) -> tuple[str, int, str]:
+        if self._told is not None:
+            told, self._told = self._told, None
+            return told
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if status == http.HTTPStatus.SWITCHING_PROTOCOLS:
@@ -139,12 +147,22 @@ class _TlsSocket(ssl.SSLSocket):
 class _Tracked:
     """Mixed into urllib3's connections: tells the running task which one it uses."""
 
-    response_class = _Response
+    _response_class: Any = _Response
     objectfs_task: Callable[[], Task | None] = staticmethod(lambda: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.blocksize = SEND_BLOCK
+
+    @property
+    def response_class(self) -> Any:
+        return self._response_class
+
+    @response_class.setter
+    def response_class(self, wanted: Any) -> None:
+        # botocore sets one of its own, which knows that line, but not what makes a head whole
+        told = getattr(wanted, "keywords", {}).get("status_tuple")
+        self._response_class = _Response if told is None else partial(_Response, told=told)
 
     def connect(self) -> None:
         task = current_task()
