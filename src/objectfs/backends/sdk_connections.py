@@ -82,6 +82,9 @@ class _Response(http.client.HTTPResponse):
     def _read_status(self) -> tuple[str, int, str]:
         if self._told is not None:
             told, self._told = self._told, None
+            if not 200 <= told[1] <= 999:
+                self.close()
+                raise http.client.BadStatusLine(f"{told[1]}, before the body was sent")
             return told
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
