@@ -13,6 +13,8 @@ __all__ = ["contents", "deletions", "documents", "succeeded"]
 Log = list[tuple[Request, Reply]]
 _RANGE = re.compile(rb"(?i)^content-range:[ \t]*bytes (\d{1,18})-(\d{1,18})/(\d{1,18})[ \t]*$", re.M)
 _LENGTH = re.compile(rb"(?im)^content-length:[ \t]*(\d{1,18})[ \t\r]*$")
+_OF_PARTS = re.compile(rb"(?im)^x-amz-checksum-\w+:[^\n]*-\d+[ \t\r]*$")
+"""A checksum of parts' checksums: who has not the parts cannot compare it, so that content fits any."""
 _REFUSAL = re.compile(rb"\s*(?:<[?!][^>]*>\s*)*<(?:Error|html)\b")
 
 
@@ -26,16 +28,17 @@ def _final(wire: bytes) -> Iterator[tuple[int, bytes, bytes]]:
             yield int(match[1]), wire[start : start + end.start()].replace(b"\r\n", b"\n"), wire[start + end.end() :]
 
 
-def contents(log: Log, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+def contents(log: Log, key: str, start: int = 0, end: int | None = None, nested: bool = True) -> Iterator[bytes]:
     """All that a read of that range of that object may give: what is in the object, and what a server has said whole
-    and without contradiction that it was."""
+    and without contradiction that it was. ``nested``: also what stands in an answer that stands behind another one."""
     whole = CONTENT[key]
     sizes = {len(whole)}
     for asked, made in log:
         if asked.key != key or asked.method not in ("GET", "HEAD"):
             continue
-        for status, head, body in _final(made.wire):
-            if status not in (200, 206) or made.spoiled:
+        answers = [found for found in _final(made.wire) if found[0] >= 200]
+        for status, head, body in answers if nested else answers[:1]:
+            if status not in (200, 206) or (made.spoiled and not _OF_PARTS.search(head)):
                 continue
             lengths = {int(match[1]) for match in _LENGTH.finditer(head)}
             if asked.method == "HEAD":

@@ -68,6 +68,7 @@ class World:
             raise
 
     def _run(self, data: bytes) -> str:
+        (self.folder / "got").unlink(missing_ok=True)  # of a case that failed
         draw = Draw(data)
         verb = VERBS[draw.byte() % len(VERBS)]
         self.server.begin(data[HEAD:])
@@ -143,8 +144,10 @@ def _reads(
         found = [bytes(each) for each in result] if isinstance(result, list) else [bytes(result)]
         assert len(found) == len(keys)
         for content, key in zip(found, keys, strict=True):
-            assert SMUGGLED not in content, f"{name}: an answer to nobody's request was taken"
-            right = any(content == each for each in oracle.contents(log, key, start, end))
+            # as part of a body that was cut, and filled up to its length by what came behind, nothing tells it
+            smuggled = SMUGGLED in content
+            right = any(content == each for each in oracle.contents(log, key, start, end, nested=not smuggled))
+            assert right or not smuggled, f"{name}: an answer to nobody's request was taken"
             assert right, f"{name}: {len(content)} wrong bytes: {content[:60]!r}"
 
     return Verb(name, run, check)
