@@ -40,11 +40,11 @@ def exposition(clients: HasStats | Mapping[str, HasStats]) -> str:
     whole = [({"client": name} if name else {}, client.stats()) for name, client in named.items()]
     backends = [(labels, each) for labels, stats in whole for each in of_each_backend(stats)]
     lines: list[str] = []
-    for name, kind, text, read in _METRICS:
-        about = whole if read in (_decisions, _circuits) else backends
-        rows = [row for labels, each in about for row in read(name, {**labels, "backend": each["backend"]}, each)]
-        if rows:
-            lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *rows]
+    for about, metrics in ((backends, _METRICS), (whole, _ROLLOUT_METRICS)):
+        for name, kind, text, read in metrics:
+            rows = [row for labels, each in about for row in read(name, {**labels, "backend": each["backend"]}, each)]
+            if rows:
+                lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *rows]
     return "\n".join(lines) + "\n"
 
 
@@ -117,6 +117,11 @@ _METRICS = (
     ("objectfs_memory_bytes", "gauge", "Memory in use on the client's own account.", _memory),
     ("objectfs_memory_limit_bytes", "gauge", "memory_limit.", _limit),
     ("objectfs_connections", "gauge", "Connections in use.", _connections),
+)
+"""Of each backend."""
+
+_ROLLOUT_METRICS = (
     ("objectfs_rollout_decisions_total", "counter", "What a rollout has decided, by reason.", _decisions),
     ("objectfs_rollout_circuit_open", "gauge", "1: this operation is kept from the engine.", _circuits),
 )
+"""Of a client as a whole."""

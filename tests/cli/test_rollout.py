@@ -12,12 +12,14 @@ from objectfs.cli.main import cli
 from objectfs.sim import S3Server
 
 
-def test_doctor_shows_what_was_decided(
-    server: S3Server, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def both_backends(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     if not all(attempt.ok for attempt in available()):
         pytest.skip("a rollout needs both backends")
     monkeypatch.delenv("OBJECTFS_BACKEND")
+
+
+def test_doctor_shows_what_was_decided(server: S3Server, both_backends: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OBJECTFS_ROLLOUT", "canary=0,breaker=7")
     done = CliRunner().invoke(cli, ["doctor", "--check", "bucket"])
     assert done.exit_code == 0, done.output
@@ -27,11 +29,8 @@ def test_doctor_shows_what_was_decided(
 
 
 def test_doctor_shows_what_was_decided_of_a_request_that_failed(
-    server: S3Server, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    server: S3Server, both_backends: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not all(attempt.ok for attempt in available()):
-        pytest.skip("a rollout needs both backends")
-    monkeypatch.delenv("OBJECTFS_BACKEND")
     monkeypatch.setenv("OBJECTFS_ROLLOUT", "canary=0")
     done = CliRunner().invoke(cli, ["doctor", "--check", "no-such-bucket"])
     assert done.exit_code == 1, done.output
@@ -39,12 +38,7 @@ def test_doctor_shows_what_was_decided_of_a_request_that_failed(
     assert re.search(r"not-canary +1: on the trusted backend", done.output)
 
 
-def test_doctor_says_that_a_rollout_is_without_the_engine(
-    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not all(attempt.ok for attempt in available()):
-        pytest.skip("a rollout needs both backends")
-    monkeypatch.delenv("OBJECTFS_BACKEND")
+def test_doctor_says_that_a_rollout_is_without_the_engine(both_backends: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OBJECTFS_ROLLOUT", "canary=5")
     monkeypatch.setattr("objectfs._native.crc", lambda name, data: 0)
     done = CliRunner().invoke(cli, ["doctor"])

@@ -28,7 +28,8 @@ def test_loggers() -> None:
 
 def test_metrics() -> None:
     told = section("debugging.md", "Dashboards")
-    assert {name for name, *_ in prometheus._METRICS} == set(re.findall(r"`(objectfs_[a-z_]+)`", told))
+    ours = {name for name, *_ in prometheus._METRICS + prometheus._ROLLOUT_METRICS}
+    assert ours == set(re.findall(r"`(objectfs_[a-z_]+)`", told))
     text = (SOURCE / "otel.py").read_text(encoding="utf-8")
     for name in re.findall(r'PREFIX \+ "([a-z._]+)"', text):
         assert f"`{otel.PREFIX}{name}`" in told or f"`.{name}`" in told, name

@@ -3,7 +3,6 @@ and freed memory was given back to the system. What is there then is held by som
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import sys
@@ -11,6 +10,8 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+
+from objectfs.backends.machine import trim
 
 MIB = 1 << 20
 CORES = os.cpu_count() or 1
@@ -66,7 +67,7 @@ def take(began: float, operations: int) -> Sample:
     """The figures of this process; ``began`` is of ``time.monotonic()``. Garbage is collected first, and what is free
     is given back."""
     gc.collect()
-    trim()
+    trim()  # else the figure is the most that the process ever needed
     return Sample(
         time=round(time.monotonic() - began, 3),
         operations=operations,
@@ -77,12 +78,6 @@ def take(began: float, operations: int) -> Sample:
         objects=len(gc.get_objects()),
         blocks=sys.getallocatedblocks() if hasattr(sys, "getallocatedblocks") else 0,
     )
-
-
-def trim() -> None:
-    """Have malloc give back what is free, where it can: else the figure is the most that the process ever needed."""
-    with suppress(OSError, AttributeError, TypeError):  # another C library than glibc has no such function
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def rss() -> int | None:
