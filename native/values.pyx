@@ -12,7 +12,11 @@ cdef enum:
 
 
 cdef str _text(span_t raw, bint encoded=False):
-    """Character data as text: its entities resolved, then, if it is URL-encoded, its escapes."""
+    """Character data as text: its entities resolved, then, if it is URL-encoded, its escapes.
+
+    Raises:
+        ValueError: it is no UTF-8, which S3's is whatever the document declares (botocore does not ask that either).
+    """
     cdef size_t n = raw.end - raw.at
     cdef bint entities = memchr(raw.at, c"&", n) != NULL
     cdef bint escapes = encoded and (memchr(raw.at, c"%", n) != NULL or memchr(raw.at, c"+", n) != NULL)
@@ -21,6 +25,8 @@ cdef str _text(span_t raw, bint encoded=False):
     cdef bytes large
     if not entities and not escapes:
         return PyUnicode_DecodeUTF8(raw.at, n, NULL)
+    if not _ascii(raw):  # below, what the escapes name is replaced where it is no UTF-8
+        PyUnicode_DecodeUTF8(raw.at, n, NULL)
     if n <= sizeof(small):
         to = small
     else:
@@ -36,6 +42,15 @@ cdef str _text(span_t raw, bint encoded=False):
     if encoded:  # an URL can name bytes that are no UTF-8; botocore replaces them too
         return PyUnicode_DecodeUTF8(to, n, b"replace")
     return PyUnicode_DecodeUTF8(to, n, NULL)
+
+
+cdef bint _ascii(span_t raw) noexcept nogil:
+    cdef const char* at = raw.at
+    cdef unsigned char bits = 0
+    while at < raw.end:
+        bits |= <unsigned char>at[0]
+        at += 1
+    return bits < 0x80
 
 
 cdef size_t _resolve(span_t raw, char* to) except? 0:
@@ -54,7 +69,7 @@ cdef size_t _resolve(span_t raw, char* to) except? 0:
         code = 0xFFFFFFFF if semicolon == NULL else _entity(at + 1, semicolon)
         if code == 0xFFFFFFFF:  # what it was to mean only its sender knows: as it stands it would be another key
             raise ValueError("an ampersand that begins no entity")
-        if code > 0x10FFFF:
+        if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
             raise ValueError(f"no character has the number {code}")
         to = _encode_character(code, to)
         at = semicolon + 1
@@ -103,7 +118,7 @@ cdef int _digit(char c) noexcept nogil:
 
 
 cdef char* _encode_character(uint32_t code, char* to) noexcept nogil:
-    """UTF-8, also of surrogates: the decoder will refuse them."""
+    """UTF-8."""
     if code < 0x80:
         to[0] = <char>code
         return to + 1

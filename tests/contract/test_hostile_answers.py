@@ -169,6 +169,35 @@ def test_an_entry_with_two_keys(connect: Make) -> None:
         check(caught.value, "ListObjectsV2", "bucket", None, 200)
 
 
+@pytest.mark.parametrize("url", [False, True], ids=["plain", "url"])
+@pytest.mark.parametrize("declared", ["UTF-8", "ISO-8859-1"])
+@pytest.mark.parametrize(
+    ("key", "read"),
+    [
+        ("%C3%A9".encode() + "é".encode(), "éé"),
+        (b"%C3%A9" + b"\xe9", None),
+        (b"&amp;%C3%A9" + b"\xe9", None),
+        (b"&#xD800;%C3%A9", None),
+        (b"%E9", "\ufffd"),
+    ],
+)
+def test_a_listing_in_another_encoding(connect: Make, url: bool, declared: str, key: bytes, read: str | None) -> None:
+    """S3's are UTF-8, whatever is declared; bytes that are none came out of crt's listing replaced, as another name, if
+    there was an escape beside them. A key of other bytes can be named by escapes alone; it is shown as botocore does."""
+    head = f'<?xml version="1.0" encoding="{declared}"?>'.encode()
+    encoded = b"<EncodingType>url</EncodingType>" if url else b""
+    entry = b"<Contents><Key>" + key + b"</Key><Size>1</Size></Contents>"
+    body = head + b"<ListBucketResult>" + encoded + entry + b"</ListBucketResult>"
+    with RawServer(lambda asked: answer(200, [], body)) as server:
+        client = connect(endpoint_url=server.url)
+        if read is None:
+            with pytest.raises(errors.ServerError) as caught:
+                list(client.list("bucket"))
+            check(caught.value, "ListObjectsV2", "bucket", None, 200)
+        else:
+            assert [entry.key for entry in client.list("bucket")] == [read if url else key.decode()]
+
+
 def test_a_page_instead_of_a_listing(connect: Make) -> None:
     """Under another status than 200, sdk took it for an empty listing."""
     with RawServer(lambda asked: answer(206, [], XHTML)) as server, pytest.raises(errors.ServerError):

@@ -82,9 +82,9 @@ class _Odd(Exception):
 
 
 def reference(document: bytes, versions: bool) -> Page | None:
-    """As a parser of XML reads it; None where it is none, or not of S3's grammar."""
+    """As a parser of XML reads it; None where it is none, or not of S3's grammar. S3's are UTF-8, whatever is declared."""
     try:
-        root = ET.fromstring(document)
+        root = ET.fromstring(document, ET.XMLParser(encoding="utf-8"))
         return _page(root, versions)
     except (ET.ParseError, ValueError, LookupError, _Odd):
         return None
