@@ -209,7 +209,8 @@ cdef void _on_finish(
     cdef engine_t* engine = op.group.engine
     cdef aws_byte_buf* body = result.error_response_body
     cdef aws_s3_meta_request* held
-    cdef aws_s3_meta_request* other
+    cdef aws_s3_meta_request* others[MOST_HEDGES]
+    cdef size_t n
     op.error_code = result.error_code
     op.validated = result.did_validate
     op.validation_algorithm = <int>result.validation_algorithm
@@ -237,11 +238,9 @@ cdef void _on_finish(
     op.finished = True
     held = op.meta
     op.meta = NULL
-    other = _other_unwanted(op)
+    n = _others_unwanted(op, others)
     aws_mutex_unlock(&engine.lock)
-    if other != NULL:
-        aws_s3_meta_request_cancel(other)
-        aws_s3_meta_request_release(other)
+    _cancel_all(others, n)
     if held != NULL:
         aws_s3_meta_request_release(held)
 
@@ -260,8 +259,8 @@ cdef void _request_ended(op_t* op) noexcept nogil:
     if op.hedged != NULL:
         op = op.hedged
     aws_mutex_lock(&engine.lock)
-    if op.waits_for_other:
-        op.waits_for_other = False
+    if op.others:
+        op.others -= 1
         aws_mutex_unlock(&engine.lock)
         return
     aws_mutex_unlock(&engine.lock)

@@ -263,7 +263,7 @@ cdef class Engine(_Counted):
             if late > 0:
                 group.late = <uint64_t>(late * 1e9)
                 group.marks = marks
-                group.spare = min(n, group.window) // 3 + 1
+                group.spare = max(min(n, group.window) // 3 + 1, MOST_HEDGES)
             group.wake_at = n
             group.owner = <void*>op
             op._requests = requests

@@ -1,23 +1,24 @@
 # Hedged requests (Dean and Barroso, "The Tail at Scale", CACM 56:2, 2013; AWS's performance guidelines for S3 advise
-# the same): where an answer is late, the request is sent a second time, and the first answer counts.
+# the same): where an answer is late, the request is sent a second time, and where both are, a third; the first answer
+# counts.
 #
 # Only GET and HEAD, and only if whoever starts a group says from when on an answer is late. Nothing is looked at before
 # all of a group has been submitted: as long as there is other work, a late answer holds up nobody.
 #
-# The second request is an op_t of its own, made by a task that looks at the group from time to time. Rules, besides
-# those of structs.pxi:
+# A second (or third) request is an op_t of its own, made by a task that looks at the group from time to time. Rules,
+# besides those of structs.pxi:
 # - While requests wait for a connection nothing is late: a second request would wait behind them. Nor while the loop
 #   is behind with answers that have come, and for as long again (other loops may be too): what it looks for may be
 #   among them.
 # - The task pins the group, so that group and engine stay while it looks. It ends when the group does.
-# - The two are one for everybody else: `_request_ended` counts the op as over when both have had their shutdown
-#   callback. What points from one to the other (`hedge`, `hedged`, `waits_for_other`, `unwanted`) is read and written
-#   under the engine's lock. The hedge is freed by whoever ends the pair.
-# - It receives into memory of its own, never into the op's: both requests may be answered, and with different content,
-#   if the object is replaced meanwhile. If its answer counts, the content is copied when both have ended.
-# - A mark in the first bytes of the op's memory tells whether its answer has begun: a transfer that is under way is not
-#   late. What lay there is put back if nothing came. It is looked at under the lock, and only while the op has not
-#   finished: until then nobody takes the memory away.
+# - They are one for everybody else: `_request_ended` counts the op as over when all have had their shutdown callback.
+#   What points from one to another (`hedge`, `hedged`, `others`, `unwanted`) is read and written under the engine's
+#   lock. The hedges are freed by whoever ends the last.
+# - A hedge receives into memory of its own, never into the op's: several may be answered, and with different content,
+#   if the object is replaced meanwhile. If its answer counts, the content is copied when all have ended.
+# - A mark in the first bytes of the memory tells whether an answer has begun: a transfer that is under way is not late.
+#   What lay there of the caller's is put back if nothing came. It is looked at under the lock, and only while the
+#   request has not finished: until then nobody takes the memory away.
 
 from os import urandom as _urandom
 
@@ -26,6 +27,7 @@ cdef enum:
     MARKED_FROM = 65536       # what is shorter comes at once when it comes
     LATE_AT_ONCE = 16
     TRIAL = 20                # hedges of a group, and four for each that has come first: not more until it pays
+    MOST_HEDGES = 2           # of an op. The third request is worth it where a whole object waits for one range
 
 cdef uint64_t _HEDGE_LOOK = 5_000_000  # nanoseconds
 cdef uint64_t _HEDGE_LAG = 3_000_000   # likewise; a loop that is later than this is behind
@@ -56,7 +58,7 @@ cdef void _start_hedging(group_t* group) noexcept nogil:
     hedger.loop = aws_event_loop_group_get_next_loop(_loops)
     aws_event_loop_current_clock_time(hedger.loop, &now)
     aws_task_init(&hedger.task, &_on_hedging, hedger, "objectfs_hedging")
-    hedger.due = now + _HEDGE_LOOK
+    hedger.due = now + min(group.late, _HEDGE_LOOK)
     aws_event_loop_schedule_task_future(hedger.loop, &hedger.task, hedger.due)
 
 
@@ -109,6 +111,7 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
     cdef size_t i
     cdef op_t* op
     cdef op_t* hedge
+    cdef uint64_t due
     cdef uint64_t made = group.engine.hedges - group.hedges_before  # by others at the same time too
     cdef uint64_t allowed = TRIAL + 4 * (group.engine.hedges_won - group.won_before)
     most = min(most, group.spare, allowed - made if allowed > made else 0)
@@ -117,16 +120,25 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
     for i in range(group.n):
         op = &group.ops[i]
         # once it has a handle, whoever has submitted it changes nothing any more
-        if op.finished or op.meta == NULL or op.hedge != NULL or op.sent_at == 0:
+        if op.finished or op.meta == NULL or op.unwanted or op.sent_at == 0:
             continue
-        if now < max(op.sent_at, group.late_from) + group.late:
+        if op.hedge == NULL:
+            due = max(op.sent_at, group.late_from) + group.late
+        elif op.hedge.hedge == NULL:  # MOST_HEDGES; half as long again, as most answers come in that time
+            due = max(op.hedge.sent_at, group.late_from) + group.late // 2
+        else:
             continue
-        if op.marked and not objectfs_untouched(op.recv.buffer, _mark, MARK):
-            op.sent_at = 0  # its answer has begun
+        if now < due:
+            continue
+        if op.hedge == NULL and _has_begun(op):
+            op.sent_at = 0
+            continue
+        if op.hedge != NULL and (_has_begun(op) or not op.hedge.finished and _has_begun(op.hedge)):
             continue
         hedge = _new_hedge(op)
         if hedge == NULL:
             break
+        hedge.sent_at = now
         found[n] = hedge
         n += 1
         group.spare -= 1
@@ -134,6 +146,11 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
         if n == LATE_AT_ONCE or n == most:
             break
     return n
+
+
+cdef bint _has_begun(op_t* op) noexcept nogil:
+    """Whether its answer has. It has not finished; the caller holds the engine's lock."""
+    return op.marked and not objectfs_untouched(op.recv.buffer, _mark, MARK)
 
 
 cdef op_t* _new_hedge(op_t* op) noexcept nogil:
@@ -173,9 +190,13 @@ cdef op_t* _new_hedge(op_t* op) noexcept nogil:
     hedge.max_connections = op.max_connections
     if size:
         hedge.recv = aws_byte_buf_from_empty_array(memory, size)
+        if size >= MARKED_FROM:
+            memcpy(memory, _mark, MARK)
+            hedge.marked = True
     hedge.hedged = op
+    hedge.hedge = op.hedge
     op.hedge = hedge
-    op.waits_for_other = True
+    op.others += 1
     return hedge
 
 
@@ -206,30 +227,60 @@ cdef void _take_mark_off(op_t* op) noexcept nogil:
     memcpy(op.recv.buffer + op.received, op.under_mark + op.received, MARK - op.received)
 
 
-cdef aws_s3_meta_request* _other_unwanted(op_t* op) noexcept nogil:
-    """For an op that has finished, and whose answer counts: its pair's other request, acquired, to be cancelled; or
-    NULL. The caller holds the engine's lock."""
+cdef size_t _others_unwanted(op_t* op, aws_s3_meta_request** metas) noexcept nogil:
+    """For an op that has finished, and whose answer counts: the other requests for the same, acquired, to be cancelled
+    (MOST_HEDGES at most), and how many. The caller holds the engine's lock."""
     cdef op_t* first = op.hedged if op.hedged != NULL else op
-    cdef op_t* other = first if op.hedged != NULL else op.hedge
-    # what the server refuses it would refuse again; a broken connection says nothing of the other one
-    if not first.waits_for_other or not (op.error_code == 0 or op.hedged == NULL and op.status >= 400):
-        return NULL
-    other.unwanted = True
-    if other.meta != NULL:
-        aws_s3_meta_request_acquire(other.meta)
-    return other.meta
+    cdef op_t* other = first
+    cdef size_t n = 0
+    # what the server refuses it would refuse again; a broken connection says nothing of the others
+    if first.others == 0 or not (op.error_code == 0 or op.hedged == NULL and op.status >= 400):
+        return 0
+    while other != NULL:
+        if other != op and not other.finished:
+            other.unwanted = True
+            n += _acquire(other.meta, metas + n)
+        other = other.hedge
+    return n
+
+
+cdef size_t _acquire(aws_s3_meta_request* meta, aws_s3_meta_request** into) noexcept nogil:
+    """One, or nothing where it is NULL: how many."""
+    if meta == NULL:
+        return 0
+    aws_s3_meta_request_acquire(meta)
+    into[0] = meta
+    return 1
+
+
+cdef void _cancel_all(aws_s3_meta_request** metas, size_t n) noexcept nogil:
+    """And release them. The caller does not hold the lock."""
+    cdef size_t i
+    for i in range(n):
+        aws_s3_meta_request_cancel(metas[i])
+        aws_s3_meta_request_release(metas[i])
 
 
 cdef void _settle(op_t* op) noexcept nogil:
-    """Both of a pair have ended: what the op has come to, if its hedge was faster."""
+    """All have ended: what the op has come to, if a hedge was faster."""
     cdef engine_t* engine = op.group.engine
     cdef op_t* hedge
-    cdef uint64_t now = 0
-    cdef aws_byte_cursor content
+    cdef op_t* following
     aws_mutex_lock(&engine.lock)
     hedge = op.hedge
     op.hedge = NULL
     aws_mutex_unlock(&engine.lock)
+    while hedge != NULL:
+        following = hedge.hedge
+        _settle_one(op, hedge)
+        hedge = following
+
+
+cdef void _settle_one(op_t* op, op_t* hedge) noexcept nogil:
+    """The op has the hedge's answer, if it has none; the hedge is freed."""
+    cdef engine_t* engine = op.group.engine
+    cdef uint64_t now = 0
+    cdef aws_byte_cursor content
     if op.error_code != 0 and hedge.error_code == 0:
         if op.kind == KIND_GET_INTO and hedge.received != 0:
             op.recv.len = 0

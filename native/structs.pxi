@@ -90,11 +90,11 @@ cdef struct op_t:
     bint validated
     int validation_algorithm
     char error_operation[48]
-    # --- a second request for the same (hedge.pyx)
-    op_t* hedge                        # of this op, until both have ended
+    # --- more requests for the same (hedge.pyx)
+    op_t* hedge                        # of this op, the newest, until all have ended; of a hedge, the one before it
     op_t* hedged                       # the op that this one is a hedge of
-    bint waits_for_other               # one of the two has still to end
-    bint unwanted                      # to be cancelled: the other has the answer
+    unsigned int others                # so many of them have still to end, besides the one that ends last
+    bint unwanted                      # to be cancelled: another has the answer
     uint64_t sent_at                   # 0: nobody asks
     bint marked
     uint8_t under_mark[16]

@@ -181,9 +181,10 @@ cdef void _cancel_group(group_t* group, bint force) noexcept nogil:
     """Ask the CRT to stop every op of the group, but not what is shielded unless ``force``. Each of them still gets
     finish and shutdown. Pinned."""
     cdef engine_t* engine = group.engine
-    cdef aws_s3_meta_request* meta
-    cdef aws_s3_meta_request* hedge
+    cdef aws_s3_meta_request* metas[1 + MOST_HEDGES]
+    cdef op_t* hedge
     cdef size_t i
+    cdef size_t n
     aws_mutex_lock(&engine.lock)
     group.cancelled = True
     group.stop_on_error = False
@@ -196,19 +197,13 @@ cdef void _cancel_group(group_t* group, bint force) noexcept nogil:
         aws_mutex_lock(&engine.lock)
         if force:
             group.ops[i].shielded = False
-        meta = NULL if group.ops[i].shielded else group.ops[i].meta
-        if meta != NULL:
-            aws_s3_meta_request_acquire(meta)
-        hedge = NULL if group.ops[i].hedge == NULL else group.ops[i].hedge.meta
-        if hedge != NULL:
-            aws_s3_meta_request_acquire(hedge)
+        n = 0 if group.ops[i].shielded else _acquire(group.ops[i].meta, metas)
+        hedge = group.ops[i].hedge
+        while hedge != NULL:
+            n += _acquire(hedge.meta, metas + n)
+            hedge = hedge.hedge
         aws_mutex_unlock(&engine.lock)
-        if meta != NULL:
-            aws_s3_meta_request_cancel(meta)
-            aws_s3_meta_request_release(meta)
-        if hedge != NULL:
-            aws_s3_meta_request_cancel(hedge)
-            aws_s3_meta_request_release(hedge)
+        _cancel_all(metas, n)
     aws_mutex_lock(&engine.lock)
     if group.ended == group.submitted:
         _wake_group(group)
