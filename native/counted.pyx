@@ -29,7 +29,7 @@ cdef class _Counted:
 
     @property
     def hedged(self):
-        """(requests that were sent a second time because the answer was late, those whose second answer came first)."""
+        """(requests that were sent again because the answer was late, those of them that were answered first)."""
         cdef engine_t now = self._look()
         return now.hedges, now.hedges_won
 

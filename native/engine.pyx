@@ -228,7 +228,7 @@ cdef class Engine(_Counted):
             stop_on_error: the first failure cancels the others.
             into: the Op is appended to it before anything is sent. Whoever looks there after Ctrl-C finds it, also
                 where the call was left before it could return.
-            late: seconds after which a GET or HEAD without an answer is sent a second time (hedge.pyx); 0: none is.
+            late: seconds after which a GET or HEAD without an answer is sent again (hedge.pyx); 0: none is.
             marks: that memory is memory, and no file: a mark in it tells when an answer begins, which is what ``late``
                 then means.
         """

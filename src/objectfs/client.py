@@ -43,7 +43,7 @@ class Client(ReadVerbs, ManyVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerb
             have written, streams, results that wait in iterators. ``stats()["budget"]`` shows it in use.
         throughput_gbps: what the engine plans its connections for.
         max_attempts: tries of each request, the first included.
-        hedge: send a GET or HEAD a second time where its answer is late, and take the first that comes (crt backend).
+        hedge: send a GET or HEAD again where its answer is late, and take the first that comes (crt backend).
         connect_timeout, read_timeout: of one connection; ``timeout=`` of a verb bounds the whole verb.
         checksum: ``auto`` (what the endpoint takes), ``off``, or an algorithm (``CRC64NVME``, ``CRC32``, …).
         rollout: use both backends: ``{"canary": percent of the keys on the engine, "shadow": {…}, "breaker": {…}}``, or

@@ -220,9 +220,9 @@ class Config:
     """Without a byte from the server. S3 can take long over CompleteMultipartUpload; 60 s is botocore's
     default."""
     hedge: bool = _setting(True, _boolean)
-    """Send a GET or HEAD a second time where its answer is late, and take the answer that comes first
+    """Send a GET or HEAD again, at most twice, where its answer is late, and take the answer that comes first
     (docs/design/0022-hedging.md), on the crt backend. One more request of ten costs S3's price of a request, and cuts
-    off the slowest answers. With ``max_attempts=1`` nothing is sent twice."""
+    off the slowest answers. With ``max_attempts=1`` nothing is sent again."""
     checksum: str = _setting("auto", _one_of("auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"))
     """auto: uploads carry the best checksum that the endpoint takes (found out once), downloads are validated
     where the server reports one. off: neither. A name: that algorithm, and an error where it cannot be

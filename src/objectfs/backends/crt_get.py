@@ -42,7 +42,7 @@ WHOLE_FROM_FAR = 256 * 1024 * 1024
 
 
 AT_ONCE = 0.001
-"""Seconds after which a request is sent a second time whose answer everything waits for."""
+"""Seconds after which a request is sent again whose answer everything waits for."""
 
 
 class GetVerbs(SpreadVerbs):
@@ -114,7 +114,7 @@ class GetVerbs(SpreadVerbs):
         path = target.path(key, query(options, "HeadObject"))
         headers = target.headers(options.sent("HeadObject"), mode)
         request = _native.Request(b"HeadObject", b"HEAD", path, target.native, headers)
-        # All ranges of the content wait for it, and it is short: from far away it is asked for twice at once.
+        # All ranges of the content wait for it, and it is short: from far away it is asked for three times at once.
         return target.engine.start([request], late=AT_ONCE if target.engine.paces.late.after() else 0.0)
 
     def _part(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:

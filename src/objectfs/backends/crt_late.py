@@ -1,4 +1,4 @@
-"""From when on an answer is late, so that the request is sent a second time (``native/hedge.pyx``).
+"""From when on an answer is late, so that the request is sent again (``native/hedge.pyx``).
 
 S3 answers most requests in some tens of milliseconds, and one of a hundred after ten times as long. Whoever waits for
 all of several answers waits for the slowest. AWS's guide to S3's performance advises to send a request again that takes
@@ -77,7 +77,7 @@ class Lateness:
 
     @property
     def hedged(self) -> tuple[int, int]:
-        """Requests that were sent a second time, and those whose second answer came first."""
+        """Requests that were sent again, and those of them that were answered first."""
         found: tuple[int, int] = self._engine.hedged
         return found
 
