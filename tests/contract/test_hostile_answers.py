@@ -174,7 +174,7 @@ def test_an_entry_with_two_keys(connect: Make) -> None:
 @pytest.mark.parametrize(
     ("key", "read"),
     [
-        ("%C3%A9".encode() + "é".encode(), "éé"),
+        (b"%C3%A9" + "é".encode(), "éé"),
         (b"%C3%A9" + b"\xe9", None),
         (b"&amp;%C3%A9" + b"\xe9", None),
         (b"&#xD800;%C3%A9", None),
@@ -182,8 +182,9 @@ def test_an_entry_with_two_keys(connect: Make) -> None:
     ],
 )
 def test_a_listing_in_another_encoding(connect: Make, url: bool, declared: str, key: bytes, read: str | None) -> None:
-    """S3's are UTF-8, whatever is declared; bytes that are none came out of crt's listing replaced, as another name, if
-    there was an escape beside them. A key of other bytes can be named by escapes alone; it is shown as botocore does."""
+    """S3's are UTF-8, whatever is declared; bytes that are none came out of crt's listing replaced, as another name,
+    if there was an escape beside them. A key of other bytes can be named by escapes alone; it is shown as botocore
+    does."""
     head = f'<?xml version="1.0" encoding="{declared}"?>'.encode()
     encoded = b"<EncodingType>url</EncodingType>" if url else b""
     entry = b"<Contents><Key>" + key + b"</Key><Size>1</Size></Contents>"

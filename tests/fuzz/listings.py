@@ -82,7 +82,7 @@ class _Odd(Exception):
 
 
 def reference(document: bytes, versions: bool) -> Page | None:
-    """As a parser of XML reads it; None where it is none, or not of S3's grammar. S3's are UTF-8, whatever is declared."""
+    """As a parser of XML reads it, in UTF-8 as S3's; None where it is none, or not of S3's grammar."""
     try:
         root = ET.fromstring(document, ET.XMLParser(encoding="utf-8"))
         return _page(root, versions)
