@@ -131,7 +131,7 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
         if now < due:
             continue
         if op.hedge == NULL and _has_begun(op):
-            op.sent_at = 0
+            op.sent_at = 0  # with a hedge it stays: should that come first, _settle_one counts the op's wait
             continue
         if op.hedge != NULL and (_has_begun(op) or not op.hedge.finished and _has_begun(op.hedge)):
             continue
