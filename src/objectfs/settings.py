@@ -221,8 +221,9 @@ class Config:
     default."""
     hedge: bool = _setting(True, _boolean)
     """Send a GET or HEAD again, at most twice, where its answer is late, and take the answer that comes first
-    (docs/design/0022-hedging.md), on the crt backend. Only from far away. That is 4 to 10 of 100 requests more (up to
-    50 for objects of 10 to 100 MiB one after the other), at S3's price of a request, and cuts off the slowest answers. With ``max_attempts=1`` nothing is sent again."""
+    (docs/design/0022-hedging.md), on the crt backend. Only from far away. That is 4 to 10 of 100 requests
+    more (up to 50 for objects of 10 to 100 MiB one after the other), at S3's price of a request, and cuts off the
+    slowest answers. With ``max_attempts=1`` nothing is sent again."""
     checksum: str = _setting("auto", _one_of("auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"))
     """auto: uploads carry the best checksum that the endpoint takes (found out once), downloads are validated
     where the server reports one. off: neither. A name: that algorithm, and an error where it cannot be
