@@ -44,6 +44,18 @@ cdef extern from "alloc.h" nogil:
     aws_allocator* objectfs_allocator()
     void objectfs_allocator_after_fork()
 
+cdef extern from "kept.h" nogil:
+    enum:
+        OBJECTFS_KEPT_MIN
+    void* objectfs_kept_acquire(size_t size, size_t* capacity)
+    void objectfs_kept_release(void* block, size_t capacity)
+    size_t objectfs_kept_shrink(void* block, size_t capacity, size_t size)
+    void objectfs_kept_begin(aws_event_loop* loop, size_t limit)
+    void objectfs_kept_trim()
+    void objectfs_kept_after_fork()
+    size_t objectfs_kept_bytes()
+    bint objectfs_kept_expire(uint64_t later)
+
 cdef extern from "discreet.h" nogil:
     void objectfs_discreet_logger(aws_logger*)
 
@@ -65,6 +77,18 @@ cdef extern from "sink.h" nogil:
     void* objectfs_sink_memory(objectfs_sink*)
     int objectfs_sink_error(objectfs_sink*)
     int64_t objectfs_sink_written(objectfs_sink*)
+
+cdef extern from "running.h" nogil:
+    enum:
+        OBJECTFS_CRC_NONE
+        OBJECTFS_CRC_64NVME
+        OBJECTFS_CRC_32
+        OBJECTFS_CRC_32C
+    uint64_t objectfs_crc(int kind, const uint8_t* data, size_t size, uint64_t previous)
+    int objectfs_running_begin(const uint8_t* base, int kind)
+    bint objectfs_running_end(int running, size_t size, uint64_t* crc)
+    void objectfs_running_after_fork()
+    int64_t objectfs_running_bytes()
 
 cdef extern from "later.h" nogil:
     enum:

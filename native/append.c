@@ -1,4 +1,5 @@
-/* Received bytes go to their place: into a file at once (sink.c), or past the caches.
+/* Received bytes go to their place: into a file at once (sink.c), or past the caches; and their CRC is computed along
+ * (running.c).
  *
  * aws-c-s3 copies what it has read from a socket into the part's memory with aws_byte_buf_append, 64 KiB at a time.
  * That memory is not read again by anything here, and parts in flight exceed every cache, so an ordinary copy reads
@@ -14,6 +15,7 @@
 #include <aws/common/byte_buf.h>
 
 #include "append.h"
+#include "running.h"
 #include "sink.h"
 
 /* Pieces of this size and more. A message from the socket is 64 KiB or more where the connection is busy. */
@@ -23,6 +25,19 @@
 
 #if defined(OBJECTFS_WRAP)
 int __real_aws_byte_buf_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from);
+
+static int s_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from);
+
+int __wrap_aws_byte_buf_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from) {
+    int result;
+    if (!objectfs_sink_append(to, from, &result)) {
+        result = s_append(to, from);
+    }
+    if (result == AWS_OP_SUCCESS) {
+        objectfs_running_append(to, from);
+    }
+    return result;
+}
 #endif
 
 #if defined(OBJECTFS_WRAP) && defined(__x86_64__)
@@ -51,11 +66,7 @@ static void s_copy(uint8_t *to, const uint8_t *from, size_t size) {
     _mm_sfence(); /* these stores are not ordered by the locks that later say "done" */
 }
 
-int __wrap_aws_byte_buf_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from) {
-    int result;
-    if (objectfs_sink_append(to, from, &result)) {
-        return result;
-    }
+static int s_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from) {
     if (from->len < STREAM_MIN || to->capacity < STREAM_DESTINATION_MIN || to->capacity - to->len < from->len) {
         return __real_aws_byte_buf_append(to, from); /* which also says what is wrong */
     }
@@ -70,9 +81,8 @@ int64_t objectfs_streamed_bytes(void) {
 }
 #else
 #    if defined(OBJECTFS_WRAP)
-int __wrap_aws_byte_buf_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from) {
-    int result;
-    return objectfs_sink_append(to, from, &result) ? result : __real_aws_byte_buf_append(to, from);
+static int s_append(struct aws_byte_buf *to, const struct aws_byte_cursor *from) {
+    return __real_aws_byte_buf_append(to, from);
 }
 #    endif
 

@@ -15,10 +15,15 @@ cdef size_t SPARSE_BEGINNING = 1024 * 1024
 @cython.freelist(64)
 @cython.no_gc  # what describes it does not refer back to it (Response.take_body)
 cdef class Buffer:
-    """An owned block of native memory; see ``objectfs.types.Buffer``."""
+    """An owned block of native memory; see ``objectfs.types.Buffer``.
+
+    ``sparse``: most likely little of it will be written to. ``keep``: once dropped, its memory may wait a while for the
+    next one (kept.c).
+    """
 
     cdef uint8_t* _data
     cdef size_t _size
+    cdef size_t _capacity  # of a block of kept.c; 0: the block is malloc's
     cdef Py_ssize_t _exports  # changed with the GIL held, or in the buffer's critical section
     cdef object _info
     cdef object _make_info
@@ -29,20 +34,26 @@ cdef class Buffer:
     cdef Buffer _parent  # whose memory this is a part of
     cdef object __weakref__
 
-    def __cinit__(self, size_t size=0, bint sparse=False):
+    def __cinit__(self, size_t size=0, bint sparse=False, bint keep=False):
         cdef size_t beginning
-        if size:
+        if keep and not sparse and size >= OBJECTFS_KEPT_MIN:
+            self._data = <uint8_t*>objectfs_kept_acquire(size, &self._capacity)
+        elif size:
             self._data = <uint8_t*>malloc(size)
-            if self._data == NULL:
-                raise MemoryError(f"cannot allocate {size} bytes")
             # sparse: most such blocks are written to no farther than their beginning, the others in whole
             beginning = SPARSE_BEGINNING if sparse else 0
-            if size > beginning:
+            if self._data != NULL and size > beginning:
                 objectfs_advise_large_pages(self._data + beginning, size - beginning)
+        if size and self._data == NULL:
+            raise MemoryError(f"cannot allocate {size} bytes")
         self._size = size
 
     def __dealloc__(self):
-        if self._parent is None:
+        if self._parent is not None or self._data == NULL:
+            return
+        if self._capacity:
+            objectfs_kept_release(self._data, self._capacity)
+        else:
             free(self._data)
 
     def __getbuffer__(self, Py_buffer* view, int flags):
@@ -92,7 +103,10 @@ cdef class Buffer:
         cdef uint8_t* smaller
         if self._exports:
             raise BufferError("the buffer is in use")
-        if size < self._size:
+        if size < self._size and self._capacity:
+            self._capacity = objectfs_kept_shrink(self._data, self._capacity, size)
+            self._size = size
+        elif size < self._size:
             smaller = <uint8_t*>realloc(self._data, size if size else 1)
             if smaller != NULL:
                 self._data = smaller

@@ -266,8 +266,10 @@ cdef void _request_ended(op_t* op) noexcept nogil:
     aws_mutex_unlock(&engine.lock)
     if op.hedge != NULL:  # nobody else changes it any more
         _settle(op)
-    if op.crc_kind != CRC_NONE and op.error_code == 0:
-        op.crc = _crc(op.crc_kind, op.recv.buffer, op.received, 0)
+    if op.crc_kind != OBJECTFS_CRC_NONE:
+        if not objectfs_running_end(op.running, op.received, &op.crc) and op.error_code == 0:
+            op.crc = objectfs_crc(op.crc_kind, op.recv.buffer, op.received, 0)
+        op.running = 0
     aws_mutex_lock(&engine.lock)
     again = op.error_code != 0 and _worth_again(op)
     aws_mutex_unlock(&engine.lock)

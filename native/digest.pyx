@@ -1,28 +1,13 @@
 # Checksums of what lies in memory.
 
-cdef enum:
-    CRC_NONE = 0
-    CRC_64NVME = 1
-    CRC_32 = 2
-    CRC_32C = 3
-
-
 cdef int _crc_kind(str algorithm) except -1:
     if algorithm == "CRC64NVME":
-        return CRC_64NVME
+        return OBJECTFS_CRC_64NVME
     if algorithm == "CRC32":
-        return CRC_32
+        return OBJECTFS_CRC_32
     if algorithm == "CRC32C":
-        return CRC_32C
+        return OBJECTFS_CRC_32C
     raise ValueError(f"not a CRC of S3: {algorithm!r}")
-
-
-cdef uint64_t _crc(int kind, const uint8_t* data, size_t size, uint64_t previous) noexcept nogil:
-    if kind == CRC_64NVME:
-        return aws_checksums_crc64nvme_ex(data, size, previous)
-    if kind == CRC_32:
-        return aws_checksums_crc32_ex(data, size, <uint32_t>previous)
-    return aws_checksums_crc32c_ex(data, size, <uint32_t>previous)
 
 
 def crc(str algorithm not None, data, uint64_t previous=0):
@@ -41,7 +26,7 @@ def crc(str algorithm not None, data, uint64_t previous=0):
     cdef uint64_t value
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     with nogil:
-        value = _crc(kind, <const uint8_t*>view.buf, view.len, previous)
+        value = objectfs_crc(kind, <const uint8_t*>view.buf, view.len, previous)
     PyBuffer_Release(&view)
     return value
 
@@ -49,8 +34,8 @@ def crc(str algorithm not None, data, uint64_t previous=0):
 def combine_crc(str algorithm not None, uint64_t first, uint64_t second, uint64_t length):
     """The CRC of two pieces, from those of each and the bytes of the second."""
     cdef int kind = _crc_kind(algorithm)
-    if kind == CRC_64NVME:
+    if kind == OBJECTFS_CRC_64NVME:
         return aws_checksums_crc64nvme_combine(first, second, length)
-    if kind == CRC_32:
+    if kind == OBJECTFS_CRC_32:
         return aws_checksums_crc32_combine(<uint32_t>first, <uint32_t>second, length)
     return aws_checksums_crc32c_combine(<uint32_t>first, <uint32_t>second, length)

@@ -44,7 +44,7 @@ cdef class Engine(_Counted):
         self, *, str region not None, str service not None="s3", bint sessions=False, bint tls, bint verify=True,
         bytes ca=None, int threads=1, uint64_t part_size, uint32_t max_connections, uint64_t memory_limit,
         double throughput_gbps, uint32_t connect_timeout_ms, uint32_t read_timeout_s, uint32_t max_retries,
-        uint16_t file_threads=0, bint env_proxy=True, Shared shared=None,
+        uint16_t file_threads=0, bint env_proxy=True, Shared shared=None, size_t keep=0,
     ):
         cdef aws_s3_client_config config
         cdef aws_signing_config_aws signing
@@ -69,7 +69,7 @@ cdef class Engine(_Counted):
         aws_condition_variable_init(&e.cond)
         self._e = e
         with _runtime_lock:
-            _acquire_runtime(threads, tls)
+            _acquire_runtime(threads, tls, keep)
             self._runtime = True
         if shared is not None:
             self._shared = shared

@@ -120,7 +120,7 @@ cdef class Request:
             self._send_size, self._send_mtime = send_stat
         self._checksum = 0 if checksum is None else _ALGORITHM_CODES[checksum]
         self._validate = 0 if validate is None else 2 if validate == "full" else 1
-        self._crc = CRC_NONE if crc is None else _crc_kind(crc)
+        self._crc = OBJECTFS_CRC_NONE if crc is None else _crc_kind(crc)
         self._part_size = part_size
         self._max_connections = max_connections
         self._shielded = shielded

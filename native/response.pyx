@@ -194,7 +194,7 @@ cdef Response _take_response(op_t* op):
     response.source_changed = op.source_changed
     response.in_doubt = op.in_doubt
     response.received = op.received
-    if op.crc_kind != CRC_NONE and op.error_code == 0:
+    if op.crc_kind != OBJECTFS_CRC_NONE and op.error_code == 0:
         response.crc = op.crc
     response.first = response.end = response.total = -1
     if op.response_headers != NULL:

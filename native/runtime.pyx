@@ -22,6 +22,7 @@ cdef aws_host_resolver_vtable* _default_resolver = NULL  # the C library's table
 cdef aws_host_resolver_vtable _forgiving_resolver         # the same, with _record_failure
 cdef aws_mutex _record_lock
 cdef int _users = 0
+cdef size_t _keep = 0
 cdef bint _forked = False
 cdef aws_logger _logger
 cdef bint _log_here = False  # it goes to Python, not into a file
@@ -67,10 +68,11 @@ _FRAGMENT_SIZE = 512 * 1024  # of what is sent; received bytes come in no more t
 _FRAGMENT_SIZE_TLS = 64 * 1024
 
 
-cdef int _acquire_runtime(int threads, bint tls) except -1:
-    """Make the event loops if there are none. Called with _runtime_lock held."""
+cdef int _acquire_runtime(int threads, bint tls, size_t keep) except -1:
+    """Make the event loops if there are none. ``keep``: bytes of dropped buffers (kept.c); of several engines' the
+    largest counts. Called with _runtime_lock held."""
     global g_aws_channel_max_fragment_size  # without this, Cython would set a local name
-    global _loops, _resolver, _bootstrap, _users, _default_resolver, _forgiving_resolver, _log_lost
+    global _loops, _resolver, _bootstrap, _users, _default_resolver, _forgiving_resolver, _log_lost, _keep
     cdef aws_host_resolver_default_options resolver_options
     cdef aws_client_bootstrap_options bootstrap_options
     if _users == 0:
@@ -99,7 +101,10 @@ cdef int _acquire_runtime(int threads, bint tls) except -1:
             _forgiving_resolver = _default_resolver[0]
             _forgiving_resolver.record_connection_failure = &_record_failure
         _resolver.vtable = &_forgiving_resolver
+        _keep = 0
     _users += 1
+    _keep = max(_keep, keep)
+    objectfs_kept_begin(aws_event_loop_group_get_loop_at(_loops, 0), _keep)
     return 0
 
 
@@ -125,6 +130,7 @@ cdef void _release_runtime() noexcept:
     global _loops, _resolver, _bootstrap, _users
     _users -= 1
     if _users == 0:
+        objectfs_kept_begin(NULL, 0)
         aws_client_bootstrap_release(_bootstrap)
         aws_host_resolver_release(_resolver)
         aws_event_loop_group_release(_loops)
@@ -142,9 +148,11 @@ def _after_fork_in_child():
     _users = 0
     _forked = True
     objectfs_allocator_after_fork()
+    objectfs_kept_after_fork()
     if _traced:  # the parent's has a lock, which one of its threads may have held; nothing of its is freed here
         _alloc = _new_tracer()
     objectfs_sinks_after_fork()
+    objectfs_running_after_fork()
     objectfs_gates_after_fork()
     objectfs_log_after_fork()
     # Of the library's threads that join themselves the last one that ended waits in a list to be joined by the next.
@@ -198,6 +206,12 @@ def debug_fragment_size():
 def debug_lent_bytes():
     """Bytes of request bodies that the kernel took from where they lie (``lent.c``), or None where no build does."""
     cdef int64_t count = objectfs_lent_bytes()
+    return None if count < 0 else count
+
+
+def debug_running_bytes():
+    """For tests: bytes whose CRC was computed as they came; None where this build cannot (running.c)."""
+    cdef int64_t count = objectfs_running_bytes()
     return None if count < 0 else count
 
 

@@ -70,6 +70,17 @@ cdef aws_s3_buffer_pool* _shared_pool(
 
 
 def trim():
-    """Give memory that has been freed and that malloc keeps for later back to the system, where malloc can."""
+    """Give memory that has been freed, and is kept for later by kept.c or by malloc, back to the system."""
     with nogil:
+        objectfs_kept_trim()
         objectfs_trim()
+
+
+def kept_bytes():
+    """Memory of dropped buffers that is kept for the next ones."""
+    return objectfs_kept_bytes()
+
+
+def debug_kept_expire(uint64_t nanoseconds):
+    """For tests: one step of giving kept memory back, as if so much time had gone by. Whether some is left."""
+    return bool(objectfs_kept_expire(nanoseconds))

@@ -25,7 +25,8 @@
 # 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again, and no
 #    thread of the parent's is joined (runtime.pyx empties the library's list of those that have ended). What is the
 #    process's and has a lock, which a thread of the parent may hold for ever, is made anew (_after_fork_in_child): the
-#    allocator's depots, sinks, gates, the log (ring or file), the memory tracer. Numbers are read without the lock.
+#    allocator's depots, kept memory, sinks, running CRCs, gates, the log (ring or file), the memory tracer. Numbers are
+#    read without the lock.
 # 9. With one event loop the client borrows the process's group for its callbacks (linked.c). It gives its reference
 #    back when its end begins, and ends when loops_ended has been called: once, just before we release the client.
 # 10. An op that is made anew (again.pyx) has not ended in between, so its group, engine and client stay; the task that
@@ -75,6 +76,7 @@ cdef struct op_t:
     # --- the result (written by callbacks, read after the group is done)
     aws_byte_buf recv                  # the caller's memory
     uint64_t crc
+    int running                        # where that is computed as it comes (running.c); 0: nowhere
     uint64_t received                  # bytes of content that came of parts that are complete; under the engine's lock
     uint8_t* data                      # collected body; malloc'd, handed over to a Buffer
     size_t data_len

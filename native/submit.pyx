@@ -64,6 +64,8 @@ cdef aws_s3_meta_request* _make_meta_request(op_t* op) noexcept nogil:
         elif op.kind == KIND_GET_INTO:
             options.type = AWS_S3_META_REQUEST_TYPE_GET_OBJECT
             options.recv_buffer = &op.recv
+            if op.crc_kind != OBJECTFS_CRC_NONE:
+                op.running = objectfs_running_begin(op.recv.buffer, op.crc_kind)
             options.progress_callback = &_on_progress
         elif op.kind == KIND_GET_FILE:
             options.type = AWS_S3_META_REQUEST_TYPE_GET_OBJECT

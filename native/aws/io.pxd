@@ -24,6 +24,7 @@ cdef extern from "aws/io/event_loop.h" nogil:
     ctypedef struct aws_event_loop "struct aws_event_loop":
         pass
     aws_event_loop* aws_event_loop_group_get_next_loop(aws_event_loop_group*)
+    aws_event_loop* aws_event_loop_group_get_loop_at(aws_event_loop_group*, size_t)
     void aws_event_loop_schedule_task_now(aws_event_loop*, aws_task*)
     void aws_event_loop_schedule_task_future(aws_event_loop*, aws_task*, uint64_t run_at_nanos)
     int aws_event_loop_current_clock_time(const aws_event_loop*, uint64_t* nanoseconds)

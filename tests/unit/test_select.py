@@ -108,7 +108,7 @@ def test_memory_that_the_engine_cannot_do_with() -> None:
 @pytest.mark.parametrize(
     ("settings", "connections", "large"),
     [
-        ({}, 256, 25),
+        ({}, 256, 64),
         ({"throughput_gbps": 40}, 256, 100),
         ({"throughput_gbps": 0.1}, 256, 1),
         ({"throughput_gbps": 1000}, 256, 256),

@@ -48,15 +48,13 @@ MAX_CONNECTIONS = 256
 CONNECTION_MEMORY = 4 * MiB
 """Of memory_limit, for each connection: up to 1 MiB of what a socket has brought may wait to be taken."""
 
-UPLOAD_CONNECTIONS = 25
-"""For the parts of one upload, to begin with (``crt_pace.py``): 25 x 90 MB/s are 18 Gb/s. An upload from a file has a
-part's memory for each."""
+TRANSFER_CONNECTIONS = 64
+"""For the parts of one transfer, to begin with (``crt_pace.py``): a part of 8 MiB takes S3's 90 MB/s 93 ms, and 30 to 300
+ms pass before a range's first byte, or after a part's last one. Of an upload from a file parts are read ahead, and wait in
+memory: fewer connections make them wait longer."""
 
 TLS_UPLOAD_CONNECTIONS = 12
-"""Likewise, for each core with TLS: a core encrypts and sends 1 GB/s, and spends a fifth more time on 25."""
-
-DOWNLOAD_CONNECTIONS = 64
-"""For the parts of one download, likewise: a range of 8 MiB takes S3's 90 MB/s 93 ms, and 30 to 300 ms pass before."""
+"""Of one upload, for each core with TLS: a core encrypts and sends 1 GB/s, and spends a fifth more time on 25."""
 
 CONNECTION_GBPS = 0.4
 """What the C library plans for a connection (``aws-c-s3``: 25 connections at 10 Gb/s)."""
@@ -66,6 +64,10 @@ LEAST_MEMORY = 256 * MiB
 
 ENGINE_RESERVE = 128 * MiB
 """Of what it is told, the C library keeps so much for what is no part's buffer, and never comes to use it."""
+
+KEPT = 8
+"""Of all memory, the part that what programs have dropped of their downloads may take for some seconds, to be used again
+(``native/kept.c``). With ``memory_limit=`` it is nothing."""
 
 WINDOW = 256
 """Requests of a batch that are with the C library at a time; see ``native/submit.pyx``."""
@@ -105,12 +107,13 @@ class CrtBase:
             large = max(1, math.ceil(config.throughput_gbps / CONNECTION_GBPS))
         elif config.max_connections is not None:
             large = config.max_connections
-        self.large_connections = min(self.connections, large or UPLOAD_CONNECTIONS)
+        self.large_connections = min(self.connections, large or TRANSFER_CONNECTIONS)
         self._adapts = large is None
         # half is the C library's; it wants room for two parts
         self.engine_memory = min(
             self.memory_limit, max(LEAST_MEMORY, self.memory_limit // 2 + ENGINE_RESERVE, 2 * self.part_size)
         )
+        self._keep = machine.memory_available() // KEPT if config.memory_limit is None else 0
         self.budget = Budget(self.memory_limit, _native.trim, engine=self.engine_memory - ENGINE_RESERVE)
         self.window = WINDOW
         self.checksums = ChecksumPolicy(config.checksum)
@@ -217,6 +220,7 @@ class CrtBase:
                 max_connections=self.connections,
                 memory_limit=self.engine_memory,
                 shared=self._shared,
+                keep=self._keep,
                 # the C library can only be capped below its own plan
                 throughput_gbps=max(config.throughput_gbps or 0.0, self.connections * CONNECTION_GBPS),
                 connect_timeout_ms=max(1, round(config.connect_timeout * 1000)),
@@ -228,7 +232,7 @@ class CrtBase:
         engine.watchers = Watchers(engine)
         engine.paces = Paces(
             engine,
-            down=min(self.connections, DOWNLOAD_CONNECTIONS) if self._adapts else self.large_connections,
+            down=self.large_connections,
             up=self._upload_connections(tls),
             most=self.connections,
             cores=machine.usable_cores(),
@@ -238,6 +242,10 @@ class CrtBase:
             hedges=config.hedge and config.max_attempts > 1,
         )
         return engine
+
+    def buffer(self, size: int, sparse: bool = False) -> _native.Buffer:
+        """Memory for what the caller will have."""
+        return _native.Buffer(size, sparse, keep=self._keep > 0)
 
     def _upload_connections(self, tls: bool) -> int:
         few = tls and self._adapts
@@ -378,6 +386,7 @@ class CrtBase:
             ],
             "memory_limit": self.memory_limit,
             "budget": self.budget.describe(),
+            "memory_kept": _native.kept_bytes(),
             "checksum": self.checksums.describe(),
             "event_loops": machine.event_loops(),
             "operations_in_flight": sum(engine.inflight for engine in engines),

@@ -104,7 +104,7 @@ class BatchVerbs(GetVerbs):
         region = self.session.learned_region(bucket)
         target = self.target(bucket)
         try:
-            buffers = [_native.Buffer(room.size, room.sparse) if room.size else None for _ in keys]
+            buffers = [self.buffer(room.size, room.sparse) if room.size else None for _ in keys]
         except MemoryError:
             if not room.sparse:  # else it is the addresses that are few (ulimit -v), not the memory
                 raise
@@ -204,7 +204,7 @@ class BatchVerbs(GetVerbs):
         requests, buffers = [], []
         for start, end in wanted:
             # a long range goes in parallel into memory of its own
-            buffer = _native.Buffer(end - start) if end - start > self.part_size else None
+            buffer = self.buffer(end - start) if end - start > self.part_size else None
             more = {"recv": buffer, "max_connections": self.large_connections} if buffer is not None else {}
             requests.append(self._get_request(target, key, common, options, f"{start}-{end - 1}", **more))
             buffers.append(buffer)

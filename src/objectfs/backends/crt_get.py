@@ -195,7 +195,7 @@ class GetVerbs(SpreadVerbs):
             if gate is not None:
                 yield gate
             first = body
-            body = _native.Buffer(end - start)
+            body = self.buffer(end - start)
             validates = start == 0 and end == total and self.validation(options) is not None
             known = None if have or not validates else reported(response.headers)  # by HeadObject
             crc = crc_of(known)

@@ -29,6 +29,9 @@ __all__ = ["FileVerbs", "file_blocks"]
 SMALL_FIRST = 256 * 1024
 """Bytes of a download's first part where memory is short."""
 
+BLOCK_PARTS = 25
+"""Of a block that passes through memory: 200 MiB are enough for what reads the other end of a pipe."""
+
 
 @dataclass(frozen=True)
 class _FirstPart:
@@ -167,7 +170,7 @@ class FileVerbs(GetVerbs):
     def _block(self, lease: Lease) -> Steps[int]:
         """Bytes of the blocks that pass through memory: many parts, or a share of what there is. More is taken, for a
         block's first part, or all of a small one, is there twice for a moment."""
-        parts = self.large_connections
+        parts = min(self.large_connections, BLOCK_PARTS)
         while parts > 1:
             if lease.take((parts + 1) * self.part_size):
                 return parts * self.part_size
