@@ -16,10 +16,10 @@ Make = Callable[..., CrtBackend]
 @pytest.mark.parametrize(
     ("scheme", "cores", "given", "connections"),
     [
-        ("http", 1, {}, 25),
+        ("http", 1, {}, 64),
         ("https", 1, {}, 12),
         ("https", 2, {}, 24),
-        ("https", 8, {}, 25),
+        ("https", 8, {}, 64),
         ("https", 1, {"max_connections": 40}, 40),  # an order
         ("https", 1, {"max_connections": 4}, 4),
     ],

@@ -64,10 +64,10 @@ def test_collected_where_there_are_no_addresses(
 ) -> None:
     made = _native.Buffer
 
-    def few(size: int = 0, sparse: bool = False) -> Any:
+    def few(size: int = 0, sparse: bool = False, keep: bool = False) -> Any:
         if sparse:
             raise MemoryError
-        return made(size)
+        return made(size, keep=keep)
 
     monkeypatch.setattr(crt_pace.Network, "far", True)
     monkeypatch.setattr(_native, "Buffer", few)
