@@ -48,7 +48,7 @@ by_itself = pytest.mark.skipif(
 )
 
 
-def stress(tmp_path: Path, *options: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+def stress(tmp_path: Path, *options: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     for name, text in HEADERS.items():
         path = tmp_path / "aws" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,9 +49,9 @@ CONNECTION_MEMORY = 4 * MiB
 """Of memory_limit, for each connection: up to 1 MiB of what a socket has brought may wait to be taken."""
 
 TRANSFER_CONNECTIONS = 64
-"""For the parts of one transfer, to begin with (``crt_pace.py``): a part of 8 MiB takes S3's 90 MB/s 93 ms, and 30 to 300
-ms pass before a range's first byte, or after a part's last one. Of an upload from a file parts are read ahead, and wait in
-memory: fewer connections make them wait longer."""
+"""For the parts of one transfer, to begin with (``crt_pace.py``): a part of 8 MiB takes S3's 90 MB/s 93 ms, and 30 to
+300 ms pass before a range's first byte, or after a part's last one. Of an upload from a file parts are read ahead, and
+wait in memory: fewer connections make them wait longer."""
 
 TLS_UPLOAD_CONNECTIONS = 12
 """Of one upload, for each core with TLS: a core encrypts and sends 1 GB/s, and spends a fifth more time on 25."""
@@ -66,8 +66,8 @@ ENGINE_RESERVE = 128 * MiB
 """Of what it is told, the C library keeps so much for what is no part's buffer, and never comes to use it."""
 
 KEPT = 8
-"""Of all memory, the part that what programs have dropped of their downloads may take for some seconds, to be used again
-(``native/kept.c``). With ``memory_limit=`` it is nothing."""
+"""Of all memory, the part that what programs have dropped of their downloads may take for some seconds, to be used
+again (``native/kept.c``). With ``memory_limit=`` it is nothing."""
 
 WINDOW = 256
 """Requests of a batch that are with the C library at a time; see ``native/submit.pyx``."""
