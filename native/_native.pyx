@@ -90,6 +90,16 @@ cdef extern from "running.h" nogil:
     void objectfs_running_after_fork()
     int64_t objectfs_running_bytes()
 
+cdef extern from "source.h" nogil:
+    cdef struct objectfs_source:
+        pass
+    objectfs_source* objectfs_source_new(int fd, size_t size)
+    void objectfs_source_free(objectfs_source*)
+    const void* objectfs_source_memory(objectfs_source*)
+    int objectfs_source_error(objectfs_source*)
+    void objectfs_sources_after_fork()
+    int64_t objectfs_source_bytes()
+
 cdef extern from "later.h" nogil:
     enum:
         OBJECTFS_TOKEN_EXPIRED

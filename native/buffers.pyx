@@ -237,3 +237,54 @@ def file_sink(int fd, int64_t position, size_t size):
     sink._size = size
     sink._pid = objectfs_getpid()
     return sink
+
+
+@cython.final
+@cython.no_gc
+cdef class FileSource:
+    """A file that requests send from as if it were memory (``Request(body=…)``); see ``source.c``.
+
+    Made by :func:`file_source`. What it exports is not to be read: of a file that has become shorter there is no memory.
+    """
+
+    cdef objectfs_source* _s
+    cdef size_t _size
+    cdef long _pid
+
+    def __init__(self):
+        raise TypeError("made by file_source")
+
+    def __dealloc__(self):
+        # in a forked child another thread of the parent may have left the lock of source.c taken
+        if self._s != NULL and self._pid == objectfs_getpid():
+            objectfs_source_free(self._s)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, <void*>objectfs_source_memory(self._s), self._size, 1, flags)
+
+    def __len__(self):
+        return self._size
+
+    @property
+    def error(self):
+        """The errno of the first read that failed, or 0; ENODATA: the file has become shorter."""
+        return objectfs_source_error(self._s)
+
+
+def file_source(int fd, size_t size):
+    """A :class:`FileSource` of the first ``size`` bytes of a file that is open for reading.
+
+    The descriptor is duplicated. None where there can be none: no Linux, shared C libraries, a file system that is not
+    local, no address space left.
+    """
+    cdef objectfs_source* made
+    cdef FileSource source
+    with nogil:
+        made = objectfs_source_new(fd, size)
+    if made == NULL:
+        return None
+    source = FileSource.__new__(FileSource)
+    source._s = made
+    source._size = size
+    source._pid = objectfs_getpid()
+    return source

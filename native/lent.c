@@ -6,6 +6,8 @@
  * to the socket, in the same call, the kernel takes from there what it has room for. What it does not take is copied
  * into the message after all, which then goes the library's way.
  *
+ * Bytes of a file (source.c) go the same way, but that the kernel takes them from its page cache.
+ *
  * The calls come here by the linker (--wrap, cmake/Crt.cmake). Rules:
  * - Nothing keeps the address of a body beyond the call in which its stream was read: when aws_socket_write returns,
  *   all is sent or copied. So nobody has to keep a body longer than before.
@@ -18,6 +20,7 @@
  *   another, the mark that was left in the bytes' place is gone, and nothing is sent in their stead.
  */
 #include "lent.h"
+#include "source.h"
 
 #if defined(OBJECTFS_WRAP)
 
@@ -42,8 +45,9 @@ static __thread struct {
     struct aws_io_message *message; /* that an HTTP/1 connection has got last, if it goes to a socket */
     uint8_t *place;                 /* in it, of what is lent */
     const uint8_t *bytes;
-    size_t size; /* 0: nothing is */
-    bool reading;
+    size_t size;    /* 0: nothing is */
+    bool reading;   /* what is in memory, into it */
+    bool streaming; /* what is in memory, into anything */
 } t_lent;
 
 static uint64_t s_sent; /* for tests: atomic, its order with anything else does not matter */
@@ -81,14 +85,14 @@ static const struct aws_input_stream_vtable *s_over_memory(void) {
 int __real_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byte_buf *to);
 
 int __wrap_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byte_buf *to) {
-    bool lends = t_lent.message != NULL && to == &t_lent.message->message_data && t_lent.size == 0 &&
-                 to->capacity - to->len >= LEND_MIN && stream->vtable == s_over_memory();
-    if (!lends) {
+    if (stream->vtable != s_over_memory()) {
         return __real_aws_input_stream_read(stream, to);
     }
-    t_lent.reading = true;
+    t_lent.streaming = true;
+    t_lent.reading = t_lent.message != NULL && to == &t_lent.message->message_data && t_lent.size == 0 &&
+                     to->capacity - to->len >= LEND_MIN;
     int code = __real_aws_input_stream_read(stream, to);
-    t_lent.reading = false;
+    t_lent.streaming = t_lent.reading = false;
     return code;
 }
 
@@ -96,7 +100,15 @@ bool __real_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8
 
 bool __wrap_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8_t *AWS_RESTRICT from, size_t size) {
     if (size < LEND_MIN || !t_lent.reading || to->capacity - to->len < size) {
-        return __real_aws_byte_buf_write(to, from, size);
+        struct objectfs_source *source = t_lent.streaming ? objectfs_source_find(from) : NULL;
+        if (source == NULL) {
+            return __real_aws_byte_buf_write(to, from, size);
+        }
+        if (to->capacity - to->len < size || !objectfs_source_read(source, from, to->buffer + to->len, size)) {
+            return false;
+        }
+        to->len += size;
+        return true;
     }
     t_lent.place = to->buffer + to->len;
     t_lent.bytes = from;
@@ -141,13 +153,33 @@ static void s_written(struct aws_socket *socket, int error_code, size_t size, vo
     written.theirs(socket, error_code, size, written.user_data);
 }
 
+/* Bytes of a message, as far as the kernel takes them. */
+static size_t s_send_plain(int fd, const uint8_t *bytes, size_t size, int flags) {
+    ssize_t sent;
+    do {
+        sent = send(fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT | flags);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? 0 : (size_t)sent;
+}
+
 /* The whole message, as far as the kernel takes it. */
-static size_t s_send(int fd, const struct aws_byte_cursor *whole) {
+static size_t s_send(int fd, const struct aws_byte_cursor *whole, struct objectfs_source *source) {
     size_t head = (size_t)(t_lent.place - whole->ptr);
+    size_t tail = whole->len - head - t_lent.size;
+    if (source != NULL) {
+        size_t done = head == 0 ? 0 : s_send_plain(fd, whole->ptr, head, MSG_MORE);
+        if (done == head) {
+            done += objectfs_source_send(source, t_lent.bytes, t_lent.size, fd);
+        }
+        if (done == head + t_lent.size && tail != 0) {
+            done += s_send_plain(fd, t_lent.place + t_lent.size, tail, 0);
+        }
+        return done;
+    }
     struct iovec parts[] = {
         {.iov_base = whole->ptr, .iov_len = head},
         {.iov_base = (void *)t_lent.bytes, .iov_len = t_lent.size},
-        {.iov_base = t_lent.place + t_lent.size, .iov_len = whole->len - head - t_lent.size},
+        {.iov_base = t_lent.place + t_lent.size, .iov_len = tail},
     };
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
     ssize_t sent;
@@ -177,11 +209,23 @@ int __wrap_aws_socket_write(
         return __real_aws_socket_write(socket, cursor, written_fn, user_data);
     }
     struct written *written = malloc(sizeof(struct written));
-    size_t sent = written == NULL ? 0 : s_send(socket->io_handle.data.fd, cursor);
+    struct objectfs_source *source = objectfs_source_find(t_lent.bytes);
+    size_t sent = written == NULL ? 0 : s_send(socket->io_handle.data.fd, cursor, source);
     size_t head = (size_t)(t_lent.place - cursor->ptr);
     size_t lent = sent <= head ? 0 : sent - head < t_lent.size ? sent - head : t_lent.size; /* of it, that is sent */
-    memcpy(t_lent.place + lent, t_lent.bytes + lent, t_lent.size - lent);
+    bool whole = true;
+    if (source == NULL) {
+        memcpy(t_lent.place + lent, t_lent.bytes + lent, t_lent.size - lent);
+    } else {
+        whole = objectfs_source_read(source, t_lent.bytes + lent, t_lent.place + lent, t_lent.size - lent);
+    }
     __atomic_fetch_add(&s_sent, lent, __ATOMIC_RELAXED);
+    if (!whole) { /* what is sent of it already ends with the connection */
+        free(written);
+        t_lent.message = NULL;
+        t_lent.size = 0;
+        return aws_raise_error(AWS_ERROR_FILE_READ_FAILURE);
+    }
     if (sent == cursor->len) {
         /* it clears what a message holds: there is nothing but the head */
         message->message_data.len = head;

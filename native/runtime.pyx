@@ -152,6 +152,7 @@ def _after_fork_in_child():
     if _traced:  # the parent's has a lock, which one of its threads may have held; nothing of its is freed here
         _alloc = _new_tracer()
     objectfs_sinks_after_fork()
+    objectfs_sources_after_fork()
     objectfs_running_after_fork()
     objectfs_gates_after_fork()
     objectfs_log_after_fork()
@@ -212,6 +213,12 @@ def debug_lent_bytes():
 def debug_running_bytes():
     """For tests: bytes whose CRC was computed as they came; None where this build cannot (running.c)."""
     cdef int64_t count = objectfs_running_bytes()
+    return None if count < 0 else count
+
+
+def debug_source_bytes():
+    """Bytes of files that the kernel sent from its page cache (``source.c``), or None where no build does."""
+    cdef int64_t count = objectfs_source_bytes()
     return None if count < 0 else count
 
 

@@ -49,9 +49,9 @@ static struct objectfs_sink *s_sinks[SINKS]; /* under the lock */
 static int s_open;                           /* how many there are; atomic, for those who have none */
 static int s_highest;                        /* slots in use lie below it; under the lock */
 
-/* Of file systems that write to the page cache of this machine. Event loops do the writing, and one of a server that
- * does not answer (NFS, FUSE) would stop all that an event loop does. */
-static bool s_is_local(int fd) {
+/* Of file systems with the page cache of this machine. Event loops do the writing, and reading (source.c), and one of a
+ * server that does not answer (NFS, FUSE) would stop all that an event loop does. */
+bool objectfs_is_local(int fd) {
     struct statfs about;
     if (fstatfs(fd, &about) != 0) {
         return false;
@@ -126,7 +126,7 @@ void objectfs_sinks_after_fork(void) {
 }
 
 struct objectfs_sink *objectfs_sink_new(int fd, int64_t position, size_t size) {
-    if (size == 0 || !s_is_local(fd)) {
+    if (size == 0 || !objectfs_is_local(fd)) {
         errno = ENOTSUP;
         return NULL;
     }

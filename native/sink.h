@@ -24,6 +24,9 @@ int objectfs_sink_error(struct objectfs_sink *sink);
 /* Bytes written so far, those of repeated requests included. */
 int64_t objectfs_sink_written(struct objectfs_sink *sink);
 
+/* Whether the file system is one whose reads and writes an event loop may wait for. */
+bool objectfs_is_local(int fd);
+
 /* In a forked child: another thread of the parent may have held the lock, and the parent's sinks are none of ours. */
 void objectfs_sinks_after_fork(void);
 

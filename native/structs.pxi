@@ -25,14 +25,14 @@
 # 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again, and no
 #    thread of the parent's is joined (runtime.pyx empties the library's list of those that have ended). What is the
 #    process's and has a lock, which a thread of the parent may hold for ever, is made anew (_after_fork_in_child): the
-#    allocator's depots, kept memory, sinks, running CRCs, gates, the log (ring or file), the memory tracer. Numbers are
-#    read without the lock.
+#    allocator's depots, kept memory, sinks, sources, running CRCs, gates, the log (ring or file), the memory tracer.
+#    Numbers are read without the lock.
 # 9. With one event loop the client borrows the process's group for its callbacks (linked.c). It gives its reference
 #    back when its end begins, and ends when loops_ended has been called: once, just before we release the client.
 # 10. An op that is made anew (again.pyx) has not ended in between, so its group, engine and client stay; the task that
 #    does it pins the group like a Python thread.
-# 11. A FileSink is received into by its address (sink.c). It is a request's Py_buffer, so rule 4 keeps it until rule 3
-#     is fulfilled.
+# 11. A FileSink is received into, and a FileSource sent from, by its address (sink.c, source.c). It is a request's
+#     Py_buffer, so rule 4 keeps it until rule 3 is fulfilled.
 # 12. Telemetry is its Shared's, which the Engine holds until it has closed, and so beyond rule 3 for every op: the last
 #     callback that counts comes before finish. The log's ring is the process's, and is never freed.
 

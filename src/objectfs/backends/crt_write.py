@@ -2,13 +2,14 @@
 
 Memory is sent from where it lies: small bodies as one PutObject, large ones as UploadPart requests over slices of the
 caller's buffer, in one batch between CreateMultipartUpload and CompleteMultipartUpload (0001-engine has the numbers
-against the C library's own PUT_OBJECT, which copies each part into its pool first). Files go through the C library's
-parallel reader.
+against the C library's own PUT_OBJECT, which copies each part into its pool first). So are files of local file systems
+(``native/source.c``); others go through the C library's parallel reader.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -75,8 +76,15 @@ class WriteVerbs(CrtBase):
 
     @followed
     def _put_parts(
-        self, bucket: str, key: str, view: memoryview, options: PutOptions, algorithm: str | None
+        self,
+        bucket: str,
+        key: str,
+        view: memoryview,
+        options: PutOptions,
+        algorithm: str | None,
+        check: Callable[[], None] = lambda: None,
     ) -> Steps[PutResult]:
+        """``check``: raises what is wrong with the content once all parts are sent, or one has failed."""
         size = whole_part_size(len(view), self.part_size)
         upload = Upload(self, bucket, key, options, algorithm)
         try:
@@ -87,7 +95,9 @@ class WriteVerbs(CrtBase):
             ]
             with self.target(bucket).engine.paces.upload(len(view)) as plan:
                 op = upload.start_parts(requests, window=plan.connections, stop_on_error=True)
-                upload.collect((yield from all_of(op)))
+                responses = yield from all_of(op)
+            check()
+            upload.collect(responses)
             return (yield from upload.complete())
         except BaseException as error:
             yield from upload.give_up(error)
@@ -133,7 +143,6 @@ class WriteVerbs(CrtBase):
             )
         return (yield from self.put(bucket, key, data, options))
 
-    @followed
     def _put_large_file(
         self,
         bucket: str,
@@ -143,6 +152,36 @@ class WriteVerbs(CrtBase):
         options: PutOptions,
         algorithm: str | None,
     ) -> Steps[PutResult]:
+        with open(path, "rb", buffering=0) as file:
+            source = _native.file_source(file.fileno(), stamp[0])
+        if source is None:
+            return (yield from self._put_by_reader(bucket, key, path, stamp, options, algorithm))
+
+        def check() -> None:
+            if _stamp_of(path) != stamp or source.error == errno.ENODATA:
+                raise errors.ObjectChangedError(
+                    "the file changed while it was sent; nothing was stored",
+                    operation="UploadPart",
+                    bucket=bucket,
+                    key=key,
+                )
+            if source.error:
+                raise OSError(source.error, os.strerror(source.error), path)
+
+        # the requests hold on to it for as long as anything is sent
+        return (yield from self._put_parts(bucket, key, memoryview(source), options, algorithm, check))
+
+    @followed
+    def _put_by_reader(
+        self,
+        bucket: str,
+        key: str,
+        path: str,
+        stamp: tuple[int, int],
+        options: PutOptions,
+        algorithm: str | None,
+    ) -> Steps[PutResult]:
+        """By the C library's parallel reader: where a file cannot be sent from the page cache."""
         target = self.target(bucket)
         headers = {"Content-Length": str(stamp[0]), **options.sent("PutObject")}
         with target.engine.paces.upload(stamp[0]) as plan:
@@ -234,6 +273,13 @@ class WriteVerbs(CrtBase):
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns if os.name != "nt" else int(status.st_mtime) * 10**9
+
+
+def _stamp_of(path: str) -> tuple[int, int] | None:
+    try:
+        return _stamp(os.stat(path))
+    except OSError:
+        return None
 
 
 def _read_exactly(file: Any, size: int) -> bytes:
