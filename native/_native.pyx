@@ -98,6 +98,7 @@ cdef extern from "source.h" nogil:
     const void* objectfs_source_memory(objectfs_source*)
     int objectfs_source_error(objectfs_source*)
     void objectfs_sources_after_fork()
+    size_t objectfs_source_send(objectfs_source*, const uint8_t* address, size_t size, int socket)
     int64_t objectfs_source_bytes()
 
 cdef extern from "later.h" nogil:

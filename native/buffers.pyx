@@ -244,7 +244,8 @@ def file_sink(int fd, int64_t position, size_t size):
 cdef class FileSource:
     """A file that requests send from as if it were memory (``Request(body=…)``); see ``source.c``.
 
-    Made by :func:`file_source`. What it exports is not to be read: of a file that has become shorter there is no memory.
+    Made by :func:`file_source`. What it exports is not to be read: of a file that has become shorter there is no
+    memory.
     """
 
     cdef objectfs_source* _s
@@ -288,3 +289,11 @@ def file_source(int fd, size_t size):
     source._size = size
     source._pid = objectfs_getpid()
     return source
+
+
+def debug_source_send(FileSource source not None, int fd):
+    """For tests: bytes from the source's beginning that a socket takes now."""
+    cdef size_t sent
+    with nogil:
+        sent = objectfs_source_send(source._s, <const uint8_t*>objectfs_source_memory(source._s), source._size, fd)
+    return sent
