@@ -1,15 +1,15 @@
 /* The memory of a download that nobody wants any more is kept for the next one.
  *
- * Memory that a process touches for the first time costs more than the download itself: the system clears each page, and
- * on a virtual machine it may have to get the page from its host first (docs/design/0005-cpu.md, "Memory that is used
- * again"). malloc gives blocks of this size back as soon as they are freed.
+ * Memory that a process touches for the first time costs more than the download itself: the system clears each page,
+ * and on a virtual machine it may have to get the page from its host first (docs/design/0005-cpu.md, "Memory that is
+ * used again"). malloc gives blocks of this size back as soon as they are freed.
  *
  * Rules.
  * - A block of 1 MiB or more is a mapping of its own, in steps of a quarter of a power of two. It belongs to whom it
  *   was given, or to the list here; never to both. Its content is undefined.
  * - No more than s_limit bytes are kept: then the one that was freed longest ago goes. What has been kept for KEEP is
- *   unmapped, STEP bytes at a time, by a task on an event loop. Without an event loop nothing is kept, so a program that
- *   has closed its clients has none of this.
+ *   unmapped, STEP bytes at a time, by a task on an event loop. Without an event loop nothing is kept, so a program
+ *   that has closed its clients has none of this.
  * - s_loop is alive while it is set: it is set and taken away under the lock, and tasks are scheduled under it. A loop
  *   that ends runs its tasks as cancelled; if there is another one then, that one goes on.
  * - Nothing is called under the lock but malloc, free and the loop's scheduling, which takes no other lock of ours.

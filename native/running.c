@@ -1,13 +1,13 @@
 /* The CRC of a range is computed as its bytes come.
  *
- * What has arrived in memory went past the caches (append.c), so to compute its CRC afterwards means to read it all from
- * memory: 0.08 s per GiB, against 0.015 for bytes that have just been read from the socket. So where a request wants the
- * CRC of what it receives, the place that it receives in is noted here, and what the C library appends there is computed
- * along (docs/design/0005-cpu.md).
+ * What has arrived in memory went past the caches (append.c), so to compute its CRC afterwards means to read it all
+ * from memory: 0.08 s per GiB, against 0.015 for bytes that have just been read from the socket. So where a request
+ * wants the CRC of what it receives, the place that it receives in is noted here, and what the C library appends
+ * there is computed along (docs/design/0005-cpu.md).
  *
  * Rules.
- * - A place is noted from before its request is made until after its shutdown callback, and one thread at a time appends
- *   there. So an append that finds it by its address finds it alive, and changes it without the lock.
+ * - A place is noted from before its request is made until after its shutdown callback, and one thread at a time
+ *   appends there. So an append that finds it by its address finds it alive, and changes it without the lock.
  * - Bytes count only in their order: a request that is made again begins again at 0, and anything else leaves a CRC of
  *   other than all the bytes, which _end does not give: who asks computes it from memory then.
  */

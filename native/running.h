@@ -17,8 +17,8 @@ enum objectfs_crc_kind {
 
 uint64_t objectfs_crc(int kind, const uint8_t *data, size_t size, uint64_t previous);
 
-/* From here on the CRC of what is appended to memory that begins there is computed as it comes. 0: there is no place for
- * it, else what _end wants. */
+/* From here on the CRC of what is appended to memory that begins there is computed as it comes. 0: there is no place
+ * for it, else what _end wants. */
 int objectfs_running_begin(const uint8_t *base, int kind);
 
 /* Nothing is appended any more. Whether the CRC of these bytes is known. */

@@ -1,10 +1,10 @@
 /* Files are sent from the page cache.
  *
  * To upload from a file aws-c-s3 reads each part into memory of its own, of which it takes as much as it may have
- * connections, goes through it for the checksum, and sends it: of 1 GiB, 0.6 s of processor time and 600 MiB, most of it
- * for memory that no cache holds. But it can also send from the caller's memory, and here that is a mapping of the file
- * that is never touched: an address says which file, and where in it. The three places that look at such memory come
- * here (by the linker, cmake/Crt.cmake):
+ * connections, goes through it for the checksum, and sends it: of 1 GiB, 0.6 s of processor time and 600 MiB, most of
+ * it for memory that no cache holds. But it can also send from the caller's memory, and here that is a mapping of the
+ * file that is never touched: an address says which file, and where in it. The three places that look at such memory
+ * come here (by the linker, cmake/Crt.cmake):
  *
  * - the checksum of a part, before it is sent (aws_checksum_compute): read in small pieces, which stay in the cache;
  * - a message that is given to a socket (lent.c): the kernel sends from its page cache (sendfile);
@@ -21,8 +21,8 @@
  * Event loops do the reading, and one of a server that does not answer (NFS, FUSE) would stop all that an event loop
  * does: only local file systems (sink.c). What is not in memory yet is asked for ahead, some parts at once.
  *
- * Lifetime (rule 11 of structs.pxi): a source is the Py_buffer of the requests that send from it, so it lives until their
- * shutdown callbacks have returned, and who finds it by an address of theirs finds it alive.
+ * Lifetime (rule 11 of structs.pxi): a source is the Py_buffer of the requests that send from it, so it lives until
+ * their shutdown callbacks have returned, and who finds it by an address of theirs finds it alive.
  */
 #define _GNU_SOURCE /* preadv2, F_DUPFD_CLOEXEC */
 #include "source.h"

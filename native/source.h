@@ -7,9 +7,9 @@
 
 struct objectfs_source;
 
-/* The first `size` bytes of the file behind `fd` (open for reading; it is duplicated), as what looks like memory to the C
- * library. NULL with errno set where there can be none: ENOTSUP if this build, or the file's file system, is not one for
- * it. */
+/* The first `size` bytes of the file behind `fd` (open for reading; it is duplicated), as what looks like memory to
+ * the C library. NULL with errno set where there can be none: ENOTSUP if this build, or the file's file system, is
+ * not one for it. */
 struct objectfs_source *objectfs_source_new(int fd, size_t size);
 
 /* Nothing may be sent from it any more. */
