@@ -118,7 +118,7 @@ static uint64_t s_now(void) {
     return now;
 }
 
-/* --- under the lock ------------------------------------------------------------------------------------------------ */
+/* --- under the lock ------------------------------------------------------------------------------------------ */
 
 static void s_stack_up(struct kept *kept) {
     kept->below = s_stack[kept->class];
@@ -177,7 +177,7 @@ static void s_schedule(uint64_t pause) {
     s_scheduled = true;
 }
 
-/* --- not under the lock -------------------------------------------------------------------------------------------- */
+/* --- not under the lock -------------------------------------------------------------------------------------- */
 
 static void s_unmap(struct kept *kept) {
     while (kept != NULL) {

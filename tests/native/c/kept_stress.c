@@ -22,7 +22,7 @@
 #define HELD 4
 #define MiB ((size_t)1024 * 1024)
 
-/* --- what of the C library it uses: a loop that a thread of ours turns --------------------------------------------- */
+/* --- what of the C library it uses: a loop that a thread of ours turns --------------------------------------- */
 
 struct aws_event_loop {
     pthread_mutex_t lock;
@@ -86,7 +86,7 @@ static void *s_turn_loops(void *arg) {
     return NULL;
 }
 
-/* --- the stress ---------------------------------------------------------------------------------------------------- */
+/* --- the stress ---------------------------------------------------------------------------------------------- */
 
 struct held {
     uint64_t *block;
