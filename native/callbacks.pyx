@@ -15,7 +15,7 @@ cdef void _op_ended(op_t* op) noexcept nogil:
             group.cancelled = True  # nothing further is submitted; the waiter cancels what runs
             group.wake_at = group.ended
     else:
-        if op.kind == KIND_DEFAULT:
+        if op.kind == KIND_DEFAULT and op.method_len != 4:  # what POST sends and gets is no content
             group.transferred += op.data_len + op.body_len
         if group.engine.spent:
             _regain(op)

@@ -219,12 +219,13 @@ cdef class Engine(_Counted):
         if self._e != NULL and self._pid == objectfs_getpid():
             _renewed(self._e, changed)
 
-    def start(self, list requests not None, *, size_t window=1, bint stop_on_error=False, list into=None,
-              double late=0, bint marks=False):
+    def start(self, list requests not None, *, size_t window=1, bint fixed=False, bint stop_on_error=False,
+              list into=None, double late=0, bint marks=False):
         """Start requests; an Op stands for them all.
 
         Args:
             window: at most so many of them are with the CRT at a time.
+            fixed: as many, neither fewer nor what other batches have found, and other batches hear nothing of it.
             stop_on_error: the first failure cancels the others.
             into: the Op is appended to it before anything is sent. Whoever looks there after Ctrl-C finds it, also
                 where the call was left before it could return.
@@ -256,6 +257,7 @@ cdef class Engine(_Counted):
                 request._fill(&group.ops[i], group)
             # no window so large that sums with it wrap around
             group.window = min(max(window, 2), n + 2)
+            group.fixed = fixed
             aws_mutex_lock(&self._e.lock)
             _begin_window(group)
             aws_mutex_unlock(&self._e.lock)

@@ -13,8 +13,8 @@
  * - s_loop is alive while it is set: it is set and taken away under the lock, and tasks are scheduled under it. A loop
  *   that ends runs its tasks as cancelled; if there is another one then, that one goes on.
  * - Nothing is called under the lock but malloc, free and the loop's scheduling, which takes no other lock of ours.
- * - After a fork the child unmaps what was kept if the lock was free; else the list may be in the middle of a change,
- *   and it is forgotten. The task is the parent's.
+ * - In a forked child nothing here is touched (s_pid) before it has heard of the fork. Then it unmaps what was kept if
+ *   the lock was free; else the list may be in the middle of a change, and it is forgotten. The task is the parent's.
  * With a sanitizer, or with OBJECTFS_DEBUG, every block is malloc's, or errors would go unseen.
  */
 #include "kept.h"
@@ -24,19 +24,21 @@
 #    include <stdlib.h>
 
 void *objectfs_kept_acquire(size_t size, size_t *capacity) {
-    *capacity = size;
+    *capacity = 0;
     return malloc(size);
 }
 
 void objectfs_kept_release(void *block, size_t capacity) {
+    (void)block;
     (void)capacity;
-    free(block);
+    abort(); /* no block is of here */
 }
 
 size_t objectfs_kept_shrink(void *block, size_t capacity, size_t size) {
     (void)block;
+    (void)capacity;
     (void)size;
-    return capacity;
+    abort();
 }
 
 void objectfs_kept_begin(struct aws_event_loop *loop, size_t limit) {
@@ -65,6 +67,8 @@ int objectfs_kept_expire(uint64_t later) {
 #    include <stdbool.h>
 #    include <stdlib.h>
 #    include <sys/mman.h>
+#    include <sys/types.h>
+#    include <unistd.h>
 
 #    include <aws/common/clock.h>
 #    include <aws/common/task_scheduler.h>
@@ -98,6 +102,7 @@ static size_t s_limit;
 static struct aws_event_loop *s_loop;
 static struct aws_task s_task;
 static bool s_scheduled;
+static pid_t s_pid; /* of who has s_loop: atomic */
 
 static size_t s_size(uint32_t class) {
     return (OBJECTFS_KEPT_MIN / 4 * (4 + class % 4)) << (class / 4);
@@ -195,7 +200,7 @@ static bool s_expire(uint64_t now) {
     struct kept *whole = NULL;
     bool more = false;
     pthread_mutex_lock(&s_lock);
-    while (s_oldest != NULL && now - s_oldest->since >= KEEP && size < STEP) {
+    while (s_oldest != NULL && s_oldest->since + KEEP <= now && size < STEP) {
         struct kept *kept = s_oldest;
         if (kept->capacity > STEP) { /* its end first */
             s_unstack(kept);
@@ -211,10 +216,10 @@ static bool s_expire(uint64_t now) {
             whole = kept;
         }
     }
-    more = s_oldest != NULL && now - s_oldest->since >= KEEP;
+    more = s_oldest != NULL && s_oldest->since + KEEP <= now;
     pthread_mutex_unlock(&s_lock);
-    if (rest != NULL) {
-        munmap(rest, STEP);
+    if (rest != NULL && munmap(rest, STEP) != 0) { /* too many mappings to split one: the memory at least */
+        madvise(rest, STEP, MADV_DONTNEED);
     }
     s_unmap(whole);
     return more;
@@ -228,6 +233,12 @@ static void s_on_time(struct aws_task *task, void *arg, enum aws_task_status sta
     s_scheduled = false;
     s_schedule(more ? SOON : PAUSE);
     pthread_mutex_unlock(&s_lock);
+}
+
+/* Whether there is something to keep blocks for. Not in a child before it has heard of the fork: the lock may be that
+ * of a thread that does not exist here. */
+static bool s_ours(void) {
+    return __atomic_load_n(&s_pid, __ATOMIC_RELAXED) == getpid();
 }
 
 static void *s_map(size_t size) {
@@ -257,13 +268,15 @@ void *objectfs_kept_acquire(size_t size, size_t *capacity) {
     if (class >= CLASSES) {
         return NULL;
     }
-    pthread_mutex_lock(&s_lock);
-    if (s_stack[class] != NULL) {
-        kept = s_take(s_stack[class]);
-    } else if (class + 1 < CLASSES && s_stack[class + 1] != NULL) {
-        kept = s_take(s_stack[class + 1]);
+    if (s_ours()) {
+        pthread_mutex_lock(&s_lock);
+        if (s_stack[class] != NULL) {
+            kept = s_take(s_stack[class]);
+        } else if (class + 1 < CLASSES && s_stack[class + 1] != NULL) {
+            kept = s_take(s_stack[class + 1]);
+        }
+        pthread_mutex_unlock(&s_lock);
     }
-    pthread_mutex_unlock(&s_lock);
     if (kept != NULL) {
         void *block = kept->block;
         *capacity = kept->capacity;
@@ -281,7 +294,7 @@ void *objectfs_kept_acquire(size_t size, size_t *capacity) {
 
 void objectfs_kept_release(void *block, size_t capacity) {
     struct kept *beyond = NULL;
-    struct kept *kept = malloc(sizeof(struct kept));
+    struct kept *kept = s_ours() ? malloc(sizeof(struct kept)) : NULL;
     bool keep = false;
     if (kept != NULL) {
         *kept = (struct kept){.block = block, .capacity = capacity, .since = s_now(), .class = s_class(capacity)};
@@ -311,14 +324,14 @@ size_t objectfs_kept_shrink(void *block, size_t capacity, size_t size) {
     if (rest >= capacity - capacity / 4) {
         return capacity; /* a quarter at most is not worth another class */
     }
-    munmap((uint8_t *)block + rest, capacity - rest);
-    return rest;
+    return munmap((uint8_t *)block + rest, capacity - rest) == 0 ? rest : capacity;
 }
 
 void objectfs_kept_begin(struct aws_event_loop *loop, size_t limit) {
     pthread_mutex_lock(&s_lock);
     s_loop = loop;
     s_limit = loop == NULL ? 0 : limit;
+    __atomic_store_n(&s_pid, getpid(), __ATOMIC_RELAXED);
     struct kept *beyond = s_take_beyond(s_limit);
     pthread_mutex_unlock(&s_lock);
     s_unmap(beyond);

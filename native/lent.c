@@ -36,6 +36,7 @@
 #    include <aws/io/message_pool.h>
 #    include <aws/io/socket.h>
 #    include <aws/io/stream.h>
+#    include <aws/s3/s3.h>
 
 #    define LEND_MIN ((size_t)32 * 1024) /* a shorter copy costs less than what is done here */
 
@@ -48,6 +49,7 @@ static __thread struct {
     size_t size;    /* 0: nothing is */
     bool reading;   /* what is in memory, into it */
     bool streaming; /* what is in memory, into anything */
+    bool unread;    /* it was a file, which cannot be read */
 } t_lent;
 
 static uint64_t s_sent; /* for tests: atomic, its order with anything else does not matter */
@@ -82,6 +84,11 @@ static const struct aws_input_stream_vtable *s_over_memory(void) {
     return found;
 }
 
+/* An error that is nobody else's, so that it is not tried again: the file would not be another. */
+static int s_cannot_read(void) {
+    return aws_raise_error(AWS_ERROR_S3_NON_RECOVERABLE_ASYNC_ERROR);
+}
+
 int __real_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byte_buf *to);
 
 int __wrap_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byte_buf *to) {
@@ -91,9 +98,10 @@ int __wrap_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byt
     t_lent.streaming = true;
     t_lent.reading = t_lent.message != NULL && to == &t_lent.message->message_data && t_lent.size == 0 &&
                      to->capacity - to->len >= LEND_MIN;
+    t_lent.unread = false;
     int code = __real_aws_input_stream_read(stream, to);
     t_lent.streaming = t_lent.reading = false;
-    return code;
+    return t_lent.unread ? s_cannot_read() : code;
 }
 
 bool __real_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8_t *AWS_RESTRICT from, size_t size);
@@ -105,6 +113,7 @@ bool __wrap_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8
             return __real_aws_byte_buf_write(to, from, size);
         }
         if (to->capacity - to->len < size || !objectfs_source_read(source, from, to->buffer + to->len, size)) {
+            t_lent.unread = true;
             return false;
         }
         to->len += size;
@@ -224,7 +233,7 @@ int __wrap_aws_socket_write(
         free(written);
         t_lent.message = NULL;
         t_lent.size = 0;
-        return aws_raise_error(AWS_ERROR_FILE_READ_FAILURE);
+        return s_cannot_read();
     }
     if (sent == cursor->len) {
         /* it clears what a message holds: there is nothing but the head */

@@ -130,7 +130,8 @@ cdef void _release_runtime() noexcept:
     global _loops, _resolver, _bootstrap, _users
     _users -= 1
     if _users == 0:
-        objectfs_kept_begin(NULL, 0)
+        with nogil:  # it may be much that is unmapped
+            objectfs_kept_begin(NULL, 0)
         aws_client_bootstrap_release(_bootstrap)
         aws_host_resolver_release(_resolver)
         aws_event_loop_group_release(_loops)

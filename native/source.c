@@ -169,6 +169,19 @@ static void s_fail(struct objectfs_source *source, int error) {
     __atomic_compare_exchange_n(&source->error, &none, error, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+/* What is in memory; -1 also where nobody can tell. */
+static ssize_t s_read_now(int fd, const struct iovec *place, off_t offset) {
+#    if defined(RWF_NOWAIT)
+    return preadv2(fd, place, 1, offset, RWF_NOWAIT);
+#    else
+    (void)fd;
+    (void)place;
+    (void)offset;
+    errno = ENOSYS;
+    return -1;
+#    endif
+}
+
 bool objectfs_source_read(struct objectfs_source *source, const uint8_t *address, uint8_t *to, size_t size) {
     off_t offset = (off_t)(address - source->base);
     bool asked = false;
@@ -177,7 +190,7 @@ bool objectfs_source_read(struct objectfs_source *source, const uint8_t *address
     }
     while (size > 0) {
         struct iovec place = {.iov_base = to, .iov_len = size};
-        ssize_t n = asked ? pread(source->fd, to, size, offset) : preadv2(source->fd, &place, 1, offset, RWF_NOWAIT);
+        ssize_t n = asked ? pread(source->fd, to, size, offset) : s_read_now(source->fd, &place, offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }

@@ -118,6 +118,7 @@ cdef struct group_t:
     size_t failed
     size_t window                      # at most so many in flight
     size_t width                       # so many in flight now, and what that is decided on: window.pyx
+    bint fixed                         # the window is the width, whatever others have found, and who began it says so
     bint adapts
     bint climbing
     bint trying

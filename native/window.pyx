@@ -5,7 +5,8 @@
 # takes 30 ms, 32 at a time are eight times slower than 256. So a batch starts wide, and narrows while that costs no
 # throughput; when throughput falls, it widens while that brings some. Where narrowing does not pay it is tried less and
 # less often: from far away each try is a time at half the throughput. The engine's next batch starts with what this
-# one found (docs/design/0005-cpu.md).
+# one found (docs/design/0005-cpu.md). The parts of a transfer have a width that is found otherwise (crt_pace.py), and
+# rates that say nothing of small requests: theirs is fixed.
 
 cdef enum:
     NARROWEST = 32
@@ -24,11 +25,11 @@ cdef void _begin_window(group_t* group) noexcept nogil:
     cdef engine_t* engine = group.engine
     group.width = group.window
     group.rate = 0
-    if group.window > NARROWEST and engine.width != 0:
+    if group.window > NARROWEST and engine.width != 0 and not group.fixed:
         group.width = min(group.window, engine.width)
         group.rate = engine.rate
     # a shorter batch would be over before it could tell anything
-    group.adapts = group.window > NARROWEST and group.n > 2 * SAMPLE
+    group.adapts = group.window > NARROWEST and group.n > 2 * SAMPLE and not group.fixed
     group.climbing = group.trying = False
     group.settling = True
     group.hold = engine.hold
@@ -118,25 +119,27 @@ cdef size_t _drained(group_t* group) noexcept nogil:
     return max(min(half, <size_t>(group.rate * _DRAIN)), <size_t>1)
 
 
-def debug_window(size_t window, size_t n, rate_at, int batches=1):
+def debug_window(size_t window, size_t n, rate_at, int batches=1, size_t parts=0):
     """The widths that a batch of ``n`` goes through, each with the number of requests that ended meanwhile, if at a
-    width w ``rate_at(w)`` requests end in a second. Of several batches, one after the other: those of the last."""
+    width w ``rate_at(w)`` requests end in a second. Of several batches, one after the other: those of the last. Before
+    them the engine has a transfer of so many ``parts``, 64 at a time, 100 a second whatever their width."""
     cdef engine_t engine
     cdef group_t group
     memset(&engine, 0, sizeof(engine))
     memset(&group, 0, sizeof(group))
     group.engine = &engine
     now = 1.0
-    for _ in range(batches):
-        group.window = window
-        group.n = n
+    for batch in range(-1 if parts else 0, batches):
+        group.fixed = batch < 0
+        group.window = 64 if group.fixed else window
+        group.n = parts if group.fixed else n
         group.ended = 0
         _begin_window(&group)
         widths = []
-        while group.adapts and group.ended + _sample(&group) <= n:
+        while group.adapts and group.ended + _sample(&group) <= group.n:
             took = _sample(&group)
             widths.append((group.width, took))
-            now += took / rate_at(group.width)
+            now += took / (100 if group.fixed else rate_at(group.width))
             group.ended += took
             _adapt_window(&group, <uint64_t>(now * 1e9))
     return widths

@@ -113,6 +113,20 @@ def test_what_is_sent_is_the_file(crt: CrtBackend, sim: S3Server, file: Path, ch
     assert (result.checksum is not None) == (checksum != "off")
 
 
+@pytest.mark.parametrize("checksum", ["CRC64NVME", "CRC32", "SHA256"])
+def test_a_server_that_says_nothing_of_the_whole(crt: CrtBackend, sim: S3Server, file: Path, checksum: str) -> None:
+    wanted = run(crt.put_file("bucket", "k", str(file), PutOptions(checksum=checksum)))
+    headers = [f"x-amz-checksum-{checksum.lower()}"]
+    document = (
+        '<CompleteMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><ETag>"e"</ETag>'
+        "</CompleteMultipartUploadResult>"
+    )
+    sim.faults.add(Fault("CompleteMultipartUpload", replace=document, drop_headers=headers))
+    result = run(crt.put_file("bucket", "k", str(file), PutOptions(checksum=checksum)))
+    assert result.checksum == wanted.checksum
+    assert wanted.checksum is not None
+
+
 @pytest.mark.parametrize("start", [0, 1, 4095, PART])
 @pytest.mark.parametrize("size", [1, 4 * KiB, 32 * KiB - 1, 32 * KiB, 128 * KiB + 1, 512 * KiB, MiB + 1])
 def test_any_piece_of_it(crt: CrtBackend, file: Path, start: int, size: int) -> None:
@@ -292,6 +306,41 @@ def test_cancelled(reader: Reader, remote: CrtBackend, file: Path) -> None:
     assert not descriptors(file)
 
 
+def test_a_failure_that_is_kept_keeps_no_file_open(crt: CrtBackend, sim: S3Server, file: Path) -> None:
+    sim.faults.add(Fault("UploadPart", status=403, code="AccessDenied", times=None))
+    with pytest.raises(errors.AccessDeniedError) as found:
+        run(crt.put_file("bucket", "k", str(file), PutOptions()))
+    until(lambda: not descriptors(file))
+    assert found.value.__traceback__ is not None
+
+
+def test_a_read_that_fails_is_not_tried_again(reader: Reader, file: Path) -> None:
+    """The file would not be another, and others need what the endpoint has of tries."""
+    backend = backend_for(reader.url, max_attempts=5)
+    op = put(backend, source_of(file))
+    reader.accept()
+    os.truncate(file, 300 * KiB)
+    while reader.step(64 * KiB):
+        pass
+    assert op.wait(20)
+    assert backend.stats()["retries"] == 0
+    backend.close()
+
+
+def test_a_failure_tells_the_pace_nothing(make: Callable[..., CrtBackend], sim: S3Server, tmp_path: Path) -> None:
+    """A refusal of 10 GiB after 100 ms was a rate of 100 GB/s, by which the next upload was judged."""
+    crt = make()
+    file = tmp_path / "large"
+    with open(file, "wb") as opened:
+        opened.truncate(1 << 30)
+    sim.faults.add(Fault("UploadPart", status=403, code="AccessDenied", times=None))
+    pace = crt.target("bucket").engine.paces
+    for _ in range(2):
+        with pytest.raises(errors.AccessDeniedError):
+            run(crt.put_file("bucket", "k", str(file), PutOptions()))
+    assert pace.describe()["upload"] == 64
+
+
 def test_a_child_leaves_the_parents_alone(crt: CrtBackend, file: Path) -> None:
     source = source_of(file)
     pid = os.fork()
@@ -331,7 +380,13 @@ def test_by_the_librarys_reader(
     if change:
         held = threading.Event()
         sim.faults.add(Fault("UploadPart", hold=held, part_number=2))
-        worker = threading.Thread(target=lambda: (until(lambda: len(sim.requests) > 2), os.utime(file), held.set()))
+
+        def touch() -> None:
+            until(lambda: len(sim.requests) > 2)
+            os.utime(file)
+            held.set()
+
+        worker = threading.Thread(target=touch)
         worker.start()
         with pytest.raises(errors.ObjectChangedError, match="the file changed while it was sent"):
             run(crt.put_file("bucket", "k", str(file), PutOptions()))

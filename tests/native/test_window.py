@@ -76,6 +76,12 @@ def test_a_try_that_the_batch_did_not_outlast_has_shown_nothing() -> None:
     assert after[-1][0] == 256, "none so soon after one that has failed"
 
 
+def test_parts_of_a_transfer_say_nothing_of_small_requests() -> None:
+    """After an upload of 10 GiB, batches from far away had a width of 32 for the rest of the engine's life."""
+    widths = _native.debug_window(256, 100_000, latency(0.03), parts=1_280)
+    assert share(widths, lambda width: width == 256) > 0.7
+
+
 @pytest.mark.parametrize(("seconds", "most"), [(0.005, 15_000), (0.01, 10_000), (0.03, 3_000)])
 def test_no_wider_than_it_helps(seconds: float, most: float) -> None:
     rate = latency(seconds, most)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import math
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -113,7 +114,7 @@ class CrtBase:
         self.engine_memory = min(
             self.memory_limit, max(LEAST_MEMORY, self.memory_limit // 2 + ENGINE_RESERVE, 2 * self.part_size)
         )
-        self._keep = machine.memory_available() // KEPT if config.memory_limit is None else 0
+        self._keep = min(machine.memory_available() // KEPT, sys.maxsize) if config.memory_limit is None else 0
         self.budget = Budget(self.memory_limit, _native.trim, engine=self.engine_memory - ENGINE_RESERVE)
         self.window = WINDOW
         self.checksums = ChecksumPolicy(config.checksum)

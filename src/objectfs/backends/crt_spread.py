@@ -67,6 +67,7 @@ class SpreadVerbs(CrtBase):
             target.engine.start(
                 requests,
                 window=plan.connections,
+                fixed=True,
                 stop_on_error=True,
                 late=late,
                 marks=plain,

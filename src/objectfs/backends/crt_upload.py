@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_steps import one
+from objectfs.backends.digests import combined, of_parts
 from objectfs.backends.leftovers import Pending
 from objectfs.types import PutResult
 
@@ -37,6 +39,8 @@ class Upload(Pending):
         self.etags: list[str] = []
         self.checksums: list[str | None] = []
         """Of each part, as the server confirmed it: a composite checksum is completed by naming them."""
+        self.sizes: dict[int, int] = {}
+        """Bytes of each part that was asked for, by its number."""
         super().__init__(backend.leftovers, bucket, key)
 
     def _start(
@@ -116,6 +120,7 @@ class Upload(Pending):
 
     def part_request(self, number: int, view: memoryview) -> Any:
         target = self.target
+        self.sizes[number] = len(view)
         return _native.Request(
             b"UploadPart",
             b"PUT",
@@ -165,7 +170,26 @@ class Upload(Pending):
             f"x-amz-checksum-{name[8:].lower().decode()}": unescape(value.decode("latin-1"))
             for name, value in _CHECKSUM.findall(document)
         }
-        return put_result({**response.headers, **sums}, unescape(found[1].decode("utf-8", "replace"), {"&quot;": '"'}))
+        return put_result(
+            {**response.headers, **(sums or self._sum_of_parts())},
+            unescape(found[1].decode("utf-8", "replace"), {"&quot;": '"'}),
+        )
+
+    def _sum_of_parts(self) -> dict[str, str]:
+        """Where the server says nothing of the whole: what it has confirmed of all the parts comes to."""
+        sums = [value for value in self.checksums if value]
+        sizes = [self.sizes.get(number, 0) for number in range(1, len(sums) + 1)]
+        if self.algorithm is None or len(sums) != len(self.etags) or not all(sizes):
+            return {}
+        if self.algorithm.startswith("CRC"):
+            values = [int.from_bytes(base64.b64decode(value), "big") for value in sums]
+            found: str | None = combined(self.algorithm, zip(values, sizes, strict=True))
+        else:
+            found = of_parts(
+                self.algorithm,
+                b"\n".join(b"%d:%s" % (size, value.encode()) for size, value in zip(sizes, sums, strict=True)),
+            )
+        return {f"x-amz-checksum-{self.algorithm.lower()}": found} if found else {}
 
     def _checksum(self, value: str | None) -> str:
         return f"<Checksum{self.algorithm}>{value}</Checksum{self.algorithm}>" if value else ""

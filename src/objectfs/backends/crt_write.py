@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -94,8 +95,10 @@ class WriteVerbs(CrtBase):
                 for number, offset in enumerate(range(0, len(view), size), start=1)
             ]
             with self.target(bucket).engine.paces.upload(len(view)) as plan:
-                op = upload.start_parts(requests, window=plan.connections, stop_on_error=True)
+                op = upload.start_parts(requests, window=plan.connections, fixed=True, stop_on_error=True)
                 responses = yield from all_of(op)
+                if any(response.error_code for response in responses):
+                    plan.size = 0  # tells nothing
             check()
             upload.collect(responses)
             return (yield from upload.complete())
@@ -152,24 +155,33 @@ class WriteVerbs(CrtBase):
         options: PutOptions,
         algorithm: str | None,
     ) -> Steps[PutResult]:
-        with open(path, "rb", buffering=0) as file:
-            source = _native.file_source(file.fileno(), stamp[0])
+        source = None
+        if stamp[0] <= sys.maxsize:  # else there are no addresses for it
+            with open(path, "rb", buffering=0) as file:
+                source = _native.file_source(file.fileno(), stamp[0])
         if source is None:
             return (yield from self._put_by_reader(bucket, key, path, stamp, options, algorithm))
 
         def check() -> None:
-            if _stamp_of(path) != stamp or source.error == errno.ENODATA:
+            code = source.error if source is not None else 0
+            if _stamp_of(path) != stamp or code == errno.ENODATA:
                 raise errors.ObjectChangedError(
                     "the file changed while it was sent; nothing was stored",
                     operation="UploadPart",
                     bucket=bucket,
                     key=key,
                 )
-            if source.error:
-                raise OSError(source.error, os.strerror(source.error), path)
+            if code:
+                raise OSError(code, os.strerror(code), path)
 
-        # the requests hold on to it for as long as anything is sent
-        return (yield from self._put_parts(bucket, key, memoryview(source), options, algorithm, check))
+        view = memoryview(source)
+        try:
+            return (yield from self._put_parts(bucket, key, view, options, algorithm, check))
+        finally:
+            # an exception's traceback would keep the file open; what is still sent has its own hold
+            with contextlib.suppress(BufferError):
+                view.release()
+            source = None
 
     @followed
     def _put_by_reader(
