@@ -233,9 +233,10 @@ def test_not_before_all_is_under_way(stored: CrtBackend, sim: S3Server) -> None:
     assert slow.hits >= 20
     assert silent.hits == 1
     keys = [seen.key for seen in sim.requests if seen.operation == "GetObject"]
-    first, second = (i for i, key in enumerate(keys) if key == "k")
+    first, *others = (i for i, key in enumerate(keys) if key == "k")
     assert first < 2
-    assert second > 19
+    assert others  # one; or two, where the machine is too busy to answer in time
+    assert min(others) > 19
     assert hedged(stored)[1] >= 1
 
 
