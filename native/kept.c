@@ -285,7 +285,7 @@ void *objectfs_kept_acquire(size_t size, size_t *capacity) {
     }
     *capacity = s_size(class);
     void *block = s_map(*capacity);
-    if (block == NULL) { /* what is kept may be what is missing */
+    if (block == NULL && s_ours()) { /* what is kept may be what is missing */
         objectfs_kept_trim();
         block = s_map(*capacity);
     }

@@ -135,6 +135,68 @@ class RawServer:
             thread.join(5)
 
 
+class Reader:
+    """Takes one connection after the other, with little room for what it has not read. ``step`` reads some more."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.connection: socket.socket | None = None
+        self.head = b""
+        self.body = bytearray()
+
+    def accept(self) -> None:
+        self.listener.settimeout(20)
+        self.connection, _ = self.listener.accept()
+        self.connection.settimeout(20)
+        self.head, self.body = b"", bytearray()
+        while b"\r\n\r\n" not in self.head:
+            self.head += self.connection.recv(4 * 1024)
+        self.head, _, rest = self.head.partition(b"\r\n\r\n")
+        self.body += rest
+
+    def step(self, size: int) -> bool:
+        """Whether there was more."""
+        assert self.connection is not None
+        piece = b""
+        with contextlib.suppress(ConnectionResetError):
+            piece = self.connection.recv(size)
+        self.body += piece
+        return bool(piece)
+
+    def answer(self) -> None:
+        assert self.connection is not None
+        self.connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "e"\r\nConnection: close\r\n\r\n')
+        self.connection.close()
+
+    def close(self) -> None:
+        self.listener.close()
+        if self.connection is not None:
+            self.connection.close()
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    made = Reader()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def remote(reader: Reader) -> Iterator[CrtBackend]:
+    backend = backend_for(reader.url)
+    yield backend
+    backend.close()
+
+
+def put(backend: CrtBackend, body: Any, **more: Any) -> Any:
+    target = backend.target("bucket")
+    headers = target.headers({"Content-Length": str(len(body))})
+    request = _native.Request(b"PutObject", b"PUT", target.path("k"), target.native, headers, body=body, **more)
+    return target.engine.start([request])
+
+
 PRELUDE = """
 import os, sys, threading, time, signal, asyncio, gc
 from objectfs import _native, config, errors

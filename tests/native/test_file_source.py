@@ -9,7 +9,7 @@ import os
 import random
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,7 @@ from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
 from objectfs.sim import Fault, S3Server
 
-from .conftest import backend_for, run_script, until
-from .test_lent import Reader
+from .conftest import Reader, backend_for, put, run_script, until
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -49,20 +48,6 @@ def crt(make: Callable[..., CrtBackend]) -> CrtBackend:
     return make(part_size=PART, max_attempts=2)
 
 
-@pytest.fixture
-def reader() -> Iterator[Reader]:
-    made = Reader()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def remote(reader: Reader) -> Iterator[CrtBackend]:
-    backend = backend_for(reader.url)
-    yield backend
-    backend.close()
-
-
 def sent() -> int:
     count = _native.debug_source_bytes()
     assert count is not None
@@ -74,13 +59,6 @@ def source_of(path: Path, size: int | None = None) -> _native.FileSource:
         made = _native.file_source(opened.fileno(), path.stat().st_size if size is None else size)
     assert made is not None
     return made
-
-
-def put(backend: CrtBackend, body: Any, **more: Any) -> Any:
-    target = backend.target("bucket")
-    headers = target.headers({"Content-Length": str(len(body))})
-    request = _native.Request(b"PutObject", b"PUT", target.path("k"), target.native, headers, body=body, **more)
-    return target.engine.start([request])
 
 
 def stored(backend: CrtBackend) -> bytes:

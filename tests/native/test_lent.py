@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -17,7 +15,7 @@ from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
 from objectfs.sim import S3Server
 
-from .conftest import backend_for
+from .conftest import Reader, backend_for, put
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -34,68 +32,6 @@ def lent() -> int:
     count = _native.debug_lent_bytes()
     assert count is not None
     return count
-
-
-class Reader:
-    """Takes one connection after the other, with little room for what it has not read. ``step`` reads some more."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * KiB)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.connection: socket.socket | None = None
-        self.head = b""
-        self.body = bytearray()
-
-    def accept(self) -> None:
-        self.listener.settimeout(20)
-        self.connection, _ = self.listener.accept()
-        self.connection.settimeout(20)
-        self.head, self.body = b"", bytearray()
-        while b"\r\n\r\n" not in self.head:
-            self.head += self.connection.recv(4 * KiB)
-        self.head, _, rest = self.head.partition(b"\r\n\r\n")
-        self.body += rest
-
-    def step(self, size: int) -> bool:
-        """Whether there was more."""
-        assert self.connection is not None
-        piece = b""
-        with contextlib.suppress(ConnectionResetError):
-            piece = self.connection.recv(size)
-        self.body += piece
-        return bool(piece)
-
-    def answer(self) -> None:
-        assert self.connection is not None
-        self.connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "e"\r\nConnection: close\r\n\r\n')
-        self.connection.close()
-
-    def close(self) -> None:
-        self.listener.close()
-        if self.connection is not None:
-            self.connection.close()
-
-
-@pytest.fixture
-def reader() -> Iterator[Reader]:
-    made = Reader()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def remote(reader: Reader) -> Iterator[CrtBackend]:
-    backend = backend_for(reader.url)
-    yield backend
-    backend.close()
-
-
-def put(backend: CrtBackend, body: Any, **more: Any) -> Any:
-    target = backend.target("bucket")
-    headers = target.headers({"Content-Length": str(len(body))})
-    request = _native.Request(b"PutObject", b"PUT", target.path("k"), target.native, headers, body=body, **more)
-    return target.engine.start([request])
 
 
 @pytest.mark.parametrize("size", [0, 1, 32 * KiB - 1, 32 * KiB, 256 * KiB - 500, 256 * KiB, MiB + 1, len(DATA)])

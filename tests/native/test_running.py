@@ -27,7 +27,7 @@ def crt(make: Callable[..., CrtBackend]) -> CrtBackend:
     return backend
 
 
-def fetch(crt: CrtBackend, *ranges: tuple[Any, int, str]) -> list[Any]:
+def fetch(crt: CrtBackend, *ranges: tuple[Any, int, str], **more: Any) -> list[Any]:
     """Each into memory, from a place on; the responses."""
     target = crt.target("bucket")
     requests = [
@@ -39,6 +39,7 @@ def fetch(crt: CrtBackend, *ranges: tuple[Any, int, str]) -> list[Any]:
             target.headers({"Range": f"bytes={start}-{start + len(recv) - 1}"}),
             recv=recv,
             crc=algorithm,
+            **more,
         )
         for recv, start, algorithm in ranges
     ]
@@ -84,20 +85,7 @@ def test_a_range_that_breaks_off_begins_again(crt: CrtBackend, sim: S3Server) ->
 def test_parts_of_a_request(crt: CrtBackend) -> None:
     """The C library makes ranges of it, which come in any order, not all to its beginning: computed afterwards."""
     buffer = bytearray(SIZE)
-    target = crt.target("bucket")
-    request = _native.Request(
-        b"GetObject",
-        b"GET",
-        target.path("k"),
-        target.native,
-        target.headers({"Range": f"bytes=0-{SIZE - 1}"}),
-        recv=buffer,
-        crc="CRC32C",
-        part_size=400_000,
-    )
-    op = target.engine.start([request])
-    assert op.wait(60)
-    (response,) = op.result()
+    (response,) = fetch(crt, (buffer, 0, "CRC32C"), part_size=400_000)
     assert buffer == DATA
     assert response.crc == _native.crc("CRC32C", DATA)
 

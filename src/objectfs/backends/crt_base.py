@@ -51,8 +51,7 @@ CONNECTION_MEMORY = 4 * MiB
 
 TRANSFER_CONNECTIONS = 64
 """For the parts of one transfer, to begin with (``crt_pace.py``): a part of 8 MiB takes S3's 90 MB/s 93 ms, and 30 to
-300 ms pass before a range's first byte, or after a part's last one. Of an upload from a file parts are read ahead, and
-wait in memory: fewer connections make them wait longer."""
+300 ms pass before a range's first byte, or after a part's last one."""
 
 TLS_UPLOAD_CONNECTIONS = 12
 """Of one upload, for each core with TLS: a core encrypts and sends 1 GB/s, and spends a fifth more time on 25."""
