@@ -44,6 +44,19 @@ def test_a_fixed_setting_that_is_faster_everywhere() -> None:
     assert "everywhere: few" in text
 
 
+def test_a_fixed_setting_that_is_faster_everywhere_has_parts_only_where_objects_have() -> None:
+    """"8" for objects of one part and "8 x 5 MiB" for larger ones are one setting."""
+    small = {"near": {"learned": [95.0], "8": [100.0], "25": [96.0]}}
+    large = {"near": {"learned": [95.0], "8 x 5 MiB": [99.0], "8 x 8 MiB": [90.0], "25 x 5 MiB": [94.0]}}
+    lines, good = verdicts({"1 MiB": small, "64 MiB": large})
+    assert not good
+    assert "Fixed settings that are faster everywhere: 8 x 5 MiB." in lines
+    large["near"]["8 x 5 MiB"] = [94.0]
+    lines, good = verdicts({"1 MiB": small, "64 MiB": large})
+    assert good
+    assert "Fixed settings that are faster everywhere: none." in lines
+
+
 def test_measured() -> None:
     asked = argparse.Namespace(warm=0.0, seconds=0.0, cpus=None)
     with server("express", None) as endpoint:
