@@ -79,7 +79,7 @@ def test_every_box_has_a_state_and_its_proof_or_reason() -> None:
 
 
 # What the page says of the figures in the reports: each row's place there, and which of its columns.
-REPORT = (ROOT / "docs" / "benchmark-2026-11-26.md").read_text(encoding="utf-8")
+REPORT = (ROOT / "docs" / "benchmarks" / "2026-11-26-engine.md").read_text(encoding="utf-8")
 SAME = {
     "1 GiB down to memory, CPU": "1 GiB `get_into`",
     "the same, wall": "the same, wall",
