@@ -99,7 +99,7 @@ function(objectfs_wrap target)
       "LINKER:--wrap=aws_http_headers_add" "LINKER:--wrap=aws_http_connection_make_request"
       "LINKER:--wrap=aws_channel_slot_acquire_max_message_for_write" "LINKER:--wrap=aws_input_stream_read"
       "LINKER:--wrap=aws_byte_buf_write" "LINKER:--wrap=aws_socket_write"
-      "LINKER:--wrap=aws_socket_handler_new" "LINKER:--wrap=aws_checksum_compute"
+      "LINKER:--wrap=aws_socket_handler_new" "LINKER:--wrap=aws_checksum_compute" "LINKER:--wrap=aws_checksum_update"
       "LINKER:--wrap=s2n_config_new" "LINKER:--wrap=s2n_negotiate"
       "LINKER:--wrap=aws_s3_crt_error_code_from_recoverable_server_error_code_string")
   endif()

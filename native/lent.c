@@ -12,8 +12,10 @@
  * - Nothing keeps the address of a body beyond the call in which its stream was read: when aws_socket_write returns,
  *   all is sent or copied. So nobody has to keep a body longer than before.
  * - Only for a message that an HTTP/1 connection has just been given and that goes to a socket directly (no TLS, no
- *   tunnel, whose handlers look at the bytes), and for a stream over memory that nobody else reads through (not one of
- *   those that compute a checksum, or split into chunks).
+ *   tunnel, whose handlers look at the bytes), and for streams over memory.
+ * - A checksum that is sent behind the body is computed of what a message has just been filled with
+ *   (s3_checksum_stream.c): where that is lent, of the bytes where they lie (aws_checksum_update). The kernel takes them
+ *   right after, from the processor's cache. Nobody else looks at what a message is filled with.
  * - An HTTP/1 connection has one message on its way at a time (h1_connection.c says so, and why): nothing waits in the
  *   socket's queue that would have to be sent before.
  * - What is noted belongs to one thread and one message. Should that message be dropped and its memory used for
@@ -46,7 +48,10 @@ static __thread struct {
     struct aws_io_message *message; /* that an HTTP/1 connection has got last, if it goes to a socket */
     uint8_t *place;                 /* in it, of what is lent */
     const uint8_t *bytes;
-    size_t size;    /* 0: nothing is */
+    size_t size;         /* 0: nothing is */
+    unsigned depth;      /* streams that are being read, each by the one before */
+    const uint8_t *room; /* what the first of them has to fill in the message; NULL if that is elsewhere */
+    const uint8_t *end;
     bool reading;   /* what is in memory, into it */
     bool streaming; /* what is in memory, into anything */
     bool unread;    /* it was a file, which cannot be read */
@@ -92,16 +97,25 @@ static int s_cannot_read(void) {
 int __real_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byte_buf *to);
 
 int __wrap_aws_input_stream_read(struct aws_input_stream *stream, struct aws_byte_buf *to) {
-    if (stream->vtable != s_over_memory()) {
-        return __real_aws_input_stream_read(stream, to);
+    if (t_lent.depth++ == 0) {
+        bool direct = t_lent.message != NULL && to == &t_lent.message->message_data;
+        t_lent.room = direct ? to->buffer + to->len : NULL;
+        t_lent.end = direct ? to->buffer + to->capacity : NULL;
     }
-    t_lent.streaming = true;
-    t_lent.reading = t_lent.message != NULL && to == &t_lent.message->message_data && t_lent.size == 0 &&
-                     to->capacity - to->len >= LEND_MIN;
-    t_lent.unread = false;
-    int code = __real_aws_input_stream_read(stream, to);
-    t_lent.streaming = t_lent.reading = false;
-    return t_lent.unread ? s_cannot_read() : code;
+    int code;
+    if (stream->vtable != s_over_memory()) { /* it may read others: into a part of what it has to fill */
+        code = __real_aws_input_stream_read(stream, to);
+    } else {
+        t_lent.streaming = true;
+        t_lent.reading = t_lent.room != NULL && t_lent.size == 0 && to->capacity - to->len >= LEND_MIN &&
+                         to->buffer + to->len >= t_lent.room && to->buffer + to->capacity <= t_lent.end;
+        t_lent.unread = false;
+        code = __real_aws_input_stream_read(stream, to);
+        t_lent.streaming = t_lent.reading = false;
+        code = t_lent.unread ? s_cannot_read() : code;
+    }
+    t_lent.depth--;
+    return code;
 }
 
 bool __real_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8_t *AWS_RESTRICT from, size_t size);
@@ -125,6 +139,39 @@ bool __wrap_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8
     memcpy(t_lent.place, s_mark, sizeof(s_mark));
     to->len += size;
     return true;
+}
+
+/* --- a checksum of it --------------------------------------------------------------------------------------------- */
+
+struct aws_s3_checksum; /* aws/s3/private/s3_checksums.h */
+int __real_aws_checksum_update(struct aws_s3_checksum *checksum, const struct aws_byte_cursor *data);
+
+int __wrap_aws_checksum_update(struct aws_s3_checksum *checksum, const struct aws_byte_cursor *data) {
+    const uint8_t *end = data->ptr + data->len;
+    bool lent = t_lent.depth != 0 && t_lent.room != NULL && t_lent.size != 0 && t_lent.place >= data->ptr &&
+                t_lent.place < end && (size_t)(end - t_lent.place) >= t_lent.size &&
+                memcmp(t_lent.place, s_mark, sizeof(s_mark)) == 0;
+    if (!lent) {
+        return __real_aws_checksum_update(checksum, data);
+    }
+    struct objectfs_source *source = objectfs_source_find(t_lent.bytes);
+    if (source != NULL) { /* of a file: it has to be read, and so can be sent from here */
+        bool whole = objectfs_source_read(source, t_lent.bytes, t_lent.place, t_lent.size);
+        t_lent.size = 0;
+        return whole ? __real_aws_checksum_update(checksum, data) : s_cannot_read();
+    }
+    size_t head = (size_t)(t_lent.place - data->ptr);
+    const struct aws_byte_cursor parts[] = {
+        {.ptr = data->ptr, .len = head},
+        {.ptr = (uint8_t *)t_lent.bytes, .len = t_lent.size},
+        {.ptr = t_lent.place + t_lent.size, .len = data->len - head - t_lent.size},
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i].len != 0 && __real_aws_checksum_update(checksum, &parts[i]) != AWS_OP_SUCCESS) {
+            return AWS_OP_ERR;
+        }
+    }
+    return AWS_OP_SUCCESS;
 }
 
 /* A message is as large as what is sent at once (runtime.pyx), and little of it is ever written to; received bytes come

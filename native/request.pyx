@@ -68,7 +68,8 @@ cdef class Request:
         recv: writable memory for the content, parallel ranges; or None.
         recv_path, recv_position: an existing file to write to, from that byte on; or None.
         send_path, send_stat: a file to send, and its size and mtime_ns now; or None.
-        checksum: the algorithm for the upload, sent as a header, or None.
+        checksum: the algorithm for the upload, or None.
+        trailer: send that behind the body, computed as the body is sent (aws-chunked), instead of in a header.
         validate: validate the answer's checksum; ``"full"`` asks for the object's checksum first (HEAD).
         crc: the algorithm of a CRC that is computed of what ``recv`` has got, for ``Response.crc``; or None.
         part_size, max_connections: for parallel transfers; 0 for the engine's.
@@ -92,6 +93,7 @@ cdef class Request:
     cdef bint _started
     cdef bint _shielded
     cdef int _checksum
+    cdef bint _trailer
     cdef int _validate
     cdef int _crc
     cdef int64_t _send_size
@@ -103,7 +105,7 @@ cdef class Request:
         self, bytes operation not None, bytes method not None, bytes path not None, Endpoint endpoint not None,
         Headers headers not None, Headers more=None, *, body=None, recv=None, bytes recv_path=None,
         uint64_t recv_position=0, bytes send_path=None, send_stat=None, checksum=None, validate=None, str crc=None,
-        uint64_t part_size=0, uint32_t max_connections=0, bint shielded=False,
+        uint64_t part_size=0, uint32_t max_connections=0, bint shielded=False, bint trailer=False,
     ):
         if self._method is not None:
             raise RuntimeError("a Request is made once")
@@ -119,6 +121,7 @@ cdef class Request:
         if send_stat is not None:
             self._send_size, self._send_mtime = send_stat
         self._checksum = 0 if checksum is None else _ALGORITHM_CODES[checksum]
+        self._trailer = trailer
         self._validate = 0 if validate is None else 2 if validate == "full" else 1
         self._crc = OBJECTFS_CRC_NONE if crc is None else _crc_kind(crc)
         self._part_size = part_size
@@ -179,7 +182,7 @@ cdef class Request:
             op.send_size = self._send_size
             op.send_mtime = self._send_mtime
         if self._checksum:
-            op.checksum_location = AWS_SCL_HEADER
+            op.checksum_location = AWS_SCL_TRAILER if self._trailer else AWS_SCL_HEADER
             op.checksum_algorithm = self._checksum
         if self._validate:
             op.validate = True

@@ -136,6 +136,7 @@ class Request:
         part_size: int = 0,
         max_connections: int = 0,
         shielded: bool = False,
+        trailer: bool = False,
     ) -> None: ...
 
 def trim() -> None: ...

@@ -59,7 +59,8 @@ class CrtStream(StreamBase):
 
     def start(self, number: int, part: memoryview) -> Op[Any]:
         assert self._upload is not None
-        op: Op[Any] = self._upload.start_parts([self._upload.part_request(number, part)])
+        request = self._upload.part_request(number, part, trailer=self._upload.trailing)
+        op: Op[Any] = self._upload.start_parts([request])
         return op
 
     def sent(self, answer: Any) -> None:

@@ -16,13 +16,15 @@ USER_AGENT = b"objectfs"
 class Target:
     """The endpoint, and the engine that talks to it."""
 
-    __slots__ = ("base", "endpoint", "engine", "native")
+    __slots__ = ("base", "endpoint", "engine", "native", "trailers")
 
     def __init__(self, engine: Any, endpoint: Endpoint) -> None:
         self.engine = engine
         self.endpoint = endpoint
         self.base = endpoint.path_prefix
         self.native = _native.Endpoint(f"{endpoint.scheme}://{endpoint.host_header}")
+        self.trailers: bool | None = None
+        """Whether the server takes checksums behind the content (``crt_trailer.py``); None: nobody has asked."""
 
     def path(self, key: str | None, query: str = "") -> bytes:
         """The request's path and query. Only what RFC 3986 calls unreserved, and the slash, stays as it is."""

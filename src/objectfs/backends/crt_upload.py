@@ -36,6 +36,8 @@ class Upload(Pending):
         self.backend, self.options, self.algorithm = backend, options, algorithm
         self.target = backend.target(bucket)
         self.id = ""
+        self.server: str | None = None
+        """What it calls itself."""
         self.etags: list[str] = []
         self.checksums: list[str | None] = []
         """Of each part, as the server confirmed it: a composite checksum is completed by naming them."""
@@ -71,7 +73,7 @@ class Upload(Pending):
         headers = {}
         if self.algorithm is not None:
             headers["x-amz-checksum-algorithm"] = self.algorithm
-            if self.algorithm.startswith("CRC"):
+            if self.has_crc:
                 headers["x-amz-checksum-type"] = "FULL_OBJECT"
         self.begin(
             lambda: self._start(
@@ -80,6 +82,8 @@ class Upload(Pending):
         )
         yield self.creating[0]
         self.id = self._created(self.creating[0])
+        (response,) = self.creating[0].result()
+        self.server = response.headers.get("server")
 
     def adopt(self, upload_id: str) -> None:
         """Go on with an upload that was created before; its id as a URL has it."""
@@ -118,7 +122,16 @@ class Upload(Pending):
         self.backend.target(self.bucket)  # is the client still open, are the credentials still good?
         return (by or self.target).engine.start(requests, into=self.parts, **how)
 
-    def part_request(self, number: int, view: memoryview) -> Any:
+    @property
+    def has_crc(self) -> bool:
+        return self.algorithm is not None and self.algorithm.startswith("CRC")
+
+    @property
+    def trailing(self) -> bool:
+        """Whether parts in memory carry their checksum behind their content: see ``crt_trailer.py``."""
+        return self.has_crc and self.target.trailers is True
+
+    def part_request(self, number: int, view: memoryview, *, trailer: bool = False) -> Any:
         target = self.target
         self.sizes[number] = len(view)
         return _native.Request(
@@ -129,7 +142,13 @@ class Upload(Pending):
             target.headers(self.options.sent("UploadPart"), {"Content-Length": str(len(view))}),
             body=view,
             checksum=self.algorithm,
+            trailer=trailer,
         )
+
+    def checksum_of(self, response: Any) -> str | None:
+        """What the answer to a part confirms of it."""
+        found: str | None = response.headers.get(f"x-amz-checksum-{(self.algorithm or '').lower()}")
+        return found
 
     def collect(self, responses: Iterable[Any]) -> None:
         """Note the parts' ETags, or raise the first cause of a failure."""
@@ -141,8 +160,15 @@ class Upload(Pending):
                 raise errors.ServerError(
                     "the answer to a part names no ETag", operation="UploadPart", bucket=self.bucket, key=self.key
                 )
+            if self.trailing and self.checksum_of(response) is None:
+                raise errors.ServerError(
+                    "the answer to a part does not confirm its checksum, as those before did",
+                    operation="UploadPart",
+                    bucket=self.bucket,
+                    key=self.key,
+                )
             self.etags.append(etag)
-            self.checksums.append(response.headers.get(f"x-amz-checksum-{(self.algorithm or '').lower()}"))
+            self.checksums.append(self.checksum_of(response))
 
     def complete(self) -> Steps[PutResult]:
         parts = "".join(

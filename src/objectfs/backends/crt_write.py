@@ -26,6 +26,7 @@ from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get_file import file_blocks
 from objectfs.backends.crt_steps import all_of, followed, one
 from objectfs.backends.crt_stream import CrtStream
+from objectfs.backends.crt_trailer import Probe
 from objectfs.backends.crt_upload import FileUpload, Upload, cause_first
 from objectfs.backends.digests import of_parts
 from objectfs.backends.memory import readable_view
@@ -83,26 +84,37 @@ class WriteVerbs(CrtBase):
         view: memoryview,
         options: PutOptions,
         algorithm: str | None,
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], None] | None = None,
     ) -> Steps[PutResult]:
-        """``check``: raises what is wrong with the content once all parts are sent, or one has failed."""
+        """``check``, of a file: raises what is wrong with the content once all parts are sent, or one has failed."""
+        in_memory = check is None  # a file is sent from the page cache, and is read for its checksum anyway
         size = whole_part_size(len(view), self.part_size)
         upload = Upload(self, bucket, key, options, algorithm)
+        probe = None
         try:
             yield from upload.create()
-            requests = [
-                upload.part_request(number, view[offset : offset + size])
-                for number, offset in enumerate(range(0, len(view), size), start=1)
-            ]
             with self.target(bucket).engine.paces.upload(len(view)) as plan:
+                offsets = range(0, len(view), size)
+                if in_memory and Probe.is_due(upload):
+                    probe = Probe(upload, len(offsets), view[offsets[-1] :])
+                    offsets = offsets[:-1]
+                trailer = in_memory and upload.trailing
+                requests = [
+                    upload.part_request(number, view[offset : offset + size], trailer=trailer)
+                    for number, offset in enumerate(offsets, start=1)
+                ]
                 op = upload.start_parts(requests, window=plan.connections, fixed=True, stop_on_error=True)
                 responses = yield from all_of(op)
+                if probe is not None and not any(response.error_code for response in responses):
+                    responses.append((yield from probe.answer()))
                 if any(response.error_code for response in responses):
                     plan.size = 0  # tells nothing
-            check()
+            if check is not None:
+                check()
             upload.collect(responses)
             return (yield from upload.complete())
         except BaseException as error:
+            probe = None  # which an exception's traceback would keep, and with it the caller's memory
             yield from upload.give_up(error)
             raise
 
