@@ -45,7 +45,7 @@ def test_a_fixed_setting_that_is_faster_everywhere() -> None:
 
 
 def test_a_fixed_setting_that_is_faster_everywhere_has_parts_only_where_objects_have() -> None:
-    """"8" for objects of one part and "8 x 5 MiB" for larger ones are one setting."""
+    """A setting of "8" for objects of one part, and of "8 x 5 MiB" for larger ones, is one."""
     small = {"near": {"learned": [95.0], "8": [100.0], "25": [96.0]}}
     large = {"near": {"learned": [95.0], "8 x 5 MiB": [99.0], "8 x 8 MiB": [90.0], "25 x 5 MiB": [94.0]}}
     lines, good = verdicts({"1 MiB": small, "64 MiB": large})

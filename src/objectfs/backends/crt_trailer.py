@@ -3,18 +3,18 @@
 In a header a checksum has to be known before the first byte goes: the memory is read for it, and again by the kernel,
 when no cache holds it any more. In a trailer (``aws-chunked``,
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html) it is computed as bytes are sent, which
-saves a quarter of the processor time of an upload (docs/design/0023-trailers.md).
+saves a fifth of the processor time of an upload (docs/design/0023-trailers.md).
 
-Some servers refuse that coding, and one that does not know it may store it as content and call that a success. So only a
-server that calls itself AmazonS3 is asked, with one part of the first upload; and it is believed when its answer has the
-checksum of that part, as it is computed here.
+Some servers refuse that coding, and one that does not know it may store it as content and call that a success. So
+only a server that calls itself AmazonS3 is asked, with one part of the first upload; and it is believed when its answer
+has the checksum of that part, as it is computed here.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from objectfs.backends.base import Op, Steps
+from objectfs.backends.base import Steps
 from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import INLINE
 from objectfs.backends.crt_steps import one
@@ -34,7 +34,7 @@ class Probe:
 
     def __init__(self, upload: Upload, number: int, view: memoryview) -> None:
         self._upload, self._number, self._view = upload, number, view
-        self._op: Op[Any] = upload.start_parts([upload.part_request(number, view, trailer=True)])
+        self._op = upload.start_parts([upload.part_request(number, view, trailer=True)])
 
     @staticmethod
     def is_due(upload: Upload) -> bool:

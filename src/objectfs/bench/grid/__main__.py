@@ -137,6 +137,7 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     asked.cpus = cores[:2] if len(cores) > 1 else None
     everything: dict[str, dict[str, Rates]] = {}
+    text, good = "", False
     for size in asked.size or SIZES:
         everything[size] = {}
         for profile in asked.profile or PROFILES:
