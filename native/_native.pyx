@@ -90,6 +90,11 @@ cdef extern from "running.h" nogil:
     void objectfs_running_after_fork()
     int64_t objectfs_running_bytes()
 
+cdef extern from "trailer.h" nogil:
+    int objectfs_trailer_begin(const uint8_t* body, size_t size)
+    bint objectfs_trailer_end(int place, uint64_t* crc)
+    void objectfs_trailers_after_fork()
+
 cdef extern from "source.h" nogil:
     cdef struct objectfs_source:
         pass

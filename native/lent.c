@@ -14,8 +14,8 @@
  * - Only for a message that an HTTP/1 connection has just been given and that goes to a socket directly (no TLS, no
  *   tunnel, whose handlers look at the bytes), and for streams over memory.
  * - A checksum that is sent behind the body is computed of what a message has just been filled with
- *   (s3_checksum_stream.c): where that is lent, of the bytes where they lie (aws_checksum_update). The kernel takes them
- *   right after, from the processor's cache. Nobody else looks at what a message is filled with.
+ *   (s3_checksum_stream.c): where that is lent, of the bytes where they lie (aws_checksum_update). The kernel takes
+ *   them right after, from the processor's cache. Nobody else looks at what a message is filled with.
  * - An HTTP/1 connection has one message on its way at a time (h1_connection.c says so, and why): nothing waits in the
  *   socket's queue that would have to be sent before.
  * - What is noted belongs to one thread and one message. Should that message be dropped and its memory used for

@@ -69,7 +69,8 @@ cdef class Request:
         recv_path, recv_position: an existing file to write to, from that byte on; or None.
         send_path, send_stat: a file to send, and its size and mtime_ns now; or None.
         checksum: the algorithm for the upload, or None.
-        trailer: send that behind the body, computed as the body is sent (aws-chunked), instead of in a header.
+        trailer: send that, a CRC, behind the body, computed as the body is sent (aws-chunked), instead of in a header;
+            ``Response.crc`` is what it was. In a header all the same where ``Response.behind`` says so.
         validate: validate the answer's checksum; ``"full"`` asks for the object's checksum first (HEAD).
         crc: the algorithm of a CRC that is computed of what ``recv`` has got, for ``Response.crc``; or None.
         part_size, max_connections: for parallel transfers; 0 for the engine's.
@@ -122,6 +123,8 @@ cdef class Request:
             self._send_size, self._send_mtime = send_stat
         self._checksum = 0 if checksum is None else _ALGORITHM_CODES[checksum]
         self._trailer = trailer
+        if trailer:
+            crc = checksum
         self._validate = 0 if validate is None else 2 if validate == "full" else 1
         self._crc = OBJECTFS_CRC_NONE if crc is None else _crc_kind(crc)
         self._part_size = part_size
@@ -182,8 +185,11 @@ cdef class Request:
             op.send_size = self._send_size
             op.send_mtime = self._send_mtime
         if self._checksum:
-            op.checksum_location = AWS_SCL_TRAILER if self._trailer else AWS_SCL_HEADER
+            op.checksum_location = AWS_SCL_HEADER
             op.checksum_algorithm = self._checksum
+            op.trailer = self._trailer
+            if self._trailer:
+                op.crc_kind = self._crc
         if self._validate:
             op.validate = True
             op.validate_mode = AWS_SCVM_FULL_OBJECT if self._validate == 2 else AWS_SCVM_REQUEST_ONLY

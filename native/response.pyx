@@ -24,7 +24,10 @@ cdef class Response:
     """Bytes that landed in the caller's memory or file. Counted, for the C library believes Content-Range: its own
     length (``recv.len``) is what was announced."""
     cdef readonly object crc
-    """The CRC of those bytes, if the request wanted one and all is well; else None."""
+    """The CRC of those bytes, or of what was sent with it behind, if the request wanted one and all is well; else
+    None."""
+    cdef readonly bint behind
+    """The checksum of what was sent went behind it."""
     cdef readonly bint truncated
     """The answer broke off after it had begun."""
     cdef readonly bint source_changed
@@ -194,7 +197,8 @@ cdef Response _take_response(op_t* op):
     response.source_changed = op.source_changed
     response.in_doubt = op.in_doubt
     response.received = op.received
-    if op.crc_kind != OBJECTFS_CRC_NONE and op.error_code == 0:
+    response.behind = op.behind
+    if op.crc_kind != OBJECTFS_CRC_NONE and op.error_code == 0 and (op.behind_known or not op.trailer):
         response.crc = op.crc
     response.first = response.end = response.total = -1
     if op.response_headers != NULL:

@@ -155,6 +155,7 @@ def _after_fork_in_child():
     objectfs_sinks_after_fork()
     objectfs_sources_after_fork()
     objectfs_running_after_fork()
+    objectfs_trailers_after_fork()
     objectfs_gates_after_fork()
     objectfs_log_after_fork()
     # Of the library's threads that join themselves the last one that ended waits in a list to be joined by the next.

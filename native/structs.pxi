@@ -25,7 +25,7 @@
 # 8. Fork: engine_t.pid is compared before each use. In a forked child nothing here is touched or freed again, and no
 #    thread of the parent's is joined (runtime.pyx empties the library's list of those that have ended). What is the
 #    process's and has a lock, which a thread of the parent may hold for ever, is made anew (_after_fork_in_child): the
-#    allocator's depots, kept memory, sinks, sources, running CRCs, gates, the log (ring or file), the memory tracer.
+#    allocator's depots, kept memory, sinks, sources, CRCs, gates, the log (ring or file), the memory tracer.
 #    Numbers are read without the lock.
 # 9. With one event loop the client borrows the process's group for its callbacks (linked.c). It gives its reference
 #    back when its end begins, and ends when loops_ended has been called: once, just before we release the client.
@@ -71,12 +71,15 @@ cdef struct op_t:
     int validate_mode
     uint64_t part_size
     uint32_t max_connections
-    int crc_kind                       # of what it receives in memory, to be computed: digest.pyx
+    int crc_kind                       # of what it receives in memory, to be computed, or sends with a trailer: digest.pyx
+    bint trailer                       # its checksum is to go behind its body
     bint shields                       # whether `shielded` is set when it begins
     # --- the result (written by callbacks, read after the group is done)
     aws_byte_buf recv                  # the caller's memory
     uint64_t crc
-    int running                        # where that is computed as it comes (running.c); 0: nowhere
+    int running                        # where that is computed as it comes (running.c), or noted (trailer.c); 0: nowhere
+    bint behind                        # its checksum went behind its body,
+    bint behind_known                  # and is `crc`
     uint64_t received                  # bytes of content that came of parts that are complete; under the engine's lock
     uint8_t* data                      # collected body; malloc'd, handed over to a Buffer
     size_t data_len

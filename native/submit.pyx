@@ -50,6 +50,10 @@ cdef aws_s3_meta_request* _make_meta_request(op_t* op) noexcept nogil:
         options.shutdown_callback = &_on_shutdown
         options.part_size = op.part_size
         options.max_active_connections_override = op.max_connections
+        if op.trailer and op.has_body and op.body_len > 0:
+            op.running = objectfs_trailer_begin(op.body_ptr, op.body_len)
+            op.behind = op.running != 0
+            op.checksum_location = AWS_SCL_TRAILER if op.behind else AWS_SCL_HEADER
         if op.checksum_location != 0 or op.validate:
             checksum.location = <aws_s3_checksum_location>op.checksum_location
             checksum.checksum_algorithm = <aws_s3_checksum_algorithm>op.checksum_algorithm

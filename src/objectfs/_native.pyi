@@ -61,6 +61,7 @@ class Response:
     body: Buffer | None
     received: int
     crc: int | None
+    behind: bool
     truncated: bool
     source_changed: bool
     in_doubt: bool

@@ -59,8 +59,7 @@ class CrtStream(StreamBase):
 
     def start(self, number: int, part: memoryview) -> Op[Any]:
         assert self._upload is not None
-        request = self._upload.part_request(number, part, trailer=self._upload.trailing)
-        op: Op[Any] = self._upload.start_parts([request])
+        op: Op[Any] = self._upload.start_parts([self._upload.part_request(number, part)])
         return op
 
     def sent(self, answer: Any) -> None:

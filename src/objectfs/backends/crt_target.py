@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectfs import _native
+from objectfs.backends.crt_trailer import Trailers
 from objectfs.backends.session import Endpoint
 
 __all__ = ["Target"]
@@ -23,8 +24,7 @@ class Target:
         self.endpoint = endpoint
         self.base = endpoint.path_prefix
         self.native = _native.Endpoint(f"{endpoint.scheme}://{endpoint.host_header}")
-        self.trailers: bool | None = None
-        """Whether the server takes checksums behind the content (``crt_trailer.py``); None: nobody has asked."""
+        self.trailers = Trailers()
 
     def path(self, key: str | None, query: str = "") -> bytes:
         """The request's path and query. Only what RFC 3986 calls unreserved, and the slash, stays as it is."""

@@ -6,59 +6,69 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html) i
 saves a fifth of the processor time of an upload (docs/design/0023-trailers.md).
 
 Some servers refuse that coding, and one that does not know it may store it as content and call that a success. So
-only a server that calls itself AmazonS3 is asked, with one part of the first upload; and it is believed when its answer
-has the checksum of that part, as it is computed here.
+only a server that calls itself AmazonS3 is asked, with one part of the first upload; and no part is believed to be
+stored that was sent so, unless its answer has the checksum that was sent. (Of one that stores the framing it is
+another.)
 """
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
-from objectfs.backends.base import Steps
+from objectfs import errors
 from objectfs.backends.crt_answers import refused
-from objectfs.backends.crt_base import INLINE
-from objectfs.backends.crt_steps import one
-from objectfs.backends.crt_upload import Upload
-from objectfs.backends.digests import Digest
+from objectfs.backends.crt_errors import failure
+from objectfs.options.checks import DIGESTS
 
-__all__ = ["Probe"]
+__all__ = ["Trailers", "TrailersNotTaken", "confirmed", "not_taken"]
 
 SERVER = "AmazonS3"
 """What S3 answers as ``Server``. Some others do, too, so that it is only a reason to ask."""
 
-NOT_IMPLEMENTED = 501
+_REFUSALS = (errors.InvalidRequestError, errors.UnsupportedError)
 
 
-class Probe:
-    """The last part of an upload, which is sent with a trailer to see what becomes of it."""
+class TrailersNotTaken(Exception):
+    """Parts that were sent with trailers are not stored as they should be, or are refused."""
 
-    def __init__(self, upload: Upload, number: int, view: memoryview) -> None:
-        self._upload, self._number, self._view = upload, number, view
-        self._op = upload.start_parts([upload.part_request(number, view, trailer=True)])
 
-    @staticmethod
-    def is_due(upload: Upload) -> bool:
-        """Whether it is not known yet of this server, and may be so."""
-        return upload.target.trailers is None and upload.server == SERVER and upload.has_crc
+class Trailers:
+    """What is known of a server: for each algorithm, the size of the largest part that it has taken so."""
 
-    def answer(self) -> Steps[Any]:
-        """The answer to the part; to another with its checksum in a header, unless this one was confirmed."""
-        try:
-            return (yield from self._answer())
-        finally:
-            del self._view  # an exception's traceback would keep it
+    def __init__(self) -> None:
+        self._largest: dict[str, int] = {}
+        """0: it does not. That is for good: of several servers behind one address, one that does not is enough."""
 
-    def _answer(self) -> Steps[Any]:
-        upload = self._upload
-        response = yield from one(self._op)
-        digest = Digest(upload.algorithm or "")
-        if len(self._view) <= INLINE:
-            digest.update(self._view)
-        else:
-            yield from upload.backend.aside(lambda: digest.update(self._view))
-        if not refused(response) and upload.checksum_of(response) == digest.value():
-            upload.target.trailers = True
-            return response
-        if not response.error_code or 400 <= response.status < 500 or response.status == NOT_IMPLEMENTED:
-            upload.target.trailers = False  # else it may have been the network
-        return (yield from one(upload.start_parts([upload.part_request(self._number, self._view)])))
+    def due(self, server: str | None, algorithm: str | None, size: int) -> bool:
+        """Whether parts of that size may be worth asking for."""
+        if server != SERVER or algorithm is None or not algorithm.startswith("CRC"):
+            return False
+        known = self._largest.get(algorithm)
+        return known is None or 0 < known < size
+
+    def taken(self, algorithm: str | None, size: int) -> bool:
+        return size <= self._largest.get(algorithm or "", 0)
+
+    def take(self, algorithm: str, size: int) -> None:
+        if self._largest.get(algorithm) != 0:
+            self._largest[algorithm] = max(size, self._largest.get(algorithm, 0))
+
+    def refuse(self, algorithm: str) -> None:
+        self._largest[algorithm] = 0
+
+
+def confirmed(response: Any, algorithm: str) -> bool:
+    """Whether the answer to a part that was sent with a trailer names the checksum that was sent."""
+    if refused(response) or response.crc is None:
+        return False
+    sent = base64.b64encode(response.crc.to_bytes(DIGESTS[algorithm], "big")).decode("ascii")
+    return bool(response.headers.get(f"x-amz-checksum-{algorithm.lower()}") == sent)
+
+
+def not_taken(response: Any, algorithm: str, *where: str) -> bool:
+    """Whether the answer to such a part is one of a server that does not take them; not one that has failed
+    otherwise."""
+    if refused(response):
+        return isinstance(failure(response, "UploadPart", *where), _REFUSALS)
+    return response.behind and not confirmed(response, algorithm)

@@ -16,6 +16,7 @@ from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_steps import one
+from objectfs.backends.crt_trailer import TrailersNotTaken, not_taken
 from objectfs.backends.digests import combined, of_parts
 from objectfs.backends.leftovers import Pending
 from objectfs.types import PutResult
@@ -73,7 +74,7 @@ class Upload(Pending):
         headers = {}
         if self.algorithm is not None:
             headers["x-amz-checksum-algorithm"] = self.algorithm
-            if self.has_crc:
+            if self.algorithm.startswith("CRC"):
                 headers["x-amz-checksum-type"] = "FULL_OBJECT"
         self.begin(
             lambda: self._start(
@@ -122,15 +123,6 @@ class Upload(Pending):
         self.backend.target(self.bucket)  # is the client still open, are the credentials still good?
         return (by or self.target).engine.start(requests, into=self.parts, **how)
 
-    @property
-    def has_crc(self) -> bool:
-        return self.algorithm is not None and self.algorithm.startswith("CRC")
-
-    @property
-    def trailing(self) -> bool:
-        """Whether parts in memory carry their checksum behind their content: see ``crt_trailer.py``."""
-        return self.has_crc and self.target.trailers is True
-
     def part_request(self, number: int, view: memoryview, *, trailer: bool = False) -> Any:
         target = self.target
         self.sizes[number] = len(view)
@@ -145,14 +137,16 @@ class Upload(Pending):
             trailer=trailer,
         )
 
-    def checksum_of(self, response: Any) -> str | None:
-        """What the answer to a part confirms of it."""
-        found: str | None = response.headers.get(f"x-amz-checksum-{(self.algorithm or '').lower()}")
-        return found
-
     def collect(self, responses: Iterable[Any]) -> None:
-        """Note the parts' ETags, or raise the first cause of a failure."""
+        """Note the parts' ETags, or raise the first cause of a failure.
+
+        Raises:
+            TrailersNotTaken: that is it.
+        """
         for _, response in cause_first(None, list(responses)):
+            if response.behind and not_taken(response, self.algorithm or "", self.bucket, self.key):
+                self.target.trailers.refuse(self.algorithm or "")
+                raise TrailersNotTaken
             if refused(response):
                 raise failure(response, "UploadPart", self.bucket, self.key)
             etag = response.headers.get("etag")
@@ -160,15 +154,8 @@ class Upload(Pending):
                 raise errors.ServerError(
                     "the answer to a part names no ETag", operation="UploadPart", bucket=self.bucket, key=self.key
                 )
-            if self.trailing and self.checksum_of(response) is None:
-                raise errors.ServerError(
-                    "the answer to a part does not confirm its checksum, as those before did",
-                    operation="UploadPart",
-                    bucket=self.bucket,
-                    key=self.key,
-                )
             self.etags.append(etag)
-            self.checksums.append(self.checksum_of(response))
+            self.checksums.append(response.headers.get(f"x-amz-checksum-{(self.algorithm or '').lower()}"))
 
     def complete(self) -> Steps[PutResult]:
         parts = "".join(

@@ -20,13 +20,14 @@ from typing import Any
 from objectfs import _native, errors
 from objectfs.backends.answers import put_result
 from objectfs.backends.base import PutOptions, ReadableBuffer, Steps, StreamUpload
+from objectfs.backends.copying import counted
 from objectfs.backends.crt_answers import refused
 from objectfs.backends.crt_base import CrtBase
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_get_file import file_blocks
 from objectfs.backends.crt_steps import all_of, followed, one
 from objectfs.backends.crt_stream import CrtStream
-from objectfs.backends.crt_trailer import Probe
+from objectfs.backends.crt_trailer import TrailersNotTaken, confirmed, not_taken
 from objectfs.backends.crt_upload import FileUpload, Upload, cause_first
 from objectfs.backends.digests import of_parts
 from objectfs.backends.memory import readable_view
@@ -87,26 +88,47 @@ class WriteVerbs(CrtBase):
         check: Callable[[], None] | None = None,
     ) -> Steps[PutResult]:
         """``check``, of a file: raises what is wrong with the content once all parts are sent, or one has failed."""
-        in_memory = check is None  # a file is sent from the page cache, and is read for its checksum anyway
+        if check is None:  # a file is read for its checksum anyway, and sent from the page cache
+            with contextlib.suppress(TrailersNotTaken):
+                return (yield from self._send_parts(bucket, key, view, options, algorithm, in_trailers=True))
+        return (yield from self._send_parts(bucket, key, view, options, algorithm, check))
+
+    def _send_parts(
+        self,
+        bucket: str,
+        key: str,
+        view: memoryview,
+        options: PutOptions,
+        algorithm: str | None,
+        check: Callable[[], None] | None = None,
+        *,
+        in_trailers: bool = False,
+    ) -> Steps[PutResult]:
+        """``in_trailers``: checksums may go behind the content, see ``crt_trailer.py``."""
         size = whole_part_size(len(view), self.part_size)
         upload = Upload(self, bucket, key, options, algorithm)
-        probe = None
         try:
             yield from upload.create()
             with self.target(bucket).engine.paces.upload(len(view)) as plan:
                 offsets = range(0, len(view), size)
-                if in_memory and Probe.is_due(upload):
-                    probe = Probe(upload, len(offsets), view[offsets[-1] :])
-                    offsets = offsets[:-1]
-                trailer = in_memory and upload.trailing
+                behind = in_trailers and upload.target.trailers.taken(algorithm, size)
+                asking = None
+                if in_trailers and upload.target.trailers.due(upload.server, algorithm, size):
+                    asking = upload.start_parts([upload.part_request(1, view[:size], trailer=True)])
+                    offsets = offsets[1:]
                 requests = [
-                    upload.part_request(number, view[offset : offset + size], trailer=trailer)
-                    for number, offset in enumerate(offsets, start=1)
+                    upload.part_request(offset // size + 1, view[offset : offset + size], trailer=behind)
+                    for offset in offsets
                 ]
                 op = upload.start_parts(requests, window=plan.connections, fixed=True, stop_on_error=True)
                 responses = yield from all_of(op)
-                if probe is not None and not any(response.error_code for response in responses):
-                    responses.append((yield from probe.answer()))
+                if asking is not None and not any(response.error_code for response in responses):
+                    answer = yield from one(asking)
+                    if self._has_not_taken(upload, answer, size):
+                        plan.size = 0
+                        again = upload.start_parts([upload.part_request(1, view[:size])])
+                        answer = yield from counted(one(again), 0)
+                    responses.insert(0, answer)
                 if any(response.error_code for response in responses):
                     plan.size = 0  # tells nothing
             if check is not None:
@@ -114,9 +136,20 @@ class WriteVerbs(CrtBase):
             upload.collect(responses)
             return (yield from upload.complete())
         except BaseException as error:
-            probe = None  # which an exception's traceback would keep, and with it the caller's memory
             yield from upload.give_up(error)
             raise
+
+    def _has_not_taken(self, upload: Upload, answer: Any, size: int) -> bool:
+        """Whether the server does not take trailers, by its answer to the part that was sent with one to see that."""
+        trailers, algorithm = upload.target.trailers, upload.algorithm or ""
+        if not answer.behind:
+            return False
+        if confirmed(answer, algorithm):
+            trailers.take(algorithm, size)
+        elif not_taken(answer, algorithm, upload.bucket, upload.key):
+            trailers.refuse(algorithm)
+            return True
+        return False  # or it has failed as any part may
 
     def put_file(self, bucket: str, key: str, path: str, options: PutOptions) -> Steps[PutResult]:
         where: dict[str, Any] = {"operation": "PutObject", "bucket": bucket, "key": key}
