@@ -71,13 +71,13 @@ cdef struct op_t:
     int validate_mode
     uint64_t part_size
     uint32_t max_connections
-    int crc_kind                       # of what it receives in memory, to be computed, or sends with a trailer: digest.pyx
+    int crc_kind                       # of what it receives, to be computed, or sends: digest.pyx
     bint trailer                       # its checksum is to go behind its body
     bint shields                       # whether `shielded` is set when it begins
     # --- the result (written by callbacks, read after the group is done)
     aws_byte_buf recv                  # the caller's memory
     uint64_t crc
-    int running                        # where that is computed as it comes (running.c), or noted (trailer.c); 0: nowhere
+    int running                        # where that is computed (running.c) or noted (trailer.c); 0: nowhere
     bint behind                        # its checksum went behind its body,
     bint behind_known                  # and is `crc`
     uint64_t received                  # bytes of content that came of parts that are complete; under the engine's lock

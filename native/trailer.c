@@ -8,8 +8,8 @@
  * - A place is a request's from before it is made until all of it has ended, and is found by the body's address and
  *   size. When the library makes the message of an attempt, the place learns the address of what will hold the checksum
  *   (its "context"); when that is complete, the place is found by this.
- * - A context that ended without a checksum leaves its address behind. Whoever is made at the same address takes it away
- *   from other places first, so a place never learns another body's checksum.
+ * - A context that ended without a checksum leaves its address behind. Whoever is made at the same address takes it
+ *   away from other places first, so a place never learns another body's checksum.
  * - Two requests may send the same memory at the same time: what is computed of it is noted for both.
  */
 #include "trailer.h"
