@@ -1,4 +1,4 @@
-/* Two things that s2n knows of a TLS handshake and that aws-c-io has no option for; with calls that the linker sends
+/* Three things that s2n knows of a TLS connection and that aws-c-io has no option for; with calls that the linker sends
  * here (linked.h).
  *
  * How long a failure is kept back. s2n "blinds" a failed connection: for 10 to 30 s nobody is to be told, so that the
@@ -7,7 +7,10 @@
  * attack meant (Lucky 13) needs very many failures that somebody else can provoke and time, of records in CBC mode; a
  * client with a bounded number of attempts is no such oracle. A second at most remains, a third of it at least.
  *
- * Why it failed. aws-c-io has one error code for all that can go wrong. */
+ * Why it failed. aws-c-io has one error code for all that can go wrong.
+ *
+ * How much goes into one record. s2n sends 8 KiB at a time; with 16, TLS's most, an upload takes a fifteenth less
+ * processor time here, and a server that reads record by record a fifth less (docs/design/0005-cpu.md). */
 #include "handshake.h"
 
 #include <string.h>
@@ -53,6 +56,7 @@ static void s_copy(char *to, size_t size, const char *from) {
 int __real_s2n_negotiate(struct s2n_connection *connection, s2n_blocked_status *blocked);
 
 int __wrap_s2n_negotiate(struct s2n_connection *connection, s2n_blocked_status *blocked) {
+    s2n_connection_prefer_throughput(connection); /* cannot fail; before anything is sent, and again harmless */
     int code = __real_s2n_negotiate(connection, blocked);
     int error = code == S2N_SUCCESS ? 0 : s2n_errno;
     if (code != S2N_SUCCESS && s2n_error_get_type(error) != S2N_ERR_T_BLOCKED && s_enter()) {

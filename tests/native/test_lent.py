@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import threading
@@ -95,6 +96,44 @@ def test_tls_reads_them_itself() -> None:
         assert bytes(run(backend.get("bucket", "k", GetOptions()))) == DATA
         assert lent() == before
         backend.close()
+
+
+def test_records_of_tls_are_as_large_as_they_may_be() -> None:
+    """What goes over the wire, as a proxy sees it: a type, two bytes of version, two of length, and so on."""
+    sent = bytearray()
+
+    def pipe(source: socket.socket, target: socket.socket, seen: bytearray | None) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(1 << 18):
+                if seen is not None:
+                    seen += piece
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+    with S3Server(tls=True, buckets=("bucket",)) as server, socket.create_server(("127.0.0.1", 0)) as listener:
+        backend = backend_for(f"https://127.0.0.1:{listener.getsockname()[1]}", verify=server.ca_file)
+        op = put(backend, DATA)
+        near, _ = listener.accept()
+        with near, socket.create_connection(("127.0.0.1", int(server.endpoint_url.rsplit(":", 1)[1]))) as far:
+            threads = [
+                threading.Thread(target=pipe, args=(near, far, sent)),
+                threading.Thread(target=pipe, args=(far, near, None)),
+            ]
+            for thread in threads:
+                thread.start()
+            assert op.wait(20)
+            assert op.result()[0].status == 200
+            backend.close()
+            for thread in threads:
+                thread.join(20)
+    lengths, at = [], 0
+    while at < len(sent):
+        if sent[at] == 23:  # application data
+            lengths.append(int.from_bytes(sent[at + 3 : at + 5], "big"))
+        at += 5 + int.from_bytes(sent[at + 3 : at + 5], "big")
+    assert sum(lengths) > len(DATA)
+    assert max(lengths) > 16_000
+    assert sorted(lengths)[len(lengths) // 2] > 12_000
 
 
 @pytest.mark.parametrize("checksum", ["CRC64NVME", "SHA256", "off"])
