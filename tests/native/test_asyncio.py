@@ -13,6 +13,7 @@ import pytest
 from objectfs import errors
 from objectfs.backends.base import GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
+from objectfs.backends.crt_watch import _Watcher
 from objectfs.backends.drive import arun, run
 from objectfs.sim import S3Server
 from objectfs.sim.network.faults import Fault
@@ -165,5 +166,15 @@ def test_close_while_tasks_wait(crt: CrtBackend, sim: S3Server) -> None:
         done, pending = await asyncio.wait(tasks, timeout=5)
         assert not pending
         assert {type(task.exception()) for task in done} == {errors.CancelledError}
+
+    asyncio.run(main())
+
+
+def test_a_watcher_that_nobody_has_kept_leaves_the_loop_as_it_was(crt: CrtBackend) -> None:
+    """Ctrl-C between its making and its keeping: the next one has the same descriptors, and is heard."""
+
+    async def main() -> None:
+        _Watcher(crt.target("bucket").engine, asyncio.get_running_loop())
+        await asyncio.wait_for(arun(crt.put("bucket", "k", b"content", PutOptions())), 10)
 
     asyncio.run(main())

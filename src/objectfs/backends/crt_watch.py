@@ -28,6 +28,10 @@ class Watchers:
             watcher = self._by_loop.get(loop)
             if watcher is None:
                 watcher = self._by_loop[loop] = _Watcher(self._engine, loop)
+            # Only when it is known here: had Ctrl-C struck in between, its descriptors would be closed and their numbers
+            # the next watcher's, which the loop takes for those that it watches already.
+            if not watcher.listens:
+                watcher.listen(loop)
         return watcher.future(op)
 
     def close(self) -> None:
@@ -46,6 +50,10 @@ class _Watcher:
         self._writer.setblocking(False)
         self._notifier = _native.Notifier(engine, self._writer.fileno())
         self._finalize = weakref.finalize(self, _close_pair, self._notifier, self._reader, self._writer)
+        self.listens = False
+
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the loop look at the descriptor. Twice is no harm."""
         drain = weakref.WeakMethod(self._drain)
 
         def ready() -> None:
@@ -56,6 +64,7 @@ class _Watcher:
         try:
             loop.add_reader(self._reader, ready)
         except NotImplementedError:  # Windows' proactor loop watches no descriptors: a thread does
+            self.listens = True
             self._reader.setblocking(True)
             threading.Thread(
                 target=_relay,
@@ -63,6 +72,7 @@ class _Watcher:
                 name="objectfs-watch",
                 daemon=True,
             ).start()
+        self.listens = True
 
     def future(self, op: Any) -> asyncio.Future[None]:
         loop = self._loop()
