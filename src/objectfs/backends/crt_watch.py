@@ -28,8 +28,8 @@ class Watchers:
             watcher = self._by_loop.get(loop)
             if watcher is None:
                 watcher = self._by_loop[loop] = _Watcher(self._engine, loop)
-            # Only when it is known here: had Ctrl-C struck in between, its descriptors would be closed and their numbers
-            # the next watcher's, which the loop takes for those that it watches already.
+            # Only when it is known here: had Ctrl-C struck in between, its descriptors would be closed, and their
+            # numbers the next watcher's, which the loop takes for those that it watches already.
             if not watcher.listens:
                 watcher.listen(loop)
         return watcher.future(op)
