@@ -69,11 +69,13 @@ cdef aws_s3_buffer_pool* _shared_pool(
     return aws_s3_buffer_pool_acquire(pool[0])
 
 
-def trim():
-    """Give memory that has been freed, and is kept for later by kept.c or by malloc, back to the system."""
+def trim(bint everything=True):
+    """Give memory that has been freed, and is kept for later by kept.c or (``everything``) by malloc, back to the
+    system."""
     with nogil:
         objectfs_kept_trim()
-        objectfs_trim()
+        if everything:
+            objectfs_trim()
 
 
 def kept_bytes():

@@ -44,6 +44,7 @@ class Client(ReadVerbs, ManyVerbs, WriteVerbs, CopyVerbs, OpenVerbs, VersionVerb
         throughput_gbps: what the engine plans its connections for.
         max_attempts: tries of each request, the first included.
         hedge: send a GET or HEAD again where its answer is late, and take the first that comes (crt backend).
+        pace_file: where to keep what was learned of each endpoint's network, for the next process (crt backend).
         connect_timeout, read_timeout: of one connection; ``timeout=`` of a verb bounds the whole verb.
         checksum: ``auto`` (what the endpoint takes), ``off``, or an algorithm (``CRC64NVME``, ``CRC32``, …).
         rollout: use both backends: ``{"canary": percent of the keys on the engine, "shadow": {…}, "breaker": {…}}``, or

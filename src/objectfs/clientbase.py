@@ -42,6 +42,7 @@ class ClientBase:
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         hedge: bool | None = None,
+        pace_file: str | os.PathLike[str] | None = None,
         checksum: str | None = None,
         rollout: Mapping[str, Any] | str | None = None,
     ) -> None:

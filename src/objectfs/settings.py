@@ -142,6 +142,16 @@ def _verify(value: Any) -> bool | str:
     return path
 
 
+def _file(value: Any) -> str:
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError("the path of a file")
+    path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        raise ValueError("the path of a file, which a folder is not")
+    return path
+
+
 def _endpoint(value: Any) -> str:
     text = _text(value)
     if text != text.strip() or any(ord(char) <= 32 for char in text):
@@ -224,6 +234,11 @@ class Config:
     (docs/design/0022-hedging.md), on the crt backend. Only from far away. That is 4 to 10 of 100 requests
     more (up to 50 for objects of 10 to 100 MiB one after the other), at S3's price of a request, and cuts off the
     slowest answers. With ``max_attempts=1`` nothing is sent again."""
+    pace_file: str | None = _setting(None, _file)
+    """It is made if it is not there, with its folder; replaced when a client is closed that has moved large objects;
+    ConfigError is raised for a file that is something else. For each endpoint it holds the connections of transfers,
+    the wait for a first byte and what a connection carries (docs/design/0015-pace.md), which otherwise each process
+    finds out anew; entries of 30 days ago do not count. On the crt backend."""
     checksum: str = _setting("auto", _one_of("auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"))
     """auto: uploads carry the best checksum that the endpoint takes (found out once), downloads are validated
     where the server reports one. off: neither. A name: that algorithm, and an error where it cannot be

@@ -72,3 +72,27 @@ def test_collected_where_there_are_no_addresses(
     monkeypatch.setattr(crt_pace.Network, "far", True)
     monkeypatch.setattr(_native, "Buffer", few)
     assert read(make(), [10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10).sparse  # wanted, and not to be had
+
+
+def test_memory_that_is_kept_is_given_back_for_sparse_memory(
+    make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is malloc's, which does not know what is kept: both together would be twice what is needed, of pages that
+    the system has to get and to clear."""
+    monkeypatch.setattr(crt_pace.Network, "far", False)
+    monkeypatch.setattr(crt_late, "late", lambda waits: 0.0)
+    backend = make()
+    large = bytes(17 * MiB)
+    for number, size in enumerate([KiB] * 18 + [17 * MiB] * 2 + [MiB] * 20):
+        run(backend.put("bucket", f"{number}", large[:size], PutOptions()))
+    keys = [f"{number}" for number in range(40)]
+    found = run(backend.get_many("bucket", keys, "raise", GetOptions()))
+    assert backend.target("bucket").engine.paces.batch[1].sparse
+    del found
+    if not _native.kept_bytes():
+        pytest.skip("with a sanitizer, or OBJECTFS_DEBUG, nothing is kept")
+    seen: list[int] = []
+    buffer = backend.buffer
+    monkeypatch.setattr(backend, "buffer", lambda *args: seen.append(_native.kept_bytes()) or buffer(*args))
+    run(backend.get_many("bucket", keys, "raise", GetOptions()))
+    assert seen[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -73,6 +74,8 @@ def test_profile_of_aws(file: Path) -> None:
         ("verify", __file__, __file__),
         ("read_timeout", "0.5", 0.5),
         ("throughput_gbps", 25, 25.0),
+        ("pace_file", "~/pace.json", os.path.expanduser("~/pace.json")),
+        ("pace_file", Path("pace.json"), "pace.json"),
         ("checksum", "crc32", "CRC32"),
         ("checksum", "OFF", "off"),
         ("addressing_style", "path", "path"),
@@ -125,6 +128,11 @@ def test_values(file: Path, name: str, value: Any, expected: Any) -> None:
         ("connect_timeout", "soon", "seconds"),
         ("read_timeout", float("nan"), "seconds"),
         ("throughput_gbps", -1, "gigabits"),
+        ("pace_file", "", "path"),
+        ("pace_file", 5, "path"),
+        ("pace_file", b"pace.json", "path"),
+        ("pace_file", "a\0b", "path"),
+        ("pace_file", os.path.dirname(__file__), "folder"),
         ("checksum", "MD5", "'CRC64NVME'"),
         ("addressing_style", "dns", "'virtual'"),
         ("region", "", "not empty"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import attrs
 import pytest
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
 
-from objectfs.backends.crt_pace import LEAST_PART, NARROW, Network, Pace, Paces
+from objectfs.backends.crt_pace import FEWEST, LEAST_PART, NARROW, Lesson, Network, Pace, Paces
 
 MiB = 1024 * 1024
 WIDE = 25
@@ -216,6 +217,54 @@ def test_settings_stay() -> None:
         with given.transfer(1000, *FIRST, said.__len__) as plan:
             said.append(503)
         assert plan.connections == given.connections == WIDE
+
+
+# -- from one process to the next --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("limit", "each", "expected"),
+    [
+        (1e9, 10, MOST),  # far away: each connection brings more
+        (300, 10, WIDE),  # a network that 30 fill: what the step has not brought is given up
+    ],
+)
+def test_processes_of_one_transfer_each_learn_as_one_of_many_does(limit: float, each: float, expected: int) -> None:
+    at = network(limit, each, 1e9)
+    one = Pace(WIDE, MOST, cores=1, part_size=4)
+    lesson = one.lesson()
+    for _ in range(40):
+        again = Pace(WIDE, MOST, cores=1, part_size=4)
+        again.recall(lesson)
+        assert again.connections == one.connections
+        told(again, *at(again.connections))
+        told(one, *at(one.connections))
+        lesson = again.lesson()
+        assert lesson == one.lesson()
+    seen = one.connections
+    assert seen >= expected
+    assert limit == 1e9 or at(seen)[0] == limit
+
+
+def test_what_was_learned_elsewhere_keeps_to_the_bounds_here(pace: Pace) -> None:
+    lesson = Lesson(connections=9000, before=8000, rate=100.0, fresh=True, held=0, hold=2)
+    pace.recall(lesson)
+    assert pace.connections == MOST
+    pace.recall(attrs.evolve(lesson, connections=1, before=1))
+    assert pace.connections == FEWEST
+    given = Pace(7, 7, cores=1, part_size=4, adapts=False)
+    given.recall(lesson)
+    assert given.connections == 7
+
+
+def test_what_the_network_was_like_yesterday_counts_until_today_is_known() -> None:
+    sums = [(0, 0, 0, 0, 0)]
+    found = Network(lambda: sums[0])
+    found.recall(0.03, 90e6)
+    assert found.far
+    assert (found.latency, found.carries) == (0.03, 90e6)
+    sums[0] = (10, 1000, 50_000, 10_000, 0)
+    found.look(0.5)
+    assert found.latency * 1e9 == pytest.approx(5000)
+    assert not found.far
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------

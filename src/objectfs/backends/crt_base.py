@@ -19,6 +19,7 @@ from objectfs.backends.budget import Budget
 from objectfs.backends.crt_checksum import ChecksumPolicy
 from objectfs.backends.crt_express import Sessions
 from objectfs.backends.crt_pace import Paces
+from objectfs.backends.crt_remember import PaceFile, place_of
 from objectfs.backends.crt_renew import Renewal
 from objectfs.backends.crt_target import Target
 from objectfs.backends.crt_telemetry import NativeSource
@@ -95,6 +96,7 @@ class CrtBase:
                 f"memory_limit={config.memory_limit} is less than the engine can work with (256 MiB)",
                 hint="Give memory_limit= at least 256 MiB, or use backend='sdk'",
             )
+        self._pace_file = PaceFile(config.pace_file) if config.pace_file is not None else None
         crt_log.follow()
         self.session = session
         self.config = config
@@ -198,12 +200,12 @@ class CrtBase:
                 raise errors.ClosedError("the client is closed")
             engine = self._engines.get(key)
             if engine is None:
-                engine = self._engines[key] = self._make_engine(endpoint)
+                engine = self._engines[key] = self._make_engine(endpoint, bucket)
                 if self._credentials is not None and owner is None:
                     self._give_credentials(engine)
             return engine
 
-    def _make_engine(self, endpoint: Endpoint) -> Any:
+    def _make_engine(self, endpoint: Endpoint, bucket: str | None) -> Any:
         config = self.config
         tls = endpoint.scheme == "https"
         verify = self.session.verify if tls else True
@@ -241,6 +243,9 @@ class CrtBase:
             parts_adapt=self._adapts and config.part_size is None,
             hedges=config.hedge and config.max_attempts > 1,
         )
+        if self._pace_file is not None:
+            engine.paces.place = place_of(endpoint, bucket)
+            self._pace_file.recall(engine.paces)
         return engine
 
     def buffer(self, size: int, sparse: bool = False) -> _native.Buffer:
@@ -433,6 +438,8 @@ class CrtBase:
             self._engines.clear()
             self._targets.clear()
             self._others.clear()
+        if self._pace_file is not None:
+            self._pace_file.keep(engine.paces for engine in engines)
         self._shared.close()
         for engine in engines:
             engine.cancel()

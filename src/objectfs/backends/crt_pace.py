@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import attrs
+from attrs.validators import ge, instance_of, le
+
 from objectfs.backends.crt_late import Lateness
 
-__all__ = ["Network", "Pace", "Paces", "Plan"]
+__all__ = ["Lesson", "Lessons", "Network", "Pace", "Paces", "Plan"]
 
 MiB = 1024 * 1024
 
@@ -66,6 +69,51 @@ FAR = 0.002
 
 FRESH = 0.5
 """Weight of the last transfer's times beside those of all before it."""
+
+
+def _count(low: int, high: int) -> Any:
+    validators: list[Any] = [instance_of(int), ge(low), le(high)]
+    return attrs.field(validator=validators)
+
+
+def _measure(high: float) -> Any:
+    validators: list[Any] = [instance_of((int, float)), ge(0), le(high)]
+    return attrs.field(validator=validators)
+
+
+@attrs.frozen(kw_only=True)
+class Lesson:
+    """Of one kind of transfer: where the search for the best number of connections stands."""
+
+    connections: int = _count(1, 10_000)
+    """Of the next transfer."""
+    before: int = _count(1, 10_000)
+    """Before the last step,"""
+    rate: float = _measure(1e15)
+    """and bytes a second with those; 0 if no step is to be judged."""
+    fresh: bool = attrs.field(validator=instance_of(bool))
+    """Whether the step's first transfer is still to come."""
+    held: int = _count(0, LONGEST_HOLD)
+    """Transfers until the next step may be tried,"""
+    hold: int = _count(1, LONGEST_HOLD)
+    """and of how many the last such pause was."""
+
+
+@attrs.frozen(kw_only=True)
+class Lessons:
+    """Of one endpoint: what the next process need not find out anew."""
+
+    saved: float = _measure(1e15)
+    """When, in seconds since 1970."""
+    cores: int = _count(1, 1_000_000)
+    """Of the machine: with others, other numbers of connections are the best."""
+    first_byte: float = _measure(86_400)
+    """Seconds, and"""
+    connection_rate: float = _measure(1e15)
+    """bytes a second of a connection; 0 where nobody knows."""
+    download: Lesson = attrs.field(validator=instance_of(Lesson))
+    download_to_file: Lesson = attrs.field(validator=instance_of(Lesson))
+    upload: Lesson = attrs.field(validator=instance_of(Lesson))
 
 
 @dataclass(slots=True)
@@ -195,6 +243,30 @@ class Pace:
             self._before, self._narrower, self._fresh = rate, self.wide, True
             self.wide = min(math.ceil(self.wide * min(LEAP, BUSY / max(busy, 0.01))), self.most)
 
+    def lesson(self) -> Lesson:
+        with self._lock:
+            return Lesson(
+                connections=self.wide,
+                before=self._narrower,
+                rate=self._before,
+                fresh=self._fresh,
+                held=self._climbing.left,
+                hold=self._climbing.length,
+            )
+
+    def recall(self, told: Lesson) -> None:
+        """Go on where another process stopped, within the bounds of this one."""
+        if not self.adapts:
+            return
+        with self._lock:
+            self.wide, self._narrower = (
+                max(min(FEWEST, self.wide), min(connections, self.most))
+                for connections in (told.connections, told.before)
+            )
+            if self._narrower < self.wide:
+                self._before, self._fresh = told.rate, told.fresh
+            self._climbing = _Hold(told.held, told.hold)
+
     def slow_down(self) -> None:
         """The endpoint asks for less."""
         self.wide = max(min(FEWEST, self.wide), self.wide // 2)
@@ -205,14 +277,14 @@ class Pace:
 class _Hold:
     """Transfers for which something that did not pay is not tried again: 4, and twice as many each time."""
 
-    def __init__(self) -> None:
-        self.left = 0
-        self._length = 2
+    def __init__(self, left: int = 0, length: int = 2) -> None:
+        self.left = left
+        self.length = length
 
     def again(self) -> None:
         if not self.left:  # one that failed again after it, not several failures at once
-            self._length = min(2 * self._length, LONGEST_HOLD)
-        self.left = self._length
+            self.length = min(2 * self.length, LONGEST_HOLD)
+        self.left = self.length
 
     def passes(self) -> bool:
         """Whether this transfer still counts as one of them."""
@@ -266,6 +338,12 @@ class Network:
                 carries = FRESH * carries + (1 - FRESH) * self.carries
             self.latency, self.carries = latency, carries
 
+    def recall(self, latency: float, carries: float) -> None:
+        """What another process has measured, until this one has."""
+        with self._lock:
+            if latency and carries:
+                self.latency, self.carries, self._doubtful = latency, carries, True
+
     def part(self, size: int, connections: int, most: int) -> int:
         """Bytes of the parts of such a download: no more than leave all connections something to do, but so many that
         a connection receives at least as long as it waits."""
@@ -303,18 +381,22 @@ class Paces:
         self.batch: tuple[str, Any] = ("", None)
         """The last large batch's bucket, and the memory that suits each of its objects (``crt_batch.Room``); None if
         nobody knows."""
+        self.place = ""
+        """The endpoint's name for those who keep the lessons."""
+        self._used = False
         self._parts_adapt = parts_adapt
+        self._cores = cores
         common: dict[str, Any] = {"most": most, "cores": cores, "part_size": part_size, "adapts": connections_adapt}
         self.memory = Pace(down, **common)
         self.files = Pace(down, narrows=True, **common)
         self.far_files = Pace(down, **common)  # whose connections carry too little for few of them to be enough
         self.uploads = Pace(up, **common)
-
         self.part_size = part_size
 
     @contextlib.contextmanager
     def download(self, size: int) -> Iterator[Plan]:
         """Of so many bytes, to memory."""
+        self._used = True
         with self.memory.transfer(size, slowed=self.network.slowed) as plan:
             if self._parts_adapt:
                 plan.part_size = self.network.part(size, plan.connections, self.part_size)
@@ -328,6 +410,7 @@ class Paces:
     @contextlib.contextmanager
     def to_file(self, size: int, single: float, load: float) -> Iterator[Plan]:
         """``single`` and ``load``: as :meth:`Pace.transfer` takes them."""
+        self._used = True
         pace = self.far_files if self.network.far else self.files
         with pace.transfer(size, single, load, self.network.slowed) as plan:
             # few connections: the processor is the limit, to which each request is work
@@ -338,8 +421,35 @@ class Paces:
 
     @contextlib.contextmanager
     def upload(self, size: int) -> Iterator[Plan]:
+        self._used = True
         with self.uploads.transfer(size, slowed=self.network.slowed) as plan:
             yield plan
+
+    def lessons(self) -> Lessons | None:
+        """For the next process; None if there was no transfer that could tell anything."""
+        if not self._used:
+            return None
+        download, download_to_file, upload = (pace.lesson() for pace in self._kept())
+        return Lessons(
+            saved=round(time.time()),
+            cores=self._cores,
+            first_byte=self.network.latency,
+            connection_rate=self.network.carries,
+            download=download,
+            download_to_file=download_to_file,
+            upload=upload,
+        )
+
+    def recall(self, told: Lessons) -> None:
+        """What the last process has learned. Of a machine with other cores: what its network is like."""
+        self.network.recall(told.first_byte, told.connection_rate)
+        if told.cores == self._cores:
+            for pace, lesson in zip(self._kept(), (told.download, told.download_to_file, told.upload), strict=True):
+                pace.recall(lesson)
+
+    def _kept(self) -> tuple[Pace, ...]:
+        """``files`` are not: there the processor is the limit, and one transfer tells."""
+        return self.memory, self.far_files, self.uploads
 
     def describe(self) -> dict[str, Any]:
         """For ``stats()``: connections of the next transfer of each kind, and what the network is like, in seconds and

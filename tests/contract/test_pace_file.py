@@ -1,0 +1,323 @@
+"""``pace_file=``: what a client has learned of an endpoint, the next process knows (docs/design/0015-pace.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import objectfs
+from objectfs.errors import ConfigError
+from objectfs.sim import S3Server
+
+from .support import MiB, python, ramp
+
+pytest.importorskip("objectfs._native", reason="the engine is not built")
+
+SIZE = 32 * MiB
+PART = 8 * MiB
+SECRET = "a-secret-that-nobody-writes-down"
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[S3Server]:
+    """First bytes take some milliseconds, and a connection carries no more than S3 Express lets it."""
+    with S3Server(buckets=("bucket",), profile="express", secret_key=SECRET) as server:
+        with client(server) as made:
+            made.put("bucket", "large", ramp(SIZE))
+        yield server
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "pace.json"
+
+
+def client(server: S3Server, **settings: Any) -> objectfs.Client:
+    return objectfs.Client(
+        **{
+            "backend": "crt",
+            "endpoint_url": server.endpoint_url,
+            "access_key_id": "test",
+            "secret_access_key": SECRET,
+            "region": "us-east-1",
+            **settings,
+        }
+    )
+
+
+def learn(server: S3Server, path: Path, **settings: Any) -> dict[str, Any]:
+    """Have a client move something; what it then says of the endpoint."""
+    with client(server, pace_file=path, **settings) as made:
+        assert made.get("bucket", "large") == ramp(SIZE)
+        pace: dict[str, Any] = made.stats()["pace"][0]
+    return pace
+
+
+def pace_of(server: S3Server, path: Path, **settings: Any) -> dict[str, Any]:
+    """What a client knows that has moved nothing."""
+    with client(server, pace_file=path, **settings) as made:
+        made.exists("bucket", "large")
+        pace: dict[str, Any] = made.stats()["pace"][0]
+    return pace
+
+
+def entry(path: Path) -> dict[str, Any]:
+    (found,) = json.loads(path.read_text())["endpoints"].values()
+    return dict(found)
+
+
+def change(path: Path, **values: Any) -> None:
+    document = json.loads(path.read_text())
+    for found in document["endpoints"].values():
+        found.update(values)
+    path.write_text(json.dumps(document))
+
+
+def ranges(server: S3Server) -> int:
+    return sum(1 for request in server.requests if request.operation == "GetObject")
+
+
+def test_the_next_client_knows_what_the_network_is_like(far: S3Server, path: Path) -> None:
+    far.clear_requests()
+    learned = learn(far, path)
+    before = ranges(far)
+    assert learned["first_byte"] >= 0.002
+    known = pace_of(far, path)
+    assert known["first_byte"] == learned["first_byte"]
+    assert known["connection_rate"] == learned["connection_rate"]
+    far.clear_requests()
+    learn(far, path)
+    assert before == SIZE // PART < ranges(far)  # parts of which each connection receives as long as it waits
+
+
+def test_of_no_interest_to_others(far: S3Server, path: Path) -> None:
+    learn(far, path)
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert SECRET not in text
+    assert "bucket" not in text
+    assert os.listdir(path.parent) == [path.name]
+    assert list(json.loads(text)["endpoints"]) == [f"{far.endpoint_url} us-east-1 s3"]
+
+
+def test_connections(far: S3Server, path: Path) -> None:
+    learn(far, path)
+    step = {**entry(path)["download"], "connections": 3, "before": 3, "rate": 0}
+    change(path, download=step, upload={**step, "connections": 5})
+    with client(far, pace_file=path) as made:
+        made.exists("bucket", "large")
+        pace = made.stats()["pace"][0]
+        assert (pace["download"], pace["upload"]) == (4, 5)  # no client begins with fewer than four
+        assert made.get("bucket", "large") == ramp(SIZE)
+        assert made.stats()["connections"]["most_in_use"] <= 5  # the first range beside them
+
+
+def test_within_bounds_and_below_orders(far: S3Server, path: Path) -> None:
+    learn(far, path)
+    step = {**entry(path)["download"], "connections": 10_000}
+    change(path, download=step)
+    assert pace_of(far, path)["download"] == 256
+    assert pace_of(far, path, max_connections=7)["download"] == 7
+    assert pace_of(far, path, throughput_gbps=8)["download"] == 20
+    change(path, cores=1000)
+    known = pace_of(far, path)
+    assert known["download"] == 64
+    assert known["first_byte"] >= 0.002  # the network is the same
+
+
+def test_a_program_that_does_not_close(far: S3Server, path: Path) -> None:
+    done = python(
+        """
+        import sys, objectfs
+        client = objectfs.Client(endpoint_url=sys.argv[1], region="us-east-1", backend="crt")
+        client.get("bucket", "large")
+        """,
+        far.endpoint_url,
+        env={
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "OBJECTFS_PACE_FILE": str(path),
+        },
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pace_of(far, path)["first_byte"] == entry(path)["first_byte"] >= 0.002
+
+
+def test_async(far: S3Server, path: Path) -> None:
+    async def go() -> None:
+        async with objectfs.AsyncClient(
+            backend="crt",
+            endpoint_url=far.endpoint_url,
+            access_key_id="test",
+            secret_access_key=SECRET,
+            region="us-east-1",
+            pace_file=path,
+        ) as made:
+            assert await made.get("bucket", "large") == ramp(SIZE)
+
+    asyncio.run(go())
+    assert pace_of(far, path)["first_byte"] >= 0.002
+
+
+def test_endpoints_have_entries_of_their_own(far: S3Server, path: Path) -> None:
+    with S3Server(buckets=("bucket",), secret_key=SECRET) as near:
+        with client(near) as made:
+            made.put("bucket", "large", ramp(SIZE))
+        first = client(far, pace_file=path)
+        second = client(near, pace_file=path)
+        for each in (first, second):
+            each.get("bucket", "large")
+        first.close()
+        second.close()  # which had read the file when there was nothing
+        entries = json.loads(path.read_text())["endpoints"]
+        assert len(entries) == 2
+        for server in (far, near):
+            expected = entries[f"{server.endpoint_url} us-east-1 s3"]["first_byte"]
+            assert pace_of(server, path)["first_byte"] == expected
+
+
+def test_what_moved_nothing_writes_nothing(far: S3Server, path: Path) -> None:
+    pace_of(far, path)
+    with client(far, pace_file=path) as made:
+        made.put("bucket", "small", b"content")
+        made.get("bucket", "small")
+    assert not path.exists()
+    learn(far, path)
+    before = path.stat().st_ino
+    pace_of(far, path)
+    assert path.stat().st_ino == before
+
+
+def test_old_entries(far: S3Server, path: Path) -> None:
+    learn(far, path)
+    saved = entry(path)["saved"]
+    for distance in (-31, 31):  # of a clock that was wrong, too
+        change(path, saved=saved + distance * 86_400, first_byte=5)
+        assert pace_of(far, path)["first_byte"] is None
+    document = json.loads(path.read_text())
+    document["endpoints"]["http://elsewhere us-east-1 s3"] = entry(path)
+    path.write_text(json.dumps(document))
+    learn(far, path)
+    assert entry(path)["first_byte"] < 5  # and the other one is gone
+
+
+GOOD = {"connections": 64, "before": 64, "rate": 0, "fresh": False, "held": 0, "hold": 2}
+ENDPOINT = {
+    "saved": 1_800_000_000,
+    "cores": 2,
+    "first_byte": 0.03,
+    "connection_rate": 9e7,
+    "download": GOOD,
+    "download_to_file": GOOD,
+    "upload": GOOD,
+}
+
+
+def document(**changes: Any) -> str:
+    return json.dumps({"schema": "objectfs-pace/1", "endpoints": {"http://a us-east-1 s3": {**ENDPOINT, **changes}}})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "Expecting value"),
+        ("[default]\nregion = eu-central-1\n", "Expecting value"),
+        ("[]", "schema"),
+        ('{"schema": "objectfs-pace/2"}', "schema"),
+        ('{"schema": "objectfs-pace/1"}', "endpoints"),
+        ('{"schema": "objectfs-pace/1", "endpoints": []}', "items"),
+        ('{"schema": "objectfs-pace/1", "endpoints": {"a": 5}}', "items"),
+        (document(first_byte=-1), "first_byte"),
+        (document(first_byte=float("nan")), "first_byte"),
+        (document(first_byte="soon"), "first_byte"),
+        (document(connection_rate=float("inf")), "connection_rate"),
+        (document(cores=0), "cores"),
+        (document(upload=5), "upload"),
+        (document(upload={**GOOD, "connections": 0}), "connections"),
+        (document(upload={**GOOD, "connections": 1e9}), "connections"),
+        (document(upload={**GOOD, "hold": 1 << 40}), "hold"),
+        (document(upload={**GOOD, "held": []}), "held"),
+        (document(upload={}), "connections"),
+        (document(more=1), "more"),
+        ("[" * 100_000, "recursion"),
+        (" " * (2 << 20), "too large"),
+        (b"\xff\xfe\x00", "decode"),
+    ],
+)
+def test_files_that_are_something_else(far: S3Server, tmp_path: Path, content: str | bytes, words: str) -> None:
+    path = tmp_path / "file"
+    raw = content.encode() if isinstance(content, str) else content
+    path.write_bytes(raw)
+    with pytest.raises(ConfigError) as caught:
+        client(far, pace_file=path)
+    assert str(path) in str(caught.value)
+    assert words in str(caught.value)
+    assert path.read_bytes() == raw
+
+
+def test_the_good_one_is_read(far: S3Server, tmp_path: Path) -> None:
+    """Or the test above would show nothing."""
+    path = tmp_path / "file"
+    path.write_text(document())
+    client(far, pace_file=path).close()
+
+
+def test_what_cannot_be_read(far: S3Server, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        client(far, pace_file=tmp_path / "file" / "pace.json")
+
+
+@pytest.mark.parametrize("hindrance", ["folder", "other"])
+def test_what_cannot_be_written_is_told(
+    far: S3Server, path: Path, caplog: pytest.LogCaptureFixture, hindrance: str
+) -> None:
+    made = client(far, pace_file=path)
+    made.get("bucket", "large")
+    if hindrance == "folder":
+        path.mkdir(parents=True)
+    else:
+        path.parent.mkdir()
+        path.write_text("of somebody else's")
+    with caplog.at_level(logging.WARNING, "objectfs.pace"):
+        made.close()
+    (record,) = (record for record in caplog.records if record.name == "objectfs.pace")
+    assert str(path) in record.getMessage()
+    assert os.listdir(path.parent) == [path.name]
+    assert hindrance == "folder" or path.read_text() == "of somebody else's"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open is not replaced there")
+def test_always_whole(far: S3Server, path: Path) -> None:
+    """Who reads while others write sees a whole file, and no entry is lost for good."""
+    learn(far, path)
+    clients = [client(far, pace_file=path) for _ in range(8)]
+    for made in clients:
+        made.get("bucket", "large")
+
+    async def close_all() -> None:
+        done = asyncio.gather(*(asyncio.to_thread(made.close) for made in clients))
+        while not done.done():
+            assert entry(path)["first_byte"] > 0
+            await asyncio.sleep(0)
+        await done
+
+    asyncio.run(close_all())
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_the_other_backend_has_nothing_to_learn(far: S3Server, path: Path) -> None:
+    with client(far, backend="sdk", pace_file=path) as made:
+        made.get("bucket", "large")
+    assert not path.exists()
