@@ -144,11 +144,14 @@ def _verify(value: Any) -> bool | str:
 
 def _file(value: Any) -> str:
     path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise ValueError("the path of a file")
-    path = os.path.expanduser(path)
-    if os.path.isdir(path):
-        raise ValueError("the path of a file, which a folder is not")
+    try:
+        if not isinstance(path, str) or not path or b"\0" in os.fsencode(path):
+            raise ValueError
+    except ValueError:  # what is no name in this file system, too
+        raise ValueError("the path of a file") from None
+    path = os.path.abspath(os.path.expanduser(path))  # where it is now: a program may change its folder
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError("the path of a file, not of a folder, a pipe or a device")
     return path
 
 

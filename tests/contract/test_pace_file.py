@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import objectfs
+from objectfs.backends.machine import usable_cores
 from objectfs.errors import ConfigError
 from objectfs.sim import S3Server
 
@@ -25,6 +26,7 @@ pytest.importorskip("objectfs._native", reason="the engine is not built")
 SIZE = 32 * MiB
 PART = 8 * MiB
 SECRET = "a-secret-that-nobody-writes-down"
+GOOD = {"connections": 64, "before": 64, "rate": 0, "fresh": False, "held": 0, "hold": 2}
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,10 @@ def entry(path: Path) -> dict[str, Any]:
     return dict(found)
 
 
+def place(server: S3Server) -> str:
+    return f"{server.endpoint_url} us-east-1 s3, {usable_cores()} cores"
+
+
 def change(path: Path, **values: Any) -> None:
     document = json.loads(path.read_text())
     for found in document["endpoints"].values():
@@ -89,50 +95,72 @@ def ranges(server: S3Server) -> int:
 def test_the_next_client_knows_what_the_network_is_like(far: S3Server, path: Path) -> None:
     far.clear_requests()
     learned = learn(far, path)
-    before = ranges(far)
+    assert ranges(far) == SIZE // PART
     assert learned["first_byte"] >= 0.002
     known = pace_of(far, path)
     assert known["first_byte"] == learned["first_byte"]
     assert known["connection_rate"] == learned["connection_rate"]
+    change(path, first_byte=0.004, connection_rate=3e8)
     far.clear_requests()
     learn(far, path)
-    assert before == SIZE // PART < ranges(far)  # parts of which each connection receives as long as it waits
+    assert ranges(far) > 2 * SIZE // PART  # parts of which each connection receives as long as it waits
 
 
 def test_of_no_interest_to_others(far: S3Server, path: Path) -> None:
     learn(far, path)
-    if os.name == "posix":
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     text = path.read_text()
     assert SECRET not in text
     assert "bucket" not in text
     assert os.listdir(path.parent) == [path.name]
-    assert list(json.loads(text)["endpoints"]) == [f"{far.endpoint_url} us-east-1 s3"]
+    assert list(json.loads(text)["endpoints"]) == [place(far)]
 
 
 def test_connections(far: S3Server, path: Path) -> None:
     learn(far, path)
-    step = {**entry(path)["download"], "connections": 3, "before": 3, "rate": 0}
-    change(path, download=step, upload={**step, "connections": 5})
-    with client(far, pace_file=path) as made:
-        made.exists("bucket", "large")
-        pace = made.stats()["pace"][0]
-        assert (pace["download"], pace["upload"]) == (4, 5)  # no client begins with fewer than four
-        assert made.get("bucket", "large") == ramp(SIZE)
-        assert made.stats()["connections"]["most_in_use"] <= 5  # the first range beside them
+    assert entry(path)["download"] is None  # one that was too short for all connections tells nothing of them
+    change(path, download={**GOOD, "connections": 90}, upload={**GOOD, "connections": 70})
+    pace = pace_of(far, path)
+    assert (pace["download"], pace["upload"]) == (90, 70)
+    learn(far, path)
+    assert entry(path)["download"]["connections"] == 90  # nothing else was found out
 
 
 def test_within_bounds_and_below_orders(far: S3Server, path: Path) -> None:
     learn(far, path)
-    step = {**entry(path)["download"], "connections": 10_000}
-    change(path, download=step)
-    assert pace_of(far, path)["download"] == 256
+    change(path, download={**GOOD, "connections": 10_000})
+    with client(far) as made:
+        most = made.stats()["max_connections"]
+    assert pace_of(far, path)["download"] == most
     assert pace_of(far, path, max_connections=7)["download"] == 7
     assert pace_of(far, path, throughput_gbps=8)["download"] == 20
-    change(path, cores=1000)
-    known = pace_of(far, path)
-    assert known["download"] == 64
-    assert known["first_byte"] >= 0.002  # the network is the same
+    change(path, download={**GOOD, "connections": 2})  # of an hour in which it was asked for too much
+    assert pace_of(far, path)["download"] == 64
+
+
+def test_what_is_set_is_no_lesson(far: S3Server, path: Path) -> None:
+    learn(far, path)
+    change(path, download={**GOOD, "connections": 90})
+    with client(far, pace_file=path, max_connections=2) as made:
+        for _ in range(3):
+            made.get("bucket", "large")
+    assert entry(path)["download"]["connections"] == 90
+
+
+def test_what_was_not_measured_stays(far: S3Server, path: Path) -> None:
+    """A client that only sends does not know what those before it have received."""
+    writer = client(far, pace_file=path)
+    learned = learn(far, path)
+    writer.put("bucket", "sent", ramp(SIZE))
+    writer.close()
+    assert entry(path)["first_byte"] == learned["first_byte"]
+
+
+def test_other_cores(far: S3Server, path: Path) -> None:
+    learn(far, path)
+    path.write_text(path.read_text().replace(f"{usable_cores()} cores", "1000 cores"))
+    assert pace_of(far, path)["first_byte"] is None
+    learn(far, path)
+    assert len(json.loads(path.read_text())["endpoints"]) == 2
 
 
 def test_a_program_that_does_not_close(far: S3Server, path: Path) -> None:
@@ -183,7 +211,7 @@ def test_endpoints_have_entries_of_their_own(far: S3Server, path: Path) -> None:
         entries = json.loads(path.read_text())["endpoints"]
         assert len(entries) == 2
         for server in (far, near):
-            expected = entries[f"{server.endpoint_url} us-east-1 s3"]["first_byte"]
+            expected = entries[place(server)]["first_byte"]
             assert pace_of(server, path)["first_byte"] == expected
 
 
@@ -212,10 +240,8 @@ def test_old_entries(far: S3Server, path: Path) -> None:
     assert entry(path)["first_byte"] < 5  # and the other one is gone
 
 
-GOOD = {"connections": 64, "before": 64, "rate": 0, "fresh": False, "held": 0, "hold": 2}
 ENDPOINT = {
     "saved": 1_800_000_000,
-    "cores": 2,
     "first_byte": 0.03,
     "connection_rate": 9e7,
     "download": GOOD,
@@ -231,7 +257,7 @@ def document(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "Expecting value"),
+        ("\n", "Expecting value"),
         ("[default]\nregion = eu-central-1\n", "Expecting value"),
         ("[]", "schema"),
         ('{"schema": "objectfs-pace/2"}', "schema"),
@@ -242,7 +268,8 @@ def document(**changes: Any) -> str:
         (document(first_byte=float("nan")), "first_byte"),
         (document(first_byte="soon"), "first_byte"),
         (document(connection_rate=float("inf")), "connection_rate"),
-        (document(cores=0), "cores"),
+        (document(cores=0), "cores"),  # of no entry
+        (document(saved=None), "saved"),
         (document(upload=5), "upload"),
         (document(upload={**GOOD, "connections": 0}), "connections"),
         (document(upload={**GOOD, "connections": 1e9}), "connections"),
@@ -250,7 +277,7 @@ def document(**changes: Any) -> str:
         (document(upload={**GOOD, "held": []}), "held"),
         (document(upload={}), "connections"),
         (document(more=1), "more"),
-        ("[" * 100_000, "recursion"),
+        ("[" * 100_000, "no file"),
         (" " * (2 << 20), "too large"),
         (b"\xff\xfe\x00", "decode"),
     ],
@@ -266,6 +293,13 @@ def test_files_that_are_something_else(far: S3Server, tmp_path: Path, content: s
     assert path.read_bytes() == raw
 
 
+def test_an_empty_file_is_for_us(far: S3Server, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    learn(far, path)
+    assert entry(path)["first_byte"] >= 0.002
+
+
 def test_the_good_one_is_read(far: S3Server, tmp_path: Path) -> None:
     """Or the test above would show nothing."""
     path = tmp_path / "file"
@@ -279,14 +313,21 @@ def test_what_cannot_be_read(far: S3Server, tmp_path: Path) -> None:
         client(far, pace_file=tmp_path / "file" / "pace.json")
 
 
-@pytest.mark.parametrize("hindrance", ["folder", "other"])
+def full(document: Any, file: Any, **_: Any) -> None:
+    file.write("{")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("hindrance", ["folder", "other", "disk"])
 def test_what_cannot_be_written_is_told(
-    far: S3Server, path: Path, caplog: pytest.LogCaptureFixture, hindrance: str
+    far: S3Server, path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, hindrance: str
 ) -> None:
     made = client(far, pace_file=path)
     made.get("bucket", "large")
     if hindrance == "folder":
         path.mkdir(parents=True)
+    elif hindrance == "disk":
+        monkeypatch.setattr(json, "dump", full)
     else:
         path.parent.mkdir()
         path.write_text("of somebody else's")
@@ -294,13 +335,13 @@ def test_what_cannot_be_written_is_told(
         made.close()
     (record,) = (record for record in caplog.records if record.name == "objectfs.pace")
     assert str(path) in record.getMessage()
-    assert os.listdir(path.parent) == [path.name]
-    assert hindrance == "folder" or path.read_text() == "of somebody else's"
+    assert os.listdir(path.parent) == [path.name] * (hindrance != "disk")
+    assert hindrance != "other" or path.read_text() == "of somebody else's"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a file that is open is not replaced there")
 def test_always_whole(far: S3Server, path: Path) -> None:
-    """Who reads while others write sees a whole file, and no entry is lost for good."""
+    """Who reads while others write sees a whole file."""
     learn(far, path)
     clients = [client(far, pace_file=path) for _ in range(8)]
     for made in clients:

@@ -244,7 +244,7 @@ class CrtBase:
             hedges=config.hedge and config.max_attempts > 1,
         )
         if self._pace_file is not None:
-            engine.paces.place = place_of(endpoint, bucket)
+            engine.paces.place = place_of(endpoint, bucket, machine.usable_cores())
             self._pace_file.recall(engine.paces)
         return engine
 
@@ -438,8 +438,6 @@ class CrtBase:
             self._engines.clear()
             self._targets.clear()
             self._others.clear()
-        if self._pace_file is not None:
-            self._pace_file.keep(engine.paces for engine in engines)
         self._shared.close()
         for engine in engines:
             engine.cancel()
@@ -448,6 +446,8 @@ class CrtBase:
             if engine.watchers is not None:
                 engine.watchers.close()
                 engine.watchers = None
+        if self._pace_file is not None:  # last: a disk may be slow, and Ctrl-C end this
+            self._pace_file.keep(engine.paces for engine in engines)
 
 
 _open_backends: weakref.WeakSet[CrtBase] = weakref.WeakSet()

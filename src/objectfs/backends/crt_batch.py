@@ -103,8 +103,9 @@ class BatchVerbs(GetVerbs):
         """The results, and whether the endpoint answers ranges. ``room``: to receive each object in."""
         region = self.session.learned_region(bucket)
         target = self.target(bucket)
-        if room.sparse:  # is malloc's, which cannot use what is kept; and pages that the system has cost less than new
-            _native.trim(everything=False)
+        if room.sparse and _native.kept_bytes():
+            # This is malloc's, which cannot use what is kept; and pages that the system has cost less than new ones.
+            yield from self.aside(lambda: _native.trim(everything=False))  # 1 to 10 ms for each 64 MiB
         try:
             buffers = [self.buffer(room.size, room.sparse) if room.size else None for _ in keys]
         except MemoryError:

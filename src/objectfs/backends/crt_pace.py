@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import attrs
-from attrs.validators import ge, instance_of, le
+from attrs.validators import ge, instance_of, le, optional
 
 from objectfs.backends.crt_late import Lateness
 
@@ -81,6 +81,10 @@ def _measure(high: float) -> Any:
     return attrs.field(validator=validators)
 
 
+def _lesson() -> Any:
+    return attrs.field(default=None, validator=optional(instance_of(Lesson)))
+
+
 @attrs.frozen(kw_only=True)
 class Lesson:
     """Of one kind of transfer: where the search for the best number of connections stands."""
@@ -104,16 +108,21 @@ class Lessons:
     """Of one endpoint: what the next process need not find out anew."""
 
     saved: float = _measure(1e15)
-    """When, in seconds since 1970."""
-    cores: int = _count(1, 1_000_000)
-    """Of the machine: with others, other numbers of connections are the best."""
+    """When the last transfer told something, in seconds since 1970."""
     first_byte: float = _measure(86_400)
     """Seconds, and"""
     connection_rate: float = _measure(1e15)
     """bytes a second of a connection; 0 where nobody knows."""
-    download: Lesson = attrs.field(validator=instance_of(Lesson))
-    download_to_file: Lesson = attrs.field(validator=instance_of(Lesson))
-    upload: Lesson = attrs.field(validator=instance_of(Lesson))
+    download: Lesson | None = _lesson()
+    download_to_file: Lesson | None = _lesson()
+    upload: Lesson | None = _lesson()
+
+    def after(self, older: Lessons) -> Lessons:
+        """Both: what this one does not know, the older one may."""
+        known: dict[str, Any] = {
+            name: value for name, value in attrs.asdict(self, recurse=False).items() if value or name == "saved"
+        }
+        return attrs.evolve(older, **known)
 
 
 @dataclass(slots=True)
@@ -159,6 +168,8 @@ class Pace:
         self._fresh = False
         self._narrowing = _Hold()
         self._climbing = _Hold()
+        self.told_at = 0.0
+        """When a transfer has told anything, in seconds since 1970; 0: none has since this was made."""
 
     @property
     def connections(self) -> int:
@@ -207,6 +218,7 @@ class Pace:
 
     def told(self, rate: float, busy: float, used: int) -> None:
         """What a transfer came to: bytes a second, its part of the time of all cores, and its connections."""
+        self.told_at = time.time()
         if self.narrow:
             if rate < self._rate * WORSE:
                 self.narrow = False
@@ -243,7 +255,10 @@ class Pace:
             self._before, self._narrower, self._fresh = rate, self.wide, True
             self.wide = min(math.ceil(self.wide * min(LEAP, BUSY / max(busy, 0.01))), self.most)
 
-    def lesson(self) -> Lesson:
+    def lesson(self) -> Lesson | None:
+        """None if nothing is learned, or was told: what was set by the user is no lesson."""
+        if not self.adapts or not self.told_at:
+            return None
         with self._lock:
             return Lesson(
                 connections=self.wide,
@@ -255,13 +270,13 @@ class Pace:
             )
 
     def recall(self, told: Lesson) -> None:
-        """Go on where another process stopped, within the bounds of this one."""
+        """Go on where another process stopped, within the bounds of this one. Not with fewer connections than a process
+        begins with: that an endpoint was asked for too much is its state of that hour."""
         if not self.adapts:
             return
         with self._lock:
             self.wide, self._narrower = (
-                max(min(FEWEST, self.wide), min(connections, self.most))
-                for connections in (told.connections, told.before)
+                max(self.start, min(connections, self.most)) for connections in (told.connections, told.before)
             )
             if self._narrower < self.wide:
                 self._before, self._fresh = told.rate, told.fresh
@@ -306,6 +321,9 @@ class Network:
         self.carries = 0.0
         """Bytes a second of a connection, once they come; likewise."""
         self._doubtful = False
+        self._recalled = False
+        self.seen = 0.0
+        """When it was last measured, in seconds since 1970."""
 
     @property
     def far(self) -> bool:
@@ -330,19 +348,21 @@ class Network:
                 return
             self._seen = now
             latency, carries = waited / answers / 1e9, size / received * 1e9
-            if busy >= BUSY and self.carries:
+            if busy >= BUSY and self.carries and not self._recalled:
                 return
+            self._recalled = False
             doubtful, self._doubtful = self._doubtful, busy >= BUSY
             if self.carries and not doubtful:
                 latency = FRESH * latency + (1 - FRESH) * self.latency
                 carries = FRESH * carries + (1 - FRESH) * self.carries
             self.latency, self.carries = latency, carries
+            self.seen = time.time()
 
     def recall(self, latency: float, carries: float) -> None:
         """What another process has measured, until this one has."""
         with self._lock:
             if latency and carries:
-                self.latency, self.carries, self._doubtful = latency, carries, True
+                self.latency, self.carries, self._doubtful, self._recalled = latency, carries, True, True
 
     def part(self, size: int, connections: int, most: int) -> int:
         """Bytes of the parts of such a download: no more than leave all connections something to do, but so many that
@@ -383,9 +403,7 @@ class Paces:
         nobody knows."""
         self.place = ""
         """The endpoint's name for those who keep the lessons."""
-        self._used = False
         self._parts_adapt = parts_adapt
-        self._cores = cores
         common: dict[str, Any] = {"most": most, "cores": cores, "part_size": part_size, "adapts": connections_adapt}
         self.memory = Pace(down, **common)
         self.files = Pace(down, narrows=True, **common)
@@ -396,7 +414,6 @@ class Paces:
     @contextlib.contextmanager
     def download(self, size: int) -> Iterator[Plan]:
         """Of so many bytes, to memory."""
-        self._used = True
         with self.memory.transfer(size, slowed=self.network.slowed) as plan:
             if self._parts_adapt:
                 plan.part_size = self.network.part(size, plan.connections, self.part_size)
@@ -410,7 +427,6 @@ class Paces:
     @contextlib.contextmanager
     def to_file(self, size: int, single: float, load: float) -> Iterator[Plan]:
         """``single`` and ``load``: as :meth:`Pace.transfer` takes them."""
-        self._used = True
         pace = self.far_files if self.network.far else self.files
         with pace.transfer(size, single, load, self.network.slowed) as plan:
             # few connections: the processor is the limit, to which each request is work
@@ -421,30 +437,30 @@ class Paces:
 
     @contextlib.contextmanager
     def upload(self, size: int) -> Iterator[Plan]:
-        self._used = True
         with self.uploads.transfer(size, slowed=self.network.slowed) as plan:
             yield plan
 
     def lessons(self) -> Lessons | None:
-        """For the next process; None if there was no transfer that could tell anything."""
-        if not self._used:
-            return None
+        """For the next process; None if no transfer has told anything."""
         download, download_to_file, upload = (pace.lesson() for pace in self._kept())
+        told = max(self.network.seen, *(pace.told_at for pace in self._kept()))
+        if not told:
+            return None
+        known = self.network.seen > 0
         return Lessons(
-            saved=round(time.time()),
-            cores=self._cores,
-            first_byte=self.network.latency,
-            connection_rate=self.network.carries,
+            saved=round(told),
+            first_byte=self.network.latency if known else 0,
+            connection_rate=self.network.carries if known else 0,
             download=download,
             download_to_file=download_to_file,
             upload=upload,
         )
 
     def recall(self, told: Lessons) -> None:
-        """What the last process has learned. Of a machine with other cores: what its network is like."""
+        """What the last process has learned."""
         self.network.recall(told.first_byte, told.connection_rate)
-        if told.cores == self._cores:
-            for pace, lesson in zip(self._kept(), (told.download, told.download_to_file, told.upload), strict=True):
+        for pace, lesson in zip(self._kept(), (told.download, told.download_to_file, told.upload), strict=True):
+            if lesson is not None:
                 pace.recall(lesson)
 
     def _kept(self) -> tuple[Pace, ...]:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -61,11 +61,13 @@ class PaceFile:
     def keep(self, told: Iterable[Paces]) -> None:
         """Write what they have learned. What prevents that is logged: a client that is closed has done its work, and
         nothing is lost but time."""
-        learned = {paces.place: lessons for paces in told if (lessons := paces.lessons()) is not None}
+        learned = [(paces.place, lessons) for paces in told if (lessons := paces.lessons()) is not None]
         if not learned:
             return
         try:
-            entries = {**self._read(), **learned}
+            entries = self._read()
+            for place, lessons in sorted(learned, key=lambda each: each[1].saved):  # directory buckets share one
+                entries[place] = lessons.after(entries.get(place, lessons))
             kept = sorted((name for name in entries if _fresh(entries[name])), key=lambda name: -entries[name].saved)
             self._write({name: entries[name] for name in kept[:MOST]})
         except (ConfigError, OSError) as error:
@@ -79,6 +81,8 @@ class PaceFile:
             return {}
         except OSError as error:
             raise ConfigError(f"pace_file={self.path!r} cannot be read: {error}") from None
+        if not content:  # of a file that somebody has made for this
+            return {}
         try:
             if len(content) > LARGEST:
                 raise ValueError("it is too large")
@@ -95,11 +99,11 @@ class PaceFile:
 
     def _write(self, entries: Mapping[str, Lessons]) -> None:
         document = {"schema": SCHEMA, "endpoints": {name: attrs.asdict(entry) for name, entry in entries.items()}}
-        folder, base = os.path.split(os.path.abspath(self.path))
+        folder, base = os.path.split(self.path)
         os.makedirs(folder, exist_ok=True)
-        descriptor, new = tempfile.mkstemp(prefix=f".{base}.", dir=folder)
+        new = os.path.join(folder, f".{base}.{secrets.token_hex(8)}")
         try:
-            with open(descriptor, "w", encoding="utf-8") as file:
+            with open(new, "x", encoding="utf-8") as file:  # for all to read whom the umask lets: names of hosts, times
                 json.dump(document, file, indent=1)
             os.replace(new, self.path)
         except BaseException:
@@ -108,13 +112,13 @@ class PaceFile:
             raise
 
 
-def place_of(endpoint: Endpoint, bucket: str | None) -> str:
-    """Scheme, host and port, and what requests are signed for. A bucket's name in the host is left out: its endpoint
-    is that of all others."""
+def place_of(endpoint: Endpoint, bucket: str | None, cores: int) -> str:
+    """Scheme, host and port, what requests are signed for, and the machine's cores: with others, other numbers of
+    connections are the best. A bucket's name in the host is left out: its endpoint is that of all others."""
     host = endpoint.host_header
     if endpoint.virtual_host and bucket is not None:
         host = host.removeprefix(f"{bucket}.")
-    return f"{endpoint.scheme}://{host} {endpoint.signing_region} {endpoint.signing_name}"
+    return f"{endpoint.scheme}://{host} {endpoint.signing_region} {endpoint.signing_name}, {cores} cores"
 
 
 def _fresh(entry: Lessons) -> bool:
