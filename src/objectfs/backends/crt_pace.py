@@ -81,7 +81,7 @@ def _measure(high: float) -> Any:
     return attrs.field(validator=validators)
 
 
-def _lesson() -> Any:
+def _optional() -> Any:
     return attrs.field(default=None, validator=optional(instance_of(Lesson)))
 
 
@@ -113,9 +113,9 @@ class Lessons:
     """Seconds, and"""
     connection_rate: float = _measure(1e15)
     """bytes a second of a connection; 0 where nobody knows."""
-    download: Lesson | None = _lesson()
-    download_to_file: Lesson | None = _lesson()
-    upload: Lesson | None = _lesson()
+    download: Lesson | None = _optional()  # noqa: RUF009 - an attrs.field
+    download_to_file: Lesson | None = _optional()  # noqa: RUF009 - an attrs.field
+    upload: Lesson | None = _optional()  # noqa: RUF009 - an attrs.field
 
     def after(self, older: Lessons) -> Lessons:
         """Both: what this one does not know, the older one may."""
