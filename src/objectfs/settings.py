@@ -241,7 +241,7 @@ class Config:
     """It is made if it is not there, with its folder; replaced when a client is closed that has moved large objects;
     ConfigError is raised for a file that is something else. For each endpoint it holds the connections of transfers,
     the wait for a first byte and what a connection carries (docs/design/0015-pace.md), which otherwise each process
-    finds out anew; entries of 30 days ago do not count. On the crt backend."""
+    finds out anew; what was learned 30 days ago does not count. On the crt backend."""
     checksum: str = _setting("auto", _one_of("auto", "off", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256"))
     """auto: uploads carry the best checksum that the endpoint takes (found out once), downloads are validated
     where the server reports one. off: neither. A name: that algorithm, and an error where it cannot be

@@ -20,7 +20,7 @@ from .support import MiB, ramp
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
 
-from objectfs.backends import crt_late, crt_pace
+from objectfs.backends import crt_get, crt_late, crt_pace
 
 BACKENDS_HERE = ["crt"]  # the sdk backend sends nothing twice
 
@@ -96,6 +96,33 @@ def test_the_second_answer_is_as_good(sim: S3Server, client: objectfs.Client, tm
     assert silent.hits == 1
     sent, won = client.stats()["pace"][0]["hedged"]
     assert sent >= won >= 1
+
+
+@pytest.mark.parametrize(("stored", "asked"), [("CRC64NVME", "auto"), ("off", "auto"), ("CRC64NVME", "off")])
+def test_into_memory_however_large(
+    sim: S3Server, connect: Make, monkeypatch: pytest.MonkeyPatch, stored: str, asked: str
+) -> None:
+    """The first object tells what the next one will be held to, also where nobody ever calls get()."""
+    monkeypatch.setattr(crt_get, "WHOLE_FROM_FAR", PART)
+    connect(part_size=PART, checksum=stored).put("bucket", "large", LARGE)
+    client = connect(part_size=PART, max_attempts=3, read_timeout=2, checksum=asked)
+    assert into(client) == LARGE
+    silent = sim.faults.add(Fault("GetObject", key="large", stall=True))
+    assert into(client) == LARGE
+    assert silent.hits == 1
+    sent, won = client.stats()["pace"][0]["hedged"]
+    assert sent >= won >= 1
+
+
+def test_into_memory_of_other_content(sim: S3Server, connect: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges of our own are held to the object's checksum as the library's are."""
+    monkeypatch.setattr(crt_get, "WHOLE_FROM_FAR", PART)
+    client = connect(part_size=PART, max_attempts=3)
+    client.put("bucket", "large", LARGE)
+    assert into(client) == LARGE
+    sim.faults.add(Fault("GetObject", key="large", corrupt=1000))
+    with pytest.raises(errors.ChecksumError):
+        into(client)
 
 
 @pytest.mark.parametrize("verb", ["get", "get_many"])

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ pytest.importorskip("objectfs._native", reason="the engine is not built")
 SIZE = 32 * MiB
 PART = 8 * MiB
 SECRET = "a-secret-that-nobody-writes-down"
-GOOD = {"connections": 64, "before": 64, "rate": 0, "fresh": False, "held": 0, "hold": 2}
+GOOD = {"saved": time.time(), "connections": 64, "before": 64, "rate": 0, "fresh": False, "held": 0, "hold": 2}
+LINK = {"saved": time.time(), "first_byte": 5, "connection_rate": 9e7}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_the_next_client_knows_what_the_network_is_like(far: S3Server, path: Pat
     known = pace_of(far, path)
     assert known["first_byte"] == learned["first_byte"]
     assert known["connection_rate"] == learned["connection_rate"]
-    change(path, first_byte=0.004, connection_rate=3e8)
+    change(path, network={**LINK, "first_byte": 0.004, "connection_rate": 3e8})
     far.clear_requests()
     learn(far, path)
     assert ranges(far) > 2 * SIZE // PART  # parts of which each connection receives as long as it waits
@@ -117,7 +119,7 @@ def test_of_no_interest_to_others(far: S3Server, path: Path) -> None:
 
 def test_connections(far: S3Server, path: Path) -> None:
     learn(far, path)
-    assert entry(path)["download"] is None  # one that was too short for all connections tells nothing of them
+    assert "download" not in entry(path)  # one that was too short for all connections tells nothing of them
     change(path, download={**GOOD, "connections": 90}, upload={**GOOD, "connections": 70})
     pace = pace_of(far, path)
     assert (pace["download"], pace["upload"]) == (90, 70)
@@ -152,7 +154,7 @@ def test_what_was_not_measured_stays(far: S3Server, path: Path) -> None:
     learned = learn(far, path)
     writer.put("bucket", "sent", ramp(SIZE))
     writer.close()
-    assert entry(path)["first_byte"] == learned["first_byte"]
+    assert entry(path)["network"]["first_byte"] == learned["first_byte"]
 
 
 def test_other_cores(far: S3Server, path: Path) -> None:
@@ -179,7 +181,7 @@ def test_a_program_that_does_not_close(far: S3Server, path: Path) -> None:
         },
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert pace_of(far, path)["first_byte"] == entry(path)["first_byte"] >= 0.002
+    assert pace_of(far, path)["first_byte"] == entry(path)["network"]["first_byte"] >= 0.002
 
 
 def test_async(far: S3Server, path: Path) -> None:
@@ -211,7 +213,7 @@ def test_endpoints_have_entries_of_their_own(far: S3Server, path: Path) -> None:
         entries = json.loads(path.read_text())["endpoints"]
         assert len(entries) == 2
         for server in (far, near):
-            expected = entries[place(server)]["first_byte"]
+            expected = entries[place(server)]["network"]["first_byte"]
             assert pace_of(server, path)["first_byte"] == expected
 
 
@@ -229,25 +231,27 @@ def test_what_moved_nothing_writes_nothing(far: S3Server, path: Path) -> None:
 
 def test_old_entries(far: S3Server, path: Path) -> None:
     learn(far, path)
-    saved = entry(path)["saved"]
     for distance in (-31, 31):  # of a clock that was wrong, too
-        change(path, saved=saved + distance * 86_400, first_byte=5)
+        change(path, network={**LINK, "saved": time.time() + distance * 86_400})
         assert pace_of(far, path)["first_byte"] is None
     document = json.loads(path.read_text())
     document["endpoints"]["http://elsewhere us-east-1 s3"] = entry(path)
     path.write_text(json.dumps(document))
     learn(far, path)
-    assert entry(path)["first_byte"] < 5  # and the other one is gone
+    assert entry(path)["network"]["first_byte"] < 5  # and the other one is gone
 
 
-ENDPOINT = {
-    "saved": 1_800_000_000,
-    "first_byte": 0.03,
-    "connection_rate": 9e7,
-    "download": GOOD,
-    "download_to_file": GOOD,
-    "upload": GOOD,
-}
+def test_what_nobody_measures_any_more_grows_old(far: S3Server, path: Path) -> None:
+    """Who writes what he has learned does not vouch for the rest."""
+    learn(far, path)
+    then = round(time.time()) - 29 * 86_400
+    change(path, upload={**GOOD, "saved": then})
+    learn(far, path)
+    assert entry(path)["upload"]["saved"] == then
+    assert entry(path)["network"]["saved"] > then
+
+
+ENDPOINT = {"network": LINK, "download": GOOD, "download_to_file": GOOD, "upload": GOOD}
 
 
 def document(**changes: Any) -> str:
@@ -264,19 +268,19 @@ def document(**changes: Any) -> str:
         ('{"schema": "objectfs-pace/1"}', "endpoints"),
         ('{"schema": "objectfs-pace/1", "endpoints": []}', "items"),
         ('{"schema": "objectfs-pace/1", "endpoints": {"a": 5}}', "items"),
-        (document(first_byte=-1), "first_byte"),
-        (document(first_byte=float("nan")), "first_byte"),
-        (document(first_byte="soon"), "first_byte"),
-        (document(connection_rate=float("inf")), "connection_rate"),
-        (document(cores=0), "cores"),  # of no entry
-        (document(saved=None), "saved"),
-        (document(upload=5), "upload"),
+        (document(network={**LINK, "first_byte": -1}), "first_byte"),
+        (document(network={**LINK, "first_byte": float("nan")}), "first_byte"),
+        (document(network={**LINK, "first_byte": "soon"}), "first_byte"),
+        (document(network={**LINK, "connection_rate": float("inf")}), "connection_rate"),
+        (document(network={**LINK, "saved": None}), "saved"),
+        (document(network=GOOD), "connections"),
+        (document(upload=5), "mapping"),
         (document(upload={**GOOD, "connections": 0}), "connections"),
         (document(upload={**GOOD, "connections": 1e9}), "connections"),
         (document(upload={**GOOD, "hold": 1 << 40}), "hold"),
         (document(upload={**GOOD, "held": []}), "held"),
         (document(upload={}), "connections"),
-        (document(more=1), "more"),
+        (document(more=GOOD), "more"),
         ("[" * 100_000, "no file"),
         (" " * (2 << 20), "too large"),
         (b"\xff\xfe\x00", "decode"),
@@ -297,7 +301,7 @@ def test_an_empty_file_is_for_us(far: S3Server, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
     learn(far, path)
-    assert entry(path)["first_byte"] >= 0.002
+    assert entry(path)["network"]["first_byte"] >= 0.002
 
 
 def test_the_good_one_is_read(far: S3Server, tmp_path: Path) -> None:
@@ -350,7 +354,7 @@ def test_always_whole(far: S3Server, path: Path) -> None:
     async def close_all() -> None:
         done = asyncio.gather(*(asyncio.to_thread(made.close) for made in clients))
         while not done.done():
-            assert entry(path)["first_byte"] > 0
+            assert entry(path)["network"]["first_byte"] > 0
             await asyncio.sleep(0)
         await done
 

@@ -139,7 +139,7 @@ def source(file: Path) -> _native.FileSource:
     with open(file, "rb") as opened:
         made = _native.file_source(opened.fileno(), len(DATA))
     if made is None:
-        pytest.skip("the C libraries are shared ones, or this is no Linux: files go through the library's reader")
+        pytest.skip("shared C libraries, no Linux or no local file system: files go through the library's reader")
     return made
 
 

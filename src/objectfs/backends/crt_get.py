@@ -25,7 +25,7 @@ from objectfs.backends.crt_answers import (
 )
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_pace import Paces, Plan
-from objectfs.backends.crt_reported import Reported, crc_of
+from objectfs.backends.crt_reported import Reported, crc_of, crc_told
 from objectfs.backends.crt_spread import SpreadVerbs
 from objectfs.backends.crt_steps import followed, one
 from objectfs.backends.digests import reported
@@ -314,7 +314,7 @@ class GetVerbs(SpreadVerbs):
             and self.part_size < room
             and paces.network.far
             and paces.filled
-            and (room <= WHOLE_FROM_FAR or paces.crc is not None)
+            and (room <= WHOLE_FROM_FAR or paces.crc != "" or self.validation(options) is None)
         ):
             try:
                 return (yield from self._get_into_spread(bucket, key, view, options))
@@ -362,6 +362,8 @@ class GetVerbs(SpreadVerbs):
             )
         if room > self.part_size:
             paces.filled = content == room
+        if whole:  # the library has asked for the object's checksum
+            paces.crc = crc_told(reported(response.headers))
         return int(response.received)
 
     def _get_into_spread(self, bucket: str, key: str, view: memoryview, options: GetOptions) -> Steps[int]:
@@ -369,7 +371,7 @@ class GetVerbs(SpreadVerbs):
         paces = self.target(bucket).engine.paces
         validates = self.validation(options) is not None
         report = Reported(self, bucket, key, options, None) if validates else None
-        crc = paces.crc if validates and len(view) > WHOLE_OBJECT else None
+        crc = paces.crc or None if validates and len(view) > WHOLE_OBJECT else None
         try:
             with paces.download(len(view)) as plan:
                 plan.size = 0

@@ -15,12 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import attrs
-from attrs.validators import ge, instance_of, le, optional
-
 from objectfs.backends.crt_late import Lateness
+from objectfs.backends.crt_lessons import LONGEST_HOLD, Lesson, Lessons, Link
 
-__all__ = ["Lesson", "Lessons", "Network", "Pace", "Paces", "Plan"]
+__all__ = ["Network", "Pace", "Paces", "Plan"]
 
 MiB = 1024 * 1024
 
@@ -59,8 +57,6 @@ LEAP = 4
 FEWEST = 4
 """Connections that are left however often an endpoint says SlowDown."""
 
-LONGEST_HOLD = 64
-
 LEAST_PART = MiB
 """Of a download. A request costs as much processor time as half a MiB of content."""
 
@@ -69,60 +65,6 @@ FAR = 0.002
 
 FRESH = 0.5
 """Weight of the last transfer's times beside those of all before it."""
-
-
-def _count(low: int, high: int) -> Any:
-    validators: list[Any] = [instance_of(int), ge(low), le(high)]
-    return attrs.field(validator=validators)
-
-
-def _measure(high: float) -> Any:
-    validators: list[Any] = [instance_of((int, float)), ge(0), le(high)]
-    return attrs.field(validator=validators)
-
-
-def _optional() -> Any:
-    return attrs.field(default=None, validator=optional(instance_of(Lesson)))
-
-
-@attrs.frozen(kw_only=True)
-class Lesson:
-    """Of one kind of transfer: where the search for the best number of connections stands."""
-
-    connections: int = _count(1, 10_000)
-    """Of the next transfer."""
-    before: int = _count(1, 10_000)
-    """Before the last step,"""
-    rate: float = _measure(1e15)
-    """and bytes a second with those; 0 if no step is to be judged."""
-    fresh: bool = attrs.field(validator=instance_of(bool))
-    """Whether the step's first transfer is still to come."""
-    held: int = _count(0, LONGEST_HOLD)
-    """Transfers until the next step may be tried,"""
-    hold: int = _count(1, LONGEST_HOLD)
-    """and of how many the last such pause was."""
-
-
-@attrs.frozen(kw_only=True)
-class Lessons:
-    """Of one endpoint: what the next process need not find out anew."""
-
-    saved: float = _measure(1e15)
-    """When the last transfer told something, in seconds since 1970."""
-    first_byte: float = _measure(86_400)
-    """Seconds, and"""
-    connection_rate: float = _measure(1e15)
-    """bytes a second of a connection; 0 where nobody knows."""
-    download: Lesson | None = _optional()  # noqa: RUF009 - an attrs.field
-    download_to_file: Lesson | None = _optional()  # noqa: RUF009 - an attrs.field
-    upload: Lesson | None = _optional()  # noqa: RUF009 - an attrs.field
-
-    def after(self, older: Lessons) -> Lessons:
-        """Both: what this one does not know, the older one may."""
-        known: dict[str, Any] = {
-            name: value for name, value in attrs.asdict(self, recurse=False).items() if value or name == "saved"
-        }
-        return attrs.evolve(older, **known)
 
 
 @dataclass(slots=True)
@@ -261,6 +203,7 @@ class Pace:
             return None
         with self._lock:
             return Lesson(
+                saved=round(self.told_at),
                 connections=self.wide,
                 before=self._narrower,
                 rate=self._before,
@@ -358,11 +301,19 @@ class Network:
             self.latency, self.carries = latency, carries
             self.seen = time.time()
 
-    def recall(self, latency: float, carries: float) -> None:
+    def lesson(self) -> Link | None:
+        """None if nothing was measured in this process."""
+        with self._lock:
+            if not self.seen:
+                return None
+            return Link(saved=round(self.seen), first_byte=self.latency, connection_rate=self.carries)
+
+    def recall(self, told: Link) -> None:
         """What another process has measured, until this one has."""
         with self._lock:
-            if latency and carries:
-                self.latency, self.carries, self._doubtful, self._recalled = latency, carries, True, True
+            if told.first_byte and told.connection_rate:
+                self.latency, self.carries = told.first_byte, told.connection_rate
+                self._doubtful = self._recalled = True
 
     def part(self, size: int, connections: int, most: int) -> int:
         """Bytes of the parts of such a download: no more than leave all connections something to do, but so many that
@@ -396,8 +347,8 @@ class Paces:
         """Whether the last object that was read into memory of the caller's was as large as that."""
         self.large = ""
         """The bucket whose last object was larger than a part."""
-        self.crc: str | None = None
-        """The CRC that the last large object's checksum was."""
+        self.crc: str | None = ""
+        """The CRC that the last large object's checksum was; None: it had none; "": it was another, or nobody knows."""
         self.batch: tuple[str, Any] = ("", None)
         """The last large batch's bucket, and the memory that suits each of its objects (``crt_batch.Room``); None if
         nobody knows."""
@@ -440,25 +391,17 @@ class Paces:
         with self.uploads.transfer(size, slowed=self.network.slowed) as plan:
             yield plan
 
-    def lessons(self) -> Lessons | None:
-        """For the next process; None if no transfer has told anything."""
+    def lessons(self) -> Lessons:
+        """What this process has learned, for the next one."""
         download, download_to_file, upload = (pace.lesson() for pace in self._kept())
-        told = max(self.network.seen, *(pace.told_at for pace in self._kept()))
-        if not told:
-            return None
-        known = self.network.seen > 0
         return Lessons(
-            saved=round(told),
-            first_byte=self.network.latency if known else 0,
-            connection_rate=self.network.carries if known else 0,
-            download=download,
-            download_to_file=download_to_file,
-            upload=upload,
+            network=self.network.lesson(), download=download, download_to_file=download_to_file, upload=upload
         )
 
     def recall(self, told: Lessons) -> None:
         """What the last process has learned."""
-        self.network.recall(told.first_byte, told.connection_rate)
+        if told.network is not None:
+            self.network.recall(told.network)
         for pace, lesson in zip(self._kept(), (told.download, told.download_to_file, told.upload), strict=True):
             if lesson is not None:
                 pace.recall(lesson)

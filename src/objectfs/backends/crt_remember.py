@@ -16,11 +16,9 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-import attrs
-
-from objectfs.backends.crt_pace import Lesson, Lessons, Paces
+from objectfs.backends.crt_lessons import Lessons
+from objectfs.backends.crt_pace import Paces
 from objectfs.backends.session import Endpoint
 from objectfs.errors import ConfigError
 
@@ -53,27 +51,26 @@ class PaceFile:
         self._entries = self._read()
 
     def recall(self, paces: Paces) -> None:
-        """Tell it what is known of its place, if that is not too old."""
-        found = self._entries.get(paces.place)
-        if found is not None and _fresh(found):
-            paces.recall(found)
+        """Tell it what is known of its place."""
+        paces.recall(self._entries.get(paces.place, Lessons()))
 
     def keep(self, told: Iterable[Paces]) -> None:
         """Write what they have learned. What prevents that is logged: a client that is closed has done its work, and
         nothing is lost but time."""
-        learned = [(paces.place, lessons) for paces in told if (lessons := paces.lessons()) is not None]
+        learned = [(lessons.saved, paces.place, lessons) for paces in told if (lessons := paces.lessons()).saved]
         if not learned:
             return
         try:
             entries = self._read()
-            for place, lessons in sorted(learned, key=lambda each: each[1].saved):  # directory buckets share one
-                entries[place] = lessons.after(entries.get(place, lessons))
-            kept = sorted((name for name in entries if _fresh(entries[name])), key=lambda name: -entries[name].saved)
-            self._write({name: entries[name] for name in kept[:MOST]})
+            for _, place, lessons in sorted(learned, key=lambda each: each[0]):  # directory buckets share a place
+                entries[place] = lessons.after(entries.get(place, Lessons()))
+            newest = sorted(entries, key=lambda place: entries[place].saved, reverse=True)[:MOST]
+            self._write({place: entries[place] for place in newest})
         except (ConfigError, OSError) as error:
             log.warning("pace_file=%r was not written: %s", self.path, error)
 
     def _read(self) -> dict[str, Lessons]:
+        """What is not too old."""
         try:
             with open(self.path, "rb") as file:
                 content = file.read(LARGEST + 1)
@@ -89,16 +86,19 @@ class PaceFile:
             document = json.loads(content)
             if not isinstance(document, dict) or document.get("schema") != SCHEMA:
                 raise ValueError(f'it has no "schema": "{SCHEMA}"')
-            return {str(name): _lessons(entry) for name, entry in document["endpoints"].items()}
+            entries = {place: Lessons.of_json(entry) for place, entry in document["endpoints"].items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             said = error.args[0] if isinstance(error, TypeError) else error  # attrs adds the field, the type, the value
             raise ConfigError(
                 f"pace_file={self.path!r} is no file that a client has written: {said}",
                 hint="Name another file (it is made), or delete this one if it is of no use to anybody",
             ) from None
+        now = time.time()  # a clock that was wrong has written the future
+        recent = {place: entry.since(now - LASTS, now + LASTS) for place, entry in entries.items()}
+        return {place: entry for place, entry in recent.items() if entry.saved}
 
     def _write(self, entries: Mapping[str, Lessons]) -> None:
-        document = {"schema": SCHEMA, "endpoints": {name: attrs.asdict(entry) for name, entry in entries.items()}}
+        document = {"schema": SCHEMA, "endpoints": {place: entry.as_json() for place, entry in entries.items()}}
         folder, base = os.path.split(self.path)
         os.makedirs(folder, exist_ok=True)
         new = os.path.join(folder, f".{base}.{secrets.token_hex(8)}")
@@ -119,14 +119,3 @@ def place_of(endpoint: Endpoint, bucket: str | None, cores: int) -> str:
     if endpoint.virtual_host and bucket is not None:
         host = host.removeprefix(f"{bucket}.")
     return f"{endpoint.scheme}://{host} {endpoint.signing_region} {endpoint.signing_name}, {cores} cores"
-
-
-def _fresh(entry: Lessons) -> bool:
-    return abs(time.time() - entry.saved) < LASTS  # a clock that was wrong has written the future
-
-
-def _lessons(entry: Any) -> Lessons:
-    fields: dict[str, Any] = {
-        name: Lesson(**value) if isinstance(value, dict) else value for name, value in entry.items()
-    }
-    return Lessons(**fields)

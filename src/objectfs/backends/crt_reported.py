@@ -19,7 +19,7 @@ from objectfs.backends.crt_errors import failure
 from objectfs.backends.digests import combined, mismatch, reported
 from objectfs.options import Expected
 
-__all__ = ["Reported", "crc_of"]
+__all__ = ["Reported", "crc_of", "crc_told"]
 
 _WHOSE = "as the server says of the object"
 
@@ -27,6 +27,11 @@ _WHOSE = "as the server says of the object"
 def crc_of(known: Expected | None) -> str | None:
     """The algorithm, if it is one whose values for pieces can be put together."""
     return known.algorithm if known is not None and known.algorithm.startswith("CRC") else None
+
+
+def crc_told(known: Expected | None) -> str | None:
+    """For the next object: None where there is nothing to be held to, "" where it takes more than CRCs."""
+    return None if known is None else crc_of(known) or ""
 
 
 class Reported:
@@ -84,7 +89,8 @@ class Reported:
             raise pinned(failure(response, "HeadObject", self._bucket, self._key), self._options)
         other = etag is not None and response.headers.get("etag") != etag
         known = None if other else reported(response.headers)
-        self._backend.target(self._bucket).engine.paces.crc = crc_of(known)
+        if not other:
+            self._backend.target(self._bucket).engine.paces.crc = crc_told(known)
         told = [(piece.crc, piece.received) for piece in pieces if piece.crc is not None]
         if known is not None and crc == known.algorithm and sum(length for _, length in told) == size:
             found = combined(crc, told)
