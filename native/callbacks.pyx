@@ -136,6 +136,10 @@ cdef void _note_pace(op_t* op, aws_s3_request_metrics* metrics) noexcept nogil:
     aws_mutex_lock(&engine.lock)
     # an answer may come before the library has heard that the request is written
     _note_wait(engine, began - sent if began > sent else 0)
+    if op.group.alone and engine.under_way == 1:  # what waited for no other request tells how far the server is
+        engine.alone[engine.alone_total % ALONE] = began - sent if began > sent else 1
+        engine.alone_total += 1
+    op.group.alone = False  # the parts that follow are many at once
     if last > first and began >= sent:  # HEAD has no range
         engine.pace.answers += 1
         engine.pace.bytes += last - first + 1

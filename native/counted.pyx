@@ -39,6 +39,13 @@ cdef class _Counted:
         cdef engine_t now = self._look()
         return [now.waits[i] for i in range(OBJECTFS_BUCKETS)]
 
+    @property
+    def alone(self):
+        """Nanoseconds to the first byte of the last five GETs during which nothing else was under way; of a parallel
+        download, those of its first range."""
+        cdef engine_t now = self._look()
+        return [now.alone[i] for i in range(min(now.alone_total, <size_t>ALONE))]
+
     def forget_waits(self):
         """What has waited so far says nothing of the network."""
         if self._e != NULL and self._pid == objectfs_getpid():

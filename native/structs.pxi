@@ -140,6 +140,7 @@ cdef struct group_t:
     size_t users                       # Python threads that work on it without the GIL
     uint64_t late                      # nanoseconds after which an op is hedged; 0: never (hedge.pyx)
     bint marks
+    bint alone                         # its only op is also the engine's, and has no answer yet
     uint64_t late_from                 # before it, requests waited for a connection, and not for an answer
     size_t spare                       # hedges that may still be made
     uint64_t hedges_before             # the engine's, and those of them that came first, when the group began
@@ -151,6 +152,9 @@ cdef struct group_t:
 cdef struct notifier_t:
     int64_t fd                         # -1: nobody listens any more
     group_t* head
+
+cdef enum:
+    ALONE = 5
 
 cdef struct pace_t:
     uint64_t answers                   # ranges of parallel downloads that came complete,
@@ -196,5 +200,7 @@ cdef struct engine_t:
     size_t hedge_most
     uint32_t waits[128]                # OBJECTFS_BUCKETS: for first bytes of GetObject
     uint64_t waits_total
+    uint64_t alone[ALONE]              # nanoseconds to the first byte of GetObjects that were alone, the last ones
+    size_t alone_total
     unsigned int spent                 # of the budget for making ops anew (again.pyx)
     uint32_t max_retries

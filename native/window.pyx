@@ -106,6 +106,7 @@ cdef size_t _grant(group_t* group) noexcept nogil:
     group.engine.submitted_total += last - group.submitted
     group.engine.under_way += last - group.submitted
     group.submitted = last
+    group.alone = group.n == 1 and group.engine.under_way == 1
     group.wake_at = group.n if last == group.n else last - group.width + _drained(group)
     return last
 

@@ -48,10 +48,10 @@ class Engine:
 
 
 def lateness(
-    counts: list[int], *, far: bool = True, wanted: bool = True, slowness: float = 0.0
+    counts: list[int], *, far: bool = True, near: bool = False, wanted: bool = True, slowness: float = 0.0
 ) -> tuple[Lateness, Any]:
     engine = Engine(counts)
-    return Lateness(engine, wanted, SimpleNamespace(far=far, slowness=slowness)), engine
+    return Lateness(engine, wanted, SimpleNamespace(far=far, near=near, slowness=slowness)), engine
 
 
 def test_every_fourth_answer_of_s3_is_late() -> None:
@@ -68,6 +68,13 @@ def test_where_answers_come_evenly_none_is(usual: float) -> None:
 
 def test_from_near_none_is() -> None:
     assert late(waits(*[0.0002] * 90, *[0.3] * 10)) == 0
+
+
+@pytest.mark.usefixtures("clock")
+def test_where_answers_wait_for_each_other_none_is() -> None:
+    found, _ = lateness(waits(*s3(100)), near=True)
+    assert found.after() == 0
+    assert not found.far
 
 
 @pytest.mark.usefixtures("clock")

@@ -277,6 +277,34 @@ def test_what_the_network_was_like_yesterday_counts_until_today_is_known() -> No
     assert not found.far
 
 
+def test_answers_that_wait_for_each_other_are_not_from_far() -> None:
+    alone: list[int] = []
+    found = Network(lambda: (10, 1000, 500_000_000, 10_000, 0), lambda: alone)
+    found.look(0.5)
+    assert found.latency == pytest.approx(0.05)
+    assert found.far  # for all that anybody knows
+    alone[:] = [150_000]
+    assert found.near
+    assert not found.far
+    alone[:] = [150_000, 30_000_000]  # that was chance
+    assert found.near
+    alone[:] = [150_000, 30_000_000, 30_000_000]
+    assert not found.near
+    assert found.far
+
+
+@pytest.mark.parametrize(("alone", "far"), [(0.0003, False), (0.03, True), (0.0, True)])
+def test_what_was_near_yesterday_is_until_today_is_known(alone: float, far: bool) -> None:
+    waits: list[int] = []
+    found = Network(lambda: (0, 0, 0, 0, 0), lambda: waits)
+    found.recall(Link(saved=0, first_byte=0.03, connection_rate=90e6, alone=alone))
+    assert found.far == far
+    waits.append(200_000)
+    assert not found.far
+    found.look(0.5)
+    assert found.lesson() is None  # no transfer has told
+
+
 # -- parts -------------------------------------------------------------------------------------------------------------
 def measured(latency: float, carries: float, answers: int = 10) -> Network:
     size = 8 * MiB * answers
@@ -336,7 +364,7 @@ def test_where_the_processor_was_the_limit_the_network_is_not_judged() -> None:
 
 def test_given_sizes_stay() -> None:
     engine = SimpleNamespace(
-        pace=(10, 80 * MiB, 300_000_000, 900_000_000, 0), hedged=(0, 0), waits=[0] * 128, forget_waits=lambda: None
+        pace=(10, 80 * MiB, 300_000_000, 900_000_000, 0), hedged=(0, 0), waits=[0] * 128, alone=[], forget_waits=lambda: None
     )
     for adapts, expected in ((False, 8 * MiB), (True, 2.7 * MiB)):
         paces = Paces(

@@ -18,9 +18,9 @@ def _count(low: int, high: int) -> Any:
     return attrs.field(validator=validators)
 
 
-def _measure(high: float) -> Any:
+def _measure(high: float, default: Any = attrs.NOTHING) -> Any:
     validators: list[Any] = [instance_of((int, float)), ge(0), le(high)]
-    return attrs.field(validator=validators)
+    return attrs.field(default=default, validator=validators)
 
 
 def _known(kind: type) -> Any:
@@ -37,6 +37,8 @@ class Link:
     """Seconds."""
     connection_rate: float = _measure(1e15)
     """Bytes a second of a connection."""
+    alone: float = _measure(86_400, default=0.0)
+    """Seconds to a first byte while nothing else was asked for; 0 if nobody knows."""
 
 
 @attrs.frozen(kw_only=True)

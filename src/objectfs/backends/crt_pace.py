@@ -255,8 +255,13 @@ class _Hold:
 class Network:
     """Between the engine and its endpoint, by the ranges of parallel downloads."""
 
-    def __init__(self, sums: Callable[[], tuple[int, int, int, int, int]]) -> None:
+    def __init__(
+        self, sums: Callable[[], tuple[int, int, int, int, int]], alone: Callable[[], list[int]] = list
+    ) -> None:
+        """Both from the engine: ``pace``, and ``alone``."""
         self._sums = sums
+        self._alone = alone
+        self._alone_before = 0.0  # in another process
         self._seen = (0, 0, 0, 0, 0)
         self._lock = threading.Lock()
         self.latency = 0.0
@@ -269,9 +274,22 @@ class Network:
         """When it was last measured, in seconds since 1970."""
 
     @property
+    def alone(self) -> float:
+        """Seconds to the first byte of an answer while nothing else was asked for: the lower median of the last few; 0
+        before anybody knows."""
+        waits = sorted(self._alone())
+        return waits[(len(waits) - 1) // 2] / 1e9 if waits else self._alone_before
+
+    @property
+    def near(self) -> bool:
+        """Whether answers come at once, except those that wait for others."""
+        return 0 < self.alone < FAR
+
+    @property
     def far(self) -> bool:
-        """Whether it pays to save a round trip."""
-        return self.latency >= FAR
+        """Whether it pays to save a round trip. Where answers wait for each other, more requests at a time would only
+        wait longer."""
+        return self.latency >= FAR and not self.near
 
     @property
     def slowness(self) -> float:
@@ -306,13 +324,16 @@ class Network:
         with self._lock:
             if not self.seen:
                 return None
-            return Link(saved=round(self.seen), first_byte=self.latency, connection_rate=self.carries)
+            return Link(
+                saved=round(self.seen), first_byte=self.latency, connection_rate=self.carries, alone=self.alone
+            )
 
     def recall(self, told: Link) -> None:
         """What another process has measured, until this one has."""
         with self._lock:
             if told.first_byte and told.connection_rate:
                 self.latency, self.carries = told.first_byte, told.connection_rate
+                self._alone_before = told.alone
                 self._doubtful = self._recalled = True
 
     def part(self, size: int, connections: int, most: int) -> int:
@@ -341,7 +362,7 @@ class Paces:
         parts_adapt: bool,
         hedges: bool,
     ) -> None:
-        self.network = Network(lambda: engine.pace)
+        self.network = Network(lambda: engine.pace, lambda: engine.alone)
         self.late = Lateness(engine, hedges, self.network)
         self.filled = False
         """Whether the last object that was read into memory of the caller's was as large as that."""

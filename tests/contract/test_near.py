@@ -1,0 +1,51 @@
+"""Whether a server is near, the requests tell that had it for themselves (docs/design/0015-pace.md)."""
+
+from __future__ import annotations
+
+import pytest
+
+import objectfs
+from objectfs.sim import Fault, S3Server
+
+from .conftest import Make
+from .support import MiB, ramp
+
+pytest.importorskip("objectfs._native", reason="the engine is not built")
+
+BACKENDS_HERE = ["crt"]  # the sdk backend learns nothing
+
+PART = 5 * MiB
+LARGE = ramp(4 * PART)
+WAIT = 0.03
+
+
+@pytest.fixture
+def client(sim: S3Server, connect: Make) -> objectfs.Client:
+    made = connect(part_size=PART, max_attempts=3)
+    made.put("bucket", "large", LARGE)
+    made.put_many("bucket", {f"k{i}": b"small" for i in range(60)})
+    return made
+
+
+@pytest.mark.parametrize(("at_once", "first"), [(1, "GetObject"), (0, "HeadObject")])
+def test_a_queue_is_not_taken_for_a_long_way(sim: S3Server, client: objectfs.Client, at_once: int, first: str) -> None:
+    """From far away, HeadObject tells the size, so that all ranges begin at once."""
+    late = sim.faults.add(Fault("GetObject", key="large", after=at_once, times="all", delay=WAIT))
+    assert client.get("bucket", "large") == LARGE
+    (pace,) = client.stats()["pace"]
+    assert pace["first_byte"] > WAIT / 2
+    sim.faults.remove(late)
+    sim.clear_requests()
+    assert client.get("bucket", "large") == LARGE
+    assert sim.requests[0].operation == first
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["after one alone", "nobody knows"])
+def test_a_queue_is_no_reason_to_ask_twice(sim: S3Server, client: objectfs.Client, alone: bool) -> None:
+    if alone:
+        assert client.get("bucket", "k0") == b"small"
+    sim.faults.add(Fault("GetObject", times="all", delay=WAIT))
+    for _ in range(5):  # more than a tenth of a second, after which it is looked at again
+        assert list(client.get_many("bucket", [f"k{i}" for i in range(60)])) == [b"small"] * 60
+    (pace,) = client.stats()["pace"]
+    assert (pace["late"] is None) == alone
