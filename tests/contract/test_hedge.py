@@ -20,7 +20,7 @@ from .support import MiB, ramp
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
 
-from objectfs.backends import crt_get, crt_late, crt_pace
+from objectfs.backends import crt_get, crt_late, crt_network
 
 BACKENDS_HERE = ["crt"]  # the sdk backend sends nothing twice
 
@@ -33,7 +33,7 @@ LATE = 0.3
 @pytest.fixture(autouse=True)
 def from_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the server were far away and it were known when its answers are late."""
-    monkeypatch.setattr(crt_pace.Network, "far", True)
+    monkeypatch.setattr(crt_network.Network, "far", True)
     monkeypatch.setattr(crt_late.Lateness, "_look", lambda *_: LATE)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from objectfs import _native
-from objectfs.backends import crt_late, crt_pace, machine
+from objectfs.backends import crt_late, crt_network, machine
 from objectfs.backends.base import GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.crt_batch import Room
@@ -49,7 +49,7 @@ def read(backend: CrtBackend, sizes: list[int]) -> Room:
 def test_memory_that_suits_them(
     make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch, sizes: list[int], room: Room
 ) -> None:
-    monkeypatch.setattr(crt_pace.Network, "far", False)  # whatever it sees here
+    monkeypatch.setattr(crt_network.Network, "far", False)  # whatever it sees here
     monkeypatch.setattr(crt_late, "late", lambda waits: 0.0)
     assert read(make(), sizes) == room
 
@@ -69,7 +69,7 @@ def test_collected_where_there_are_no_addresses(
             raise MemoryError
         return made(size, keep=keep)
 
-    monkeypatch.setattr(crt_pace.Network, "far", True)
+    monkeypatch.setattr(crt_network.Network, "far", True)
     monkeypatch.setattr(_native, "Buffer", few)
     assert read(make(), [10 * KiB, 900 * KiB, 5 * MiB, 300 * KiB] * 10).sparse  # wanted, and not to be had
 
@@ -79,7 +79,7 @@ def test_memory_that_is_kept_is_given_back_for_sparse_memory(
 ) -> None:
     """That is malloc's, which does not know what is kept: both together would be twice what is needed, of pages that
     the system has to get and to clear."""
-    monkeypatch.setattr(crt_pace.Network, "far", False)
+    monkeypatch.setattr(crt_network.Network, "far", False)
     monkeypatch.setattr(crt_late, "late", lambda waits: 0.0)
     backend = make()
     large = bytes(17 * MiB)

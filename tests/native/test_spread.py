@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from objectfs import errors
-from objectfs.backends import crt_pace
+from objectfs.backends import crt_network
 from objectfs.backends.base import DeleteOptions, GetOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
@@ -34,7 +34,7 @@ def data() -> bytes:
 def far(make: Callable[..., CrtBackend], data: bytes, monkeypatch: pytest.MonkeyPatch) -> CrtBackend:
     """One that has learned already that a first byte takes long, whatever it sees here, and that objects fill their
     memory."""
-    monkeypatch.setattr(crt_pace.Network, "far", True)
+    monkeypatch.setattr(crt_network.Network, "far", True)
     # requests are counted here: none is to be sent twice because a busy machine is late
     backend = make(part_size=PART, max_attempts=3, hedge=False)
     run(backend.put("bucket", "k", data, PutOptions()))
@@ -229,7 +229,7 @@ def test_where_head_comes_first_failures_are_told_as_ever(
 def test_an_endpoint_without_ranges_is_never_asked_for_some(
     make: Callable[..., CrtBackend], data: bytes, tmp_path: Path, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crt_pace.Network, "far", True)
+    monkeypatch.setattr(crt_network.Network, "far", True)
     asked = []
 
     def whole(connection: Any, head: bytes) -> None:

@@ -17,7 +17,7 @@ import pytest
 from objectfs import errors
 from objectfs.backends.base import DeleteOptions, GetOptions, ListOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
-from objectfs.backends.crt_pace import Network
+from objectfs.backends.crt_network import Network
 from objectfs.backends.drive import run
 from objectfs.sim import S3Server
 from objectfs.sim.network.faults import Fault

@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
 
-from objectfs.backends.crt_lessons import Lesson, Link
-from objectfs.backends.crt_pace import LEAST_PART, NARROW, Network, Pace, Paces
+from objectfs.backends.crt_lessons import Lesson
+from objectfs.backends.crt_pace import NARROW, Pace, Paces
 
 MiB = 1024 * 1024
 WIDE = 25
@@ -261,110 +261,13 @@ def test_what_was_learned_elsewhere_keeps_to_the_bounds_here(pace: Pace) -> None
     assert given.lesson() is None
 
 
-def test_what_the_network_was_like_yesterday_counts_until_today_is_known() -> None:
-    sums = [(0, 0, 0, 0, 0)]
-    found = Network(lambda: sums[0])
-    found.recall(Link(saved=0, first_byte=0.03, connection_rate=90e6))
-    assert found.far
-    assert (found.latency, found.carries) == (0.03, 90e6)
-    sums[0] = (10, 1000, 50_000, 10_000, 0)
-    found.look(0.5)
-    assert found.latency * 1e9 == pytest.approx(5000)
-    assert not found.far
-    found.recall(Link(saved=0, first_byte=0.03, connection_rate=90e6))
-    sums[0] = (20, 2000, 100_000, 20_000, 0)
-    found.look(1.0)  # better than what may be of another place
-    assert not found.far
-
-
-def test_answers_that_wait_for_each_other_are_not_from_far() -> None:
-    alone: list[int] = []
-    found = Network(lambda: (10, 1000, 500_000_000, 10_000, 0), lambda: alone)
-    found.look(0.5)
-    assert found.latency == pytest.approx(0.05)
-    assert found.far  # for all that anybody knows
-    alone[:] = [150_000]
-    assert found.near
-    assert not found.far
-    alone[:] = [150_000, 30_000_000]  # that was chance
-    assert found.near
-    alone[:] = [150_000, 30_000_000, 30_000_000]
-    assert not found.near
-    assert found.far
-
-
-@pytest.mark.parametrize(("alone", "far"), [(0.0003, False), (0.03, True), (0.0, True)])
-def test_what_was_near_yesterday_is_until_today_is_known(alone: float, far: bool) -> None:
-    waits: list[int] = []
-    found = Network(lambda: (0, 0, 0, 0, 0), lambda: waits)
-    found.recall(Link(saved=0, first_byte=0.03, connection_rate=90e6, alone=alone))
-    assert found.far == far
-    waits.append(200_000)
-    assert not found.far
-    found.look(0.5)
-    assert found.lesson() is None  # no transfer has told
-
-
-# -- parts -------------------------------------------------------------------------------------------------------------
-def measured(latency: float, carries: float, answers: int = 10) -> Network:
-    size = 8 * MiB * answers
-    sums = (answers, size, int(latency * answers * 1e9), int(size / carries * 1e9), 0)
-    found = Network(lambda: sums)
-    found.look(0.5)
-    assert (found.latency, found.carries) == pytest.approx((latency, carries), rel=1e-3)
-    return found
-
-
-def test_parts_of_the_largest_size_before_anybody_knows() -> None:
-    assert Network(lambda: (0, 0, 0, 0, 0)).part(64 * MiB, 64, 8 * MiB) == 8 * MiB
-
-
-@pytest.mark.parametrize(
-    ("latency", "carries", "size", "low", "high"),
-    [
-        (0.030, 90e6, 64 * MiB, 2.5, 2.9),  # S3: receives as long as it waits
-        (0.030, 90e6, 1024 * MiB, 8, 8),  # enough for all connections
-        (0.004, 300e6, 64 * MiB, 1.1, 1.3),
-        (0.0001, 2e9, 64 * MiB, 1, 1),
-        (0.5, 90e6, 64 * MiB, 8, 8),
-    ],
-)
-def test_parts_by_what_the_network_is_like(latency: float, carries: float, size: int, low: float, high: float) -> None:
-    part = measured(latency, carries).part(size, 64, 8 * MiB)
-    assert low <= part / MiB <= high
-    assert part >= LEAST_PART
-    assert part % 65536 == 0
-
-
-def test_what_the_network_was_like_is_forgotten_by_and_by() -> None:
-    sums = [(1, 100, 1000, 1000, 0)]
-    found = Network(lambda: sums[0])
-    found.look(0.5)
-    for i in range(1, 12):
-        sums[0] = (1 + i, 100 + 100 * i, 1000 + 5000 * i, 1000 + 1000 * i, 0)
-        found.look(0.5)
-    assert found.latency * 1e9 == pytest.approx(5000, rel=0.01)
-
-
-def test_where_the_processor_was_the_limit_the_network_is_not_judged() -> None:
-    sums = [(10, 1000, 500, 10_000, 0)]
-    found = Network(lambda: sums[0])
-    found.look(1.0)
-    assert found.latency * 1e9 == pytest.approx(50)  # better than nothing
-    sums[0] = (20, 2000, 600, 11_000, 0)
-    found.look(0.5)
-    assert found.latency * 1e9 == pytest.approx(10)  # and forgotten at once
-    sums[0] = (30, 3000, 9000, 91_000, 0)
-    found.look(0.9)
-    assert found.latency * 1e9 == pytest.approx(10)
-    sums[0] = (40, 4000, 9300, 92_000, 0)
-    found.look(0.5)
-    assert found.latency * 1e9 == pytest.approx(20)
-
-
 def test_given_sizes_stay() -> None:
     engine = SimpleNamespace(
-        pace=(10, 80 * MiB, 300_000_000, 900_000_000, 0), hedged=(0, 0), waits=[0] * 128, alone=[], forget_waits=lambda: None
+        pace=(10, 80 * MiB, 300_000_000, 900_000_000, 0),
+        hedged=(0, 0),
+        waits=[0] * 128,
+        alone=[],
+        forget_waits=lambda: None,
     )
     for adapts, expected in ((False, 8 * MiB), (True, 2.7 * MiB)):
         paces = Paces(

@@ -52,7 +52,7 @@ class Lateness:
     """Of the answers of one endpoint."""
 
     def __init__(self, engine: Any, wanted: bool, network: Any) -> None:
-        """``network``: what transfers have told of it (``crt_pace.Network``)."""
+        """``network``: what transfers have told of it (``crt_network.Network``)."""
         self._engine, self._wanted, self._network = engine, wanted, network
         self._next = 0.0
         self._after = 0.0
