@@ -130,6 +130,17 @@ def test_a_missing_object_leaves_no_file(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("names", [("missing",), ("missing", "also missing")])
+def test_a_missing_file_is_named_once(run: Run, tmp_path: Path, names: tuple[str, ...]) -> None:
+    paths = [tmp_path / name for name in names]
+    result = run("cp", *paths, "s3://bucket/dir/")
+    assert result.exit_code == 1
+    for path in paths:
+        (line,) = (line for line in result.stderr.splitlines() if line.endswith(str(path)))
+        assert line.count(str(path)) == 1
+        assert "No such file" in line
+
+
 def test_a_missing_bucket(run: Run, tmp_path: Path) -> None:
     result = run("cp", "-r", "s3://no-such-bucket/", tmp_path / "t")
     assert result.exit_code == 1

@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from objectfs.cli.text import human_size, printable
-from objectfs.errors import ObjectFSError
 
 
 class Account:
@@ -84,7 +83,7 @@ class Account:
         with self._lock:
             self.failures += 1
         text = str(error)
-        if not isinstance(error, ObjectFSError) or error.key is None:
+        if what != getattr(error, "filename", None) and getattr(error, "key", None) is None:  # it does not tell that
             text = f"{what}: {text}"
         self._say(f"objectfs: {text}")
 
