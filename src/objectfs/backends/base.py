@@ -184,6 +184,7 @@ class RangeRead:
     size: int
     """Of the whole object, in bytes."""
     etag: str | None
+    version_id: str | None
     describe: Callable[[], ObjectInfo]
     """What the answer says of the object; costs more than the rest, so only for who asks."""
 

@@ -47,10 +47,11 @@ class RangeVerbs(GetVerbs):
         else:
             received = response.received
             _, _, size = answered(response, bucket, key, start, end, received)
-        etag = response.header(b"etag")
+        etag, version = response.header(b"etag"), response.header(b"x-amz-version-id")
         return RangeRead(
             received,
             size,
             etag.decode("latin-1") if etag is not None else None,
+            version.decode("latin-1") if version else None,
             lambda: make_info(bucket, key, response, size),
         )

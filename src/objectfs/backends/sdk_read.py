@@ -91,7 +91,7 @@ class Reader:
         def run(task: Task) -> RangeRead:
             with ViewSink(buffer) as sink:
                 info = self._first(task, bucket, key, options, sink, whole=True).info
-                return RangeRead(sink.length, info.size, info.etag, lambda: info)
+                return RangeRead(sink.length, info.size, info.etag, info.version_id, lambda: info)
 
         read: RangeRead = yield self._wire.start(run)
         return read

@@ -69,9 +69,7 @@ class AsyncReader(_File):
     @property
     def info(self) -> ObjectInfo:
         """What the first answer said of the object: size, ETag, type, metadata."""
-        info = self._reading.info
-        assert info is not None
-        return info
+        return self._reading.info
 
     async def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Fill the buffer; fewer bytes only at the end of the object."""

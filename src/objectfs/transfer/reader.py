@@ -70,9 +70,7 @@ class RawReader(Unclosed, io.RawIOBase):
     @property
     def info(self) -> ObjectInfo:
         """What the first answer said of the object."""
-        info = self._reading.info
-        assert info is not None
-        return info
+        return self._reading.info
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         reading = self._reading

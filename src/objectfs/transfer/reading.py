@@ -9,6 +9,7 @@ import dataclasses
 import io
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from objectfs import errors
@@ -81,8 +82,12 @@ class Reading:
         self._budget = core.backend().budget
         self._lease = self._budget.lease("readers")
         self.segments = Segments(self._lease, self._part)
-        self.info: ObjectInfo | None = None
         self.size = 0
+        self._etag: str | None = None
+        self._describe: Callable[[], ObjectInfo] | None = None  # what the first answer says
+        self._info: ObjectInfo | None = None
+        self._several = False  # answers, so that what the first one is worth says nothing of the whole
+        self._algorithm: str | None = None  # of the checksum that the whole was held to
         self.position = 0
         self._current: Segment | None = None
         self._next = 0  # where a sequential read would begin
@@ -95,7 +100,17 @@ class Reading:
         self._whole: Whole | None = None
 
     # -- the beginning and the end -----------------------------------------------------------------------------------
-    def open(self) -> Steps[ObjectInfo]:
+    @property
+    def info(self) -> ObjectInfo:
+        """What the first answer said of the object. Made when somebody asks: it costs as much as a tenth of the way to
+        a server nearby."""
+        if self._info is None:
+            assert self._describe is not None
+            info = self._describe()
+            self._info = dataclasses.replace(info, checksum_validated=self._algorithm) if self._several else info
+        return self._info
+
+    def open(self) -> Steps[None]:
         """The first range, which tells what there is."""
         size = min(FIRST, self._part)
         if not self._lease.take(size):
@@ -109,16 +124,14 @@ class Reading:
             except errors.UnsupportedError as error:
                 self._lease.give(size)
                 if error.status in (None, 200) and (yield from self._open_all()):
-                    assert self.info is not None
-                    return self.info
+                    return
                 error.hint = error.hint or "Use get(), get_into() or get_file(), which take what such an endpoint sends"
                 raise
         except BaseException:
             self._lease.close()
             raise
-        self.info = read.describe()
-        self.size = read.size
-        self._options = self._options.pinned(read.etag, self.info.version_id)  # the conditions have been answered
+        self._describe, self._etag, self.size = read.describe, read.etag, read.size
+        self._options = self._options.pinned(read.etag, read.version_id)  # the conditions have been answered
         self._ahead = read.length
         if read.length:
             segment = Segment(0, read.length, memory, None)
@@ -127,7 +140,6 @@ class Reading:
         else:
             self._lease.give(size)
         self._expect_whole(read.length)
-        return self.info
 
     def _open_all(self) -> Steps[bool]:
         """Have all of a small object in memory, for an endpoint that answers no ranges; False where it is large."""
@@ -139,7 +151,8 @@ class Reading:
         found: Any = yield from backend.get(self.bucket, self.key, self._options)
         if len(found) != head.size:
             return False
-        self.info, self.size, self._ahead = found.info or head, head.size, head.size
+        self._info = found.info or head
+        self._etag, self.size, self._ahead = self._info.etag, head.size, head.size
         if self.size:
             self._current = Segment(0, self.size, bytearray(found), None)
             self.segments.add(self._current)
@@ -147,11 +160,9 @@ class Reading:
 
     def _expect_whole(self, there: int) -> None:
         """Be ready to validate the object as a whole, of which the first range has brought the beginning."""
-        assert self.info is not None
         if there >= self.size:  # with that range, if at all
             return
-        if self.info.checksum_validated is not None:  # a part's
-            self.info = dataclasses.replace(self.info, checksum_validated=None)
+        self._several = True
         if (self._options.checksum or self._core.config.checksum) != "off":
             ask_at = min(START, there) if self._limit else there
             patience = min(KEEP, max(BLOCK, self._budget.share("readers") // 4))
@@ -235,10 +246,8 @@ class Reading:
 
     def _validated(self) -> None:
         """The object is what the server has."""
-        assert self.info is not None
         assert self._whole is not None
-        self.info = dataclasses.replace(self.info, checksum_validated=self._whole.algorithm)
-        self._whole = None
+        self._algorithm, self._info, self._whole = self._whole.algorithm, None, None
 
     def read(self, view: memoryview) -> Steps[int]:
         """Some bytes from the position on; 0 at the end of the object, or where ``view`` is empty."""
@@ -471,7 +480,7 @@ class Reading:
             raise errors.ClosedError("the client is closed", operation="GetObject", bucket=self.bucket, key=self.key)
 
     def _require_same(self, size: int, etag: str | None) -> None:
-        if size != self.size or etag != (self.info.etag if self.info is not None else None):
+        if size != self.size or etag != self._etag:
             raise errors.ObjectChangedError("the object was replaced while it was read")
 
     def _explained(self, error: BaseException) -> BaseException:
