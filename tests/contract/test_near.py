@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import objectfs
 from objectfs.sim import Fault, S3Server
 
 from .conftest import Make
-from .support import MiB, ramp
+from .support import MiB, ramp, until
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
+
+from objectfs.backends import crt_late, crt_network
 
 BACKENDS_HERE = ["crt"]  # the sdk backend learns nothing
 
@@ -49,3 +54,26 @@ def test_a_queue_is_no_reason_to_ask_twice(sim: S3Server, client: objectfs.Clien
         assert list(client.get_many("bucket", [f"k{i}" for i in range(60)])) == [b"small"] * 60
     (pace,) = client.stats()["pace"]
     assert (pace["late"] is None) == alone
+
+
+@pytest.mark.parametrize(("distant", "heads"), [(0.0, 3), (60.0, 1)])
+def test_what_is_short_is_asked_for_three_times_only_from_far_away(
+    sim: S3Server, client: objectfs.Client, monkeypatch: pytest.MonkeyPatch, distant: float, heads: int
+) -> None:
+    monkeypatch.setattr(crt_network, "DISTANT", distant)
+    monkeypatch.setattr(crt_late, "START", 60.0)
+    late = sim.faults.add(Fault("GetObject", key="large", times="all", delay=WAIT))
+    assert client.get("bucket", "large") == LARGE
+    sim.faults.remove(late)
+    answer = threading.Event()
+    held = sim.faults.add(Fault("HeadObject", key="large", times="all", hold=answer))
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(client.get, "bucket", "large")
+        try:
+            until(lambda: held.hits == heads)
+        finally:
+            answer.set()
+        assert result.result(30) == LARGE
+    assert held.hits == heads
+    (pace,) = client.stats()["pace"]
+    assert pace["hedged"][0] == heads - 1

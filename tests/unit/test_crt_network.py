@@ -32,14 +32,18 @@ def test_answers_that_wait_for_each_other_are_not_from_far() -> None:
     found.look(0.5)
     assert found.latency == pytest.approx(0.05)
     assert found.far  # for all that anybody knows
+    assert found.distant
     alone[:] = [150_000]
     assert found.near
     assert not found.far
     alone[:] = [150_000, 30_000_000]  # that was chance
     assert found.near
-    alone[:] = [150_000, 30_000_000, 30_000_000]
+    alone[:] = [150_000, 5_000_000, 5_000_000]  # in the same room, but slow
     assert not found.near
     assert found.far
+    assert not found.distant
+    alone[:] = [5_000_000, 30_000_000, 30_000_000]
+    assert found.distant
 
 
 @pytest.mark.parametrize(("alone", "far"), [(0.0003, False), (0.03, True), (0.0, True)])

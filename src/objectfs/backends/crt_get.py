@@ -114,8 +114,10 @@ class GetVerbs(SpreadVerbs):
         path = target.path(key, query(options, "HeadObject"))
         headers = target.headers(options.sent("HeadObject"), mode)
         request = _native.Request(b"HeadObject", b"HEAD", path, target.native, headers)
+        paces = target.engine.paces
+        late = paces.late.after()
         # All ranges of the content wait for it, and it is short: from far away it is asked for three times at once.
-        return target.engine.start([request], late=AT_ONCE if target.engine.paces.late.after() else 0.0)
+        return target.engine.start([request], late=AT_ONCE if late and paces.network.distant else late)
 
     def _part(self, bucket: str, key: str, options: GetOptions, common: Any) -> Steps[tuple[Any, int, int]]:
         """One part of an object that was uploaded in parts: one request, whose answer says where it lies."""

@@ -24,6 +24,10 @@ LEAST_PART = MiB
 FAR = 0.002
 """Seconds to a first byte: on the machine itself it is a tenth of that, in S3 Express twice as much."""
 
+DISTANT = 0.008
+"""Likewise: three answers at once bring the first of them ten milliseconds sooner where one takes thirty, as from S3, and
+are only more work for a server in the same room, which may read some MiB before it begins to answer."""
+
 FRESH = 0.5
 """Weight of the last transfer's times beside those of all before it."""
 
@@ -66,6 +70,11 @@ class Network:
         """Whether it pays to save a round trip. Where answers wait for each other, more requests at a time would only
         wait longer."""
         return self.latency >= FAR and not self.near
+
+    @property
+    def distant(self) -> bool:
+        """Whether it pays to ask for the same several times at once, if little is asked for."""
+        return (self.alone or self.latency) >= DISTANT
 
     @property
     def slowness(self) -> float:
