@@ -94,7 +94,7 @@ class Pace:
         self._rate = 0.0  # before it became narrow
         self._before = 0.0  # the rate with fewer connections, while it is not known whether more are better
         self._narrower = self.wide  # so many
-        self._fresh = False
+        self._fresh = True  # connections have to be made, and to get up to speed: the next transfer tells
         self._narrowing = _Hold()
         self._climbing = _Hold()
         self.told_at = 0.0
@@ -169,16 +169,16 @@ class Pace:
             self._climb(rate, busy)
 
     def _climb(self, rate: float, busy: float) -> None:
+        fresh, self._fresh = self._fresh, False
         if self._before:
             if rate < self._before * BETTER:
-                if self._fresh:  # connections had to be made and to get up to speed: the next transfer tells
-                    self._fresh = False
+                if fresh:
                     return
                 self.wide, self._before = self._narrower, 0.0
                 self._climbing.again()
                 return
             self._before = 0.0
-        elif self._climbing.passes():
+        elif fresh or self._climbing.passes():  # or any number would be better than the first one
             return
         if self.wide < self.most:
             self._before, self._narrower, self._fresh = rate, self.wide, True
@@ -208,8 +208,9 @@ class Pace:
             self.wide, self._narrower = (
                 max(self.start, min(connections, self.most)) for connections in (told.connections, told.before)
             )
+            self._fresh = told.fresh
             if self._narrower < self.wide:
-                self._before, self._fresh = told.rate, told.fresh
+                self._before = told.rate
             self._climbing = _Hold(told.held, told.hold)
 
     def slow_down(self) -> None:
