@@ -77,6 +77,9 @@ def test_parts_of_the_largest_size_before_anybody_knows() -> None:
         (0.030, 90e6, 64 * MiB, 2.5, 2.9),  # S3: receives as long as it waits
         (0.030, 90e6, 1024 * MiB, 8, 8),  # enough for all connections
         (0.004, 300e6, 64 * MiB, 1.1, 1.3),
+        (0.030, 90e6, 1536 * MiB, 8, 8),  # three for each
+        (0.030, 90e6, 832 * MiB, 6.5, 6.6),  # two for each, not two for some and one for others
+        (0.0001, 2e9, 832 * MiB, 8, 8),  # from near a request is work, and no wait
         (0.0001, 2e9, 64 * MiB, 1, 1),
         (0.5, 90e6, 64 * MiB, 8, 8),
     ],

@@ -121,9 +121,17 @@ class Network:
 
     def part(self, size: int, connections: int, most: int) -> int:
         """Bytes of the parts of such a download: no more than leave all connections something to do, but so many that
-        a connection receives at least as long as it waits."""
-        if not self.carries or size >= connections * most:
+        a connection receives at least as long as it waits. Of a large one from far away, as many for each connection."""
+        if not self.carries:
             return most
+        if size >= connections * most:
+            rounds = math.ceil(size / (connections * most))
+            return _whole(size / (connections * rounds), most) if self.far else most
         worth = self.latency * self.carries
         wanted = max(size / connections, worth, LEAST_PART)
-        return min(most, math.ceil(wanted / 65536) * 65536)
+        return _whole(wanted, most)
+
+
+def _whole(wanted: float, most: int) -> int:
+    """Such a number of bytes as many a buffer has."""
+    return min(most, math.ceil(wanted / 65536) * 65536)

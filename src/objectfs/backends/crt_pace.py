@@ -47,6 +47,9 @@ WORSE = 0.9
 BETTER = 1.15
 """Of the rate with fewer connections: from it on more of them were worth it."""
 
+STEP = 2
+"""So many times the connections at least: twice as many may bring 20 % where they cannot bring twice as much."""
+
 LEAP = 4
 """So many times the connections at most: as many as would keep the processor busy, if each brought as much as these."""
 
@@ -182,7 +185,8 @@ class Pace:
             return
         if self.wide < self.most:
             self._before, self._narrower, self._fresh = rate, self.wide, True
-            self.wide = min(math.ceil(self.wide * min(LEAP, BUSY / max(busy, 0.01))), self.most)
+            step = min(LEAP, max(STEP, BUSY / max(busy, 0.01)))
+            self.wide = min(math.ceil(self.wide * step), self.most)
 
     def lesson(self) -> Lesson | None:
         """None if nothing is learned, or was told: what was set by the user is no lesson."""
