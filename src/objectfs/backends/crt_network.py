@@ -25,8 +25,8 @@ FAR = 0.002
 """Seconds to a first byte: on the machine itself it is a tenth of that, in S3 Express twice as much."""
 
 DISTANT = 0.008
-"""Likewise: three answers at once bring the first of them ten milliseconds sooner where one takes thirty, as from S3, and
-are only more work for a server in the same room, which may read some MiB before it begins to answer."""
+"""Likewise: three answers at once bring the first of them ten milliseconds sooner where one takes thirty, as from S3,
+and are only more work for a server in the same room, which may read some MiB before it begins to answer."""
 
 FRESH = 0.5
 """Weight of the last transfer's times beside those of all before it."""
@@ -121,7 +121,7 @@ class Network:
 
     def part(self, size: int, connections: int, most: int) -> int:
         """Bytes of the parts of such a download: no more than leave all connections something to do, but so many that
-        a connection receives at least as long as it waits. Of a large one from far away, as many for each connection."""
+        a connection receives at least as long as it waits. From far away, a large one has as many for each of them."""
         if not self.carries:
             return most
         if size >= connections * most:
