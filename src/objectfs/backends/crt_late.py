@@ -92,10 +92,10 @@ class Lateness:
             self._slowed, self._judged = slowed, (made, won)
         elif new >= JUDGED:
             self._judged, self._doubled = (made, won), 1
-        waits = self._engine.waits
-        found = late(waits) if sum(waits) >= KNOWN else START if self._network.far else 0.0
-        if self._network.near:  # they wait for each other
-            found = 0.0
+        found = 0.0
+        if not self._network.near:  # from near they wait for each other, if at all
+            waits = self._engine.waits
+            found = late(waits) if sum(waits) >= KNOWN else START if self._network.far else 0.0
         self.far = found > 0
         return found if now >= self._resume and self._busy < 2 else 0.0
 

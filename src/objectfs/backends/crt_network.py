@@ -126,12 +126,12 @@ class Network:
             return most
         if size >= connections * most:
             rounds = math.ceil(size / (connections * most))
-            return _whole(size / (connections * rounds), most) if self.far else most
+            return _rounded(size / (connections * rounds), most) if self.far else most
         worth = self.latency * self.carries
         wanted = max(size / connections, worth, LEAST_PART)
-        return _whole(wanted, most)
+        return _rounded(wanted, most)
 
 
-def _whole(wanted: float, most: int) -> int:
-    """Such a number of bytes as many a buffer has."""
+def _rounded(wanted: float, most: int) -> int:
+    """Up to whole 64 KiB, but no more than ``most``."""
     return min(most, math.ceil(wanted / 65536) * 65536)

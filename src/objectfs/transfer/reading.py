@@ -102,8 +102,8 @@ class Reading:
     # -- the beginning and the end -----------------------------------------------------------------------------------
     @property
     def info(self) -> ObjectInfo:
-        """What the first answer said of the object. Made when somebody asks: it costs as much as a tenth of the way to
-        a server nearby."""
+        """What the first answer said of the object. Made when somebody asks: it costs a twentieth of the wait for a
+        server nearby."""
         if self._info is None:
             assert self._describe is not None
             info = self._describe()
