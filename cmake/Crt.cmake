@@ -87,7 +87,7 @@ function(objectfs_set_rpath target)
 endfunction()
 
 # Some of a static library's calls go through native/linked.c, append.c, gate.c, handshake.c, later.c, lent.c, single.c,
-# source.c and trailer.c, where the linker can do that (ELF).
+# source.c, timer.c and trailer.c, where the linker can do that (ELF).
 function(objectfs_wrap target)
   if(OBJECTFS_CRT_LINK STREQUAL "static" AND UNIX AND NOT APPLE)
     target_compile_definitions(${target} PRIVATE OBJECTFS_WRAP=1)
@@ -103,6 +103,7 @@ function(objectfs_wrap target)
       "LINKER:--wrap=aws_s3_message_util_assign_body"
       "LINKER:--wrap=aws_s3_upload_request_checksum_context_finalize_checksum"
       "LINKER:--wrap=s2n_config_new" "LINKER:--wrap=s2n_negotiate"
+      "LINKER:--wrap=epoll_wait" "LINKER:--wrap=timerfd_settime"
       "LINKER:--wrap=aws_s3_crt_error_code_from_recoverable_server_error_code_string")
   endif()
 endfunction()

@@ -122,6 +122,8 @@ cdef void _note_pace(op_t* op, aws_s3_request_metrics* metrics) noexcept nogil:
     cdef uint64_t ended = 0
     cdef uint64_t first = 0
     cdef uint64_t last = 0
+    cdef uint64_t connecting = 0
+    cdef uint32_t stream = 0
     if (
         aws_s3_request_metrics_get_send_end_timestamp_ns(metrics, &sent) != AWS_OP_SUCCESS
         or aws_s3_request_metrics_get_receive_start_timestamp_ns(metrics, &began) != AWS_OP_SUCCESS
@@ -133,9 +135,13 @@ cdef void _note_pace(op_t* op, aws_s3_request_metrics* metrics) noexcept nogil:
     if op.kind == KIND_GET_INTO or op.kind == KIND_GET_FILE:
         aws_s3_request_metrics_get_part_range_start(metrics, &first)
         aws_s3_request_metrics_get_part_range_end(metrics, &last)
+    aws_s3_request_metrics_get_request_stream_id(metrics, &stream)
+    aws_s3_request_metrics_get_conn_acquire_duration_ns(metrics, &connecting)
     aws_mutex_lock(&engine.lock)
     # an answer may come before the library has heard that the request is written
-    _note_wait(engine, began - sent if began > sent else 0)
+    _note_wait(engine.waits, &engine.waits_total, began - sent if began > sent else 0)
+    if stream == 1:  # what a new connection costs a server may show with its first answer, as one behind a proxy does
+        _note_wait(engine.first_waits, &engine.first_waits_total, connecting + (began - sent if began > sent else 0))
     if op.group.alone and engine.under_way == 1:  # what waited for no other request tells how far the server is
         engine.alone[engine.alone_total % ALONE] = began - sent if began > sent else 1
         engine.alone_total += 1

@@ -40,6 +40,12 @@ cdef class _Counted:
         return [now.waits[i] for i in range(OBJECTFS_BUCKETS)]
 
     @property
+    def first_waits(self):
+        """Likewise, of each connection's first GET, with the time that it has waited for the connection."""
+        cdef engine_t now = self._look()
+        return [now.first_waits[i] for i in range(OBJECTFS_BUCKETS)]
+
+    @property
     def alone(self):
         """Nanoseconds to the first byte of the last five GETs during which nothing else was under way; of a parallel
         download, those of its first range."""
@@ -52,6 +58,8 @@ cdef class _Counted:
             aws_mutex_lock(&self._e.lock)
             memset(self._e.waits, 0, sizeof(self._e.waits))
             self._e.waits_total = 0
+            memset(self._e.first_waits, 0, sizeof(self._e.first_waits))
+            self._e.first_waits_total = 0
             aws_mutex_unlock(&self._e.lock)
 
     @property

@@ -301,7 +301,7 @@ cdef void _settle_one(op_t* op, op_t* hedge) noexcept nogil:
         aws_high_res_clock_get_ticks(&now)
         aws_mutex_lock(&engine.lock)
         if op.sent_at != 0 and op.method_len == 3:  # without the answers that were too late, all would seem early
-            _note_wait(engine, now - op.sent_at)
+            _note_wait(engine.waits, &engine.waits_total, now - op.sent_at)
             engine.pace.answers += 1
             engine.pace.waited += now - op.sent_at
         op.group.transferred += hedge.received - op.received
@@ -319,13 +319,13 @@ cdef void _settle_one(op_t* op, op_t* hedge) noexcept nogil:
     aws_mem_release(engine.alloc, hedge)
 
 
-cdef void _note_wait(engine_t* engine, uint64_t nanoseconds) noexcept nogil:
-    """For a first byte. The caller holds the engine's lock."""
+cdef void _note_wait(uint32_t* counts, uint64_t* total, uint64_t nanoseconds) noexcept nogil:
+    """For a first byte, in one of the engine's histograms. The caller holds the engine's lock."""
     cdef size_t i
-    engine.waits[objectfs_telemetry_bucket(nanoseconds)] += 1
-    engine.waits_total += 1
-    if engine.waits_total == _WAITS_KEPT:
-        engine.waits_total = 0
+    counts[objectfs_telemetry_bucket(nanoseconds)] += 1
+    total[0] += 1
+    if total[0] == _WAITS_KEPT:
+        total[0] = 0
         for i in range(OBJECTFS_BUCKETS):
-            engine.waits[i] //= 2
-            engine.waits_total += engine.waits[i]
+            counts[i] //= 2
+            total[0] += counts[i]

@@ -118,6 +118,8 @@ cdef extern from "aws/s3/s3_client.h" nogil:
     int aws_s3_request_metrics_get_send_end_timestamp_ns(const aws_s3_request_metrics*, uint64_t*)
     int aws_s3_request_metrics_get_receive_start_timestamp_ns(const aws_s3_request_metrics*, uint64_t*)
     int aws_s3_request_metrics_get_receive_end_timestamp_ns(const aws_s3_request_metrics*, uint64_t*)
+    int aws_s3_request_metrics_get_conn_acquire_duration_ns(const aws_s3_request_metrics*, uint64_t*)
+    int aws_s3_request_metrics_get_request_stream_id(const aws_s3_request_metrics*, uint32_t*)
     void aws_s3_request_metrics_get_part_range_start(const aws_s3_request_metrics*, uint64_t*)
     void aws_s3_request_metrics_get_part_range_end(const aws_s3_request_metrics*, uint64_t*)
     ctypedef struct aws_s3_upload_part_review "struct aws_s3_upload_part_review":

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from objectfs.backends import crt_late
-from objectfs.backends.crt_late import JUDGED, KNOWN, LONGEST_PAUSE, PAUSE, START, UNPAID, Lateness, late
+from objectfs.backends.crt_late import JUDGED, KNOWN, LONGEST_PAUSE, PAUSE, START, UNPAID, Lateness
+from objectfs.backends.crt_waits import LATER, late
 from objectfs.telemetry import BUCKETS, bucket
 
 
@@ -48,10 +49,11 @@ class Engine:
 
 
 def lateness(
-    counts: list[int], *, far: bool = True, near: bool = False, wanted: bool = True, slowness: float = 0.0
+    counts: list[int], *, wanted: bool = True, far: bool = True, near: bool = False, **network: float
 ) -> tuple[Lateness, Any]:
     engine = Engine(counts)
-    return Lateness(engine, wanted, SimpleNamespace(far=far, near=near, slowness=slowness)), engine
+    known = {"slowness": 0.0, "latency": 0.0, "connecting": 0.0, **network}
+    return Lateness(engine, wanted, SimpleNamespace(far=far, near=near, **known)), engine
 
 
 def test_every_fourth_answer_of_s3_is_late() -> None:
@@ -83,6 +85,21 @@ def test_before_anybody_knows() -> None:
     assert lateness(few)[0].after() == START
     assert lateness(few, far=False)[0].after() == 0
     assert 0 < lateness(waits(*[0.03] * KNOWN), far=False)[0].after() < START
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_another_process_has_told_of_first_bytes() -> None:
+    """From another continent everything would be late after what S3 takes from near."""
+    assert lateness(waits(), latency=0.03)[0].after() == START
+    assert lateness(waits(), latency=0.19)[0].after() == pytest.approx(0.19 * LATER)
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("connecting", "pays"), [(0.005, True), (0.27, False)])
+def test_not_where_a_new_connection_takes_too_long(connecting: float, pays: bool) -> None:
+    found, _ = lateness(waits(*s3(100)), connecting=connecting)
+    assert (found.after() > 0) == pays
+    assert found.far  # which is worth knowing all the same
 
 
 @pytest.mark.usefixtures("clock")

@@ -115,3 +115,22 @@ def test_where_the_processor_was_the_limit_the_network_is_not_judged() -> None:
     sums[0] = (40, 4000, 9300, 92_000, 0)
     found.look(0.5)
     assert found.latency * 1e9 == pytest.approx(20)
+
+
+def test_what_a_new_connection_cost_is_remembered() -> None:
+    waits: list[tuple[list[int], list[int]]] = [([], [])]
+    sums = [(0, 0, 0, 0, 0)]
+    found = Network(lambda: sums[0], waits=lambda: waits[0])
+    assert found.connecting == 0
+    found.recall(Link(saved=0, first_byte=0.03, connection_rate=90e6, connecting=0.2))
+    assert found.connecting == 0.2
+    waits[0] = ([0] * 50 + [10] + [0] * 77, [0] * 40 + [10] + [0] * 9 + [10] + [0] * 77)
+    assert 0 < found.connecting != 0.2
+    known = found.connecting
+    waits[0] = ([0] * 128, [0] * 128)  # forgotten, as the processor was the limit
+    assert found.connecting == known
+    sums[0] = (10, 1000, 50_000, 10_000, 0)
+    found.look(0.5)
+    lesson = found.lesson()
+    assert lesson is not None
+    assert lesson.connecting == known

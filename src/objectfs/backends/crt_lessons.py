@@ -39,6 +39,8 @@ class Link:
     """Bytes a second of a connection."""
     alone: float = _measure(86_400, default=0.0)
     """Seconds to a first byte while nothing else was asked for; 0 if nobody knows."""
+    connecting: float = _measure(86_400, default=0.0)
+    """Seconds that a new connection costs its first request; likewise."""
 
 
 @attrs.frozen(kw_only=True)

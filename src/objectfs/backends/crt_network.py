@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from objectfs.backends.crt_lessons import Link
+from objectfs.backends.crt_waits import connecting
 
 __all__ = ["BUSY", "Network"]
 
@@ -36,11 +37,16 @@ class Network:
     """Of one engine."""
 
     def __init__(
-        self, sums: Callable[[], tuple[int, int, int, int, int]], alone: Callable[[], list[int]] = list
+        self,
+        sums: Callable[[], tuple[int, int, int, int, int]],
+        alone: Callable[[], list[int]] = list,
+        waits: Callable[[], tuple[list[int], list[int]]] = lambda: ([], []),
     ) -> None:
-        """Both from the engine: ``pace``, and ``alone``."""
+        """All from the engine: ``pace``, ``alone``, and (``first_waits``, ``waits``)."""
         self._sums = sums
         self._alone = alone
+        self._waits = waits
+        self._connecting = 0.0
         self._alone_before = 0.0  # in another process
         self._seen = (0, 0, 0, 0, 0)
         self._lock = threading.Lock()
@@ -77,6 +83,14 @@ class Network:
         return (self.alone or self.latency) >= DISTANT
 
     @property
+    def connecting(self) -> float:
+        """Seconds that a new connection costs its first request; 0 before anybody knows."""
+        found = connecting(*self._waits())
+        if found is not None:
+            self._connecting = found
+        return self._connecting
+
+    @property
     def slowness(self) -> float:
         """Seconds that a connection takes for a byte, and half as long again; 0 before anybody knows."""
         return 1.5 / self.carries if self.carries else 0.0
@@ -109,7 +123,13 @@ class Network:
         with self._lock:
             if not self.seen:
                 return None
-            return Link(saved=round(self.seen), first_byte=self.latency, connection_rate=self.carries, alone=self.alone)
+            return Link(
+                saved=round(self.seen),
+                first_byte=self.latency,
+                connection_rate=self.carries,
+                alone=self.alone,
+                connecting=self.connecting,
+            )
 
     def recall(self, told: Link) -> None:
         """What another process has measured, until this one has."""
@@ -117,6 +137,7 @@ class Network:
             if told.first_byte and told.connection_rate:
                 self.latency, self.carries = told.first_byte, told.connection_rate
                 self._alone_before = told.alone
+                self._connecting = told.connecting
                 self._doubtful = self._recalled = True
 
     def part(self, size: int, connections: int, most: int) -> int:

@@ -44,7 +44,7 @@ IDLE = 0.6
 WORSE = 0.9
 """Of the rate with all connections: below it, few are too few."""
 
-BETTER = 1.15
+BETTER = 1.1
 """Of the rate with fewer connections: from it on more of them were worth it."""
 
 STEP = 2
@@ -260,7 +260,9 @@ class Paces:
         parts_adapt: bool,
         hedges: bool,
     ) -> None:
-        self.network = Network(lambda: engine.pace, lambda: engine.alone)
+        self.network = Network(
+            lambda: engine.pace, lambda: engine.alone, lambda: (engine.first_waits, engine.waits)
+        )
         self.late = Lateness(engine, hedges, self.network)
         self.filled = False
         """Whether the last object that was read into memory of the caller's was as large as that."""
@@ -331,13 +333,14 @@ class Paces:
 
     def describe(self) -> dict[str, Any]:
         """For ``stats()``: connections of the next transfer of each kind, and what the network is like, in seconds and
-        bytes a second (None before anybody knows); when an answer counts as late, and (second requests that were sent,
-        those that were faster)."""
+        bytes a second (None before anybody knows); what a new connection costs; when an answer counts as late, and
+        (second requests that were sent, those that were faster)."""
         return {
             "download": self.memory.connections,
             "download_to_file": (self.far_files if self.network.far else self.files).connections,
             "upload": self.uploads.connections,
             "first_byte": self.network.latency or None,
+            "connecting": self.network.connecting or None,
             "late": self.late.after() or None,
             "hedged": self.late.hedged,
             "connection_rate": self.network.carries or None,
