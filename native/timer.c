@@ -1,9 +1,9 @@
 /* Event loops that sleep until a task is due (--wrap, cmake/Crt.cmake).
  *
- * aws-c-io tells epoll_wait to wait for whole milliseconds, rounded down. For the rest, up to one, it comes back at once,
- * sees that it is too early, and asks again, thousands of times: a task each 5 ms (hedge.pyx) is a tenth of a core. Just
- * before, it has told a timer, which the same epoll_wait looks at, the time to the nanosecond (timerfd_settime; there for
- * machines that were suspended). So the wait may be rounded up: the timer ends it.
+ * aws-c-io tells epoll_wait to wait for whole milliseconds, rounded down. For the rest, up to one, it comes back at
+ * once, sees that it is too early, and asks again, thousands of times: a task each 5 ms (hedge.pyx) was a fifth of a
+ * core. Just before, it has told a timer, which the same epoll_wait looks at, the time to the nanosecond
+ * (timerfd_settime; there for machines that were suspended). So the wait may be rounded up: the timer ends it.
  *
  * A task that is due at once sets no time, and is not waited for. Where there is no timer (older kernels and C
  * libraries), nothing is different.

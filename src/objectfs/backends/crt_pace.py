@@ -260,9 +260,7 @@ class Paces:
         parts_adapt: bool,
         hedges: bool,
     ) -> None:
-        self.network = Network(
-            lambda: engine.pace, lambda: engine.alone, lambda: (engine.first_waits, engine.waits)
-        )
+        self.network = Network(lambda: engine.pace, lambda: engine.alone, lambda: (engine.first_waits, engine.waits))
         self.late = Lateness(engine, hedges, self.network)
         self.filled = False
         """Whether the last object that was read into memory of the caller's was as large as that."""

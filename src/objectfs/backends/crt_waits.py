@@ -34,8 +34,8 @@ def late(waits: list[int]) -> float:
 def connecting(first: list[int], waits: list[int]) -> float | None:
     """Seconds that a connection's first answer takes longer than others; None before anybody knows.
 
-    ``first``: the waits of connections' first answers, and for the connection itself. ``waits``: of all answers, and for
-    these alone.
+    ``first``: the waits of connections' first answers, and for the connection itself. ``waits``: of all answers, and
+    for these alone.
     """
     # about: one may have another bucket there than here, and either may have become old
     others = [max(every - new, 0) for every, new in zip(waits, first, strict=True)]
