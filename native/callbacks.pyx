@@ -98,7 +98,7 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
             <objectfs_telemetry*>op.group.engine.telemetry, metrics, op.operation, op.operation_len)
     if op.kind == KIND_PUT_FILE:
         _lower_shield(op, meta, metrics)
-    if code == AWS_ERROR_SUCCESS and op.method_len == 3 and memcmp(op.method, b"GET", 3) == 0:
+    if code == AWS_ERROR_SUCCESS and _gets_object(op):
         _note_pace(op, metrics)
     if code == AWS_ERROR_SUCCESS or code == AWS_ERROR_S3_CANCELED:
         return
@@ -113,8 +113,13 @@ cdef void _on_telemetry(aws_s3_meta_request* meta, aws_s3_request_metrics* metri
         aws_mutex_unlock(&op.group.engine.lock)
 
 
+cdef bint _gets_object(op_t* op) noexcept nogil:
+    """Lists are GETs too, and take longer."""
+    return op.operation_len == 9 and memcmp(op.operation, b"GetObject", 9) == 0
+
+
 cdef void _note_pace(op_t* op, aws_s3_request_metrics* metrics) noexcept nogil:
-    """How long a GET's first byte took, and of ranges of a parallel download the others:
+    """How long a GetObject's first byte took, and of ranges of a parallel download the others:
     ``objectfs.backends.crt_pace`` decides by it."""
     cdef engine_t* engine = op.group.engine
     cdef uint64_t sent = 0
@@ -140,7 +145,7 @@ cdef void _note_pace(op_t* op, aws_s3_request_metrics* metrics) noexcept nogil:
     aws_mutex_lock(&engine.lock)
     # an answer may come before the library has heard that the request is written
     _note_wait(engine.waits, &engine.waits_total, began - sent if began > sent else 0)
-    if stream == 1:  # what a new connection costs a server may show with its first answer, as one behind a proxy does
+    if stream == 1:  # its connection's first request: what a connection costs may show with its first answer only
         _note_wait(engine.first_waits, &engine.first_waits_total, connecting + (began - sent if began > sent else 0))
     if op.group.alone and engine.under_way == 1:  # what waited for no other request tells how far the server is
         engine.alone[engine.alone_total % ALONE] = began - sent if began > sent else 1

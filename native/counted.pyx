@@ -35,13 +35,13 @@ cdef class _Counted:
 
     @property
     def waits(self):
-        """How long GETs have waited for their first byte: counts of the histograms' buckets, the older ones less."""
+        """How long GetObjects have waited for their first byte: counts of the histograms' buckets, the older ones less."""
         cdef engine_t now = self._look()
         return [now.waits[i] for i in range(OBJECTFS_BUCKETS)]
 
     @property
     def first_waits(self):
-        """Likewise, of each connection's first GET, with the time that it has waited for the connection."""
+        """Likewise, of those that were their connection's first request, with the time that it has waited for that."""
         cdef engine_t now = self._look()
         return [now.first_waits[i] for i in range(OBJECTFS_BUCKETS)]
 
@@ -52,14 +52,21 @@ cdef class _Counted:
         cdef engine_t now = self._look()
         return [now.alone[i] for i in range(min(now.alone_total, <size_t>ALONE))]
 
+    def forget_first_waits(self):
+        """What new connections have cost so far may have been chance."""
+        if self._e != NULL and self._pid == objectfs_getpid():
+            aws_mutex_lock(&self._e.lock)
+            memset(self._e.first_waits, 0, sizeof(self._e.first_waits))
+            self._e.first_waits_total = 0
+            aws_mutex_unlock(&self._e.lock)
+
     def forget_waits(self):
         """What has waited so far says nothing of the network."""
+        self.forget_first_waits()
         if self._e != NULL and self._pid == objectfs_getpid():
             aws_mutex_lock(&self._e.lock)
             memset(self._e.waits, 0, sizeof(self._e.waits))
             self._e.waits_total = 0
-            memset(self._e.first_waits, 0, sizeof(self._e.first_waits))
-            self._e.first_waits_total = 0
             aws_mutex_unlock(&self._e.lock)
 
     @property

@@ -300,7 +300,7 @@ cdef void _settle_one(op_t* op, op_t* hedge) noexcept nogil:
         op.data_cap = hedge.data_cap
         aws_high_res_clock_get_ticks(&now)
         aws_mutex_lock(&engine.lock)
-        if op.sent_at != 0 and op.method_len == 3:  # without the answers that were too late, all would seem early
+        if op.sent_at != 0 and _gets_object(op):  # without the answers that were too late, all would seem early
             _note_wait(engine.waits, &engine.waits_total, now - op.sent_at)
             engine.pace.answers += 1
             engine.pace.waited += now - op.sent_at

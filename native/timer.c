@@ -22,7 +22,7 @@ static __thread int64_t t_due; /* nanoseconds after which this thread's timer en
 
 int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimerspec *before) {
     int result = __real_timerfd_settime(fd, flags, value, before);
-    t_due = result == 0 ? (int64_t)value->it_value.tv_sec * 1000000000 + value->it_value.tv_nsec : 0;
+    t_due = result == 0 && flags == 0 ? (int64_t)value->it_value.tv_sec * 1000000000 + value->it_value.tv_nsec : 0;
     return result;
 }
 

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from objectfs import _native
-from objectfs.backends.base import DeleteOptions, PutOptions
+from objectfs.backends.base import DeleteOptions, ListOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
 from objectfs.sim import Fault, S3Server
+from objectfs.telemetry import bucket
 
 from .conftest import RawServer, start_script, until
 
@@ -24,6 +25,7 @@ DATA = bytes(range(1, 251)) * (SIZE // 250)
 OTHER = DATA[::-1]
 LATE = 0.3  # a request that arrives later than its hedge would be answered in its stead
 LONG = 1e6
+WAIT = 0.3
 
 
 @pytest.fixture
@@ -304,8 +306,40 @@ def test_waits_are_counted_and_forgotten(stored: CrtBackend) -> None:
     assert sum(engine.waits) == 10
     engine.forget_waits()
     assert sum(engine.waits) == 0
+    assert run(stored.list_page("bucket", options=ListOptions())).objects
     run(stored.delete("bucket", "k", DeleteOptions()))
-    assert sum(engine.waits) == 0  # of GETs only
+    assert sum(engine.waits) == 0  # of GetObjects only
+
+
+def test_the_first_waits_of_connections(sim: S3Server, make: Callable[..., CrtBackend]) -> None:
+    """A list is a GET too; it has the first connection here, and the third GetObject is not that one's first."""
+    crt = make(max_connections=2)
+    run(crt.put("bucket", "k", DATA, PutOptions()))
+    engine = crt.target("bucket").engine
+    assert sum(engine.first_waits) == 0
+    answer = threading.Event()
+    fault = sim.faults.add(Fault("GetObject", hold=answer, times="all"))
+    op = start(crt, request(crt), request(crt), window=2, late=0.0)
+    until(lambda: fault.hits == 2)
+    answer.set()
+    assert op.wait(20)
+    assert start(crt, request(crt), late=0.0).wait(20)
+    assert (sum(engine.first_waits), sum(engine.waits)) == (1, 3)
+    engine.forget_first_waits()
+    assert (sum(engine.first_waits), sum(engine.waits)) == (0, 3)
+
+
+def test_the_wait_for_a_connection_is_part_of_the_first_wait(make: Callable[..., CrtBackend]) -> None:
+    def respond(connection: socket.socket, _: bytes) -> None:
+        server.release.wait(WAIT)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    with RawServer(respond) as server:
+        crt = make(server.url, max_connections=1)
+        assert start(crt, request(crt), request(crt), window=2, late=0.0).wait(20)
+        engine = crt.target("bucket").engine
+        assert sum(engine.first_waits) == 2
+        assert [sum(waits[: bucket(round(1.9 * WAIT * 1e9))]) for waits in (engine.first_waits, engine.waits)] == [1, 2]
 
 
 BEHIND = """

@@ -35,10 +35,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 class Engine:
+    network: Any
+
     def __init__(self, counts: list[int]) -> None:
         self.waits = counts
         self.hedged = (0, 0)
         self.slowed = 0
+        self.measured_again = 0
 
     @property
     def pace(self) -> tuple[int, ...]:
@@ -47,13 +50,18 @@ class Engine:
     def forget_waits(self) -> None:
         self.waits = [0] * BUCKETS
 
+    def forget_first_waits(self) -> None:
+        self.measured_again += 1
+
 
 def lateness(
     counts: list[int], *, wanted: bool = True, far: bool = True, near: bool = False, **network: float
 ) -> tuple[Lateness, Any]:
     engine = Engine(counts)
-    known = {"slowness": 0.0, "latency": 0.0, "connecting": 0.0, **network}
-    return Lateness(engine, wanted, SimpleNamespace(far=far, near=near, **known)), engine
+    told = SimpleNamespace(far=far, near=near, **{"slowness": 0.0, "latency": 0.0, "connecting": 0.0, **network})
+    told.forget_connecting = lambda: setattr(told, "connecting", 0.0)
+    engine.network = told
+    return Lateness(engine, wanted, told), engine
 
 
 def test_every_fourth_answer_of_s3_is_late() -> None:
@@ -100,6 +108,25 @@ def test_not_where_a_new_connection_takes_too_long(connecting: float, pays: bool
     found, _ = lateness(waits(*s3(100)), connecting=connecting)
     assert (found.after() > 0) == pays
     assert found.far  # which is worth knowing all the same
+
+
+def test_what_a_new_connection_costs_is_measured_again(clock: SimpleNamespace) -> None:
+    """It may have been the resolver that took so long. If not, it is asked more and more seldom."""
+    found, engine = lateness(waits(*s3(100)), connecting=0.27)
+    pauses = []
+    for again in range(1, 8):
+        began = clock.seconds
+        while not found.after():
+            assert engine.measured_again == again - 1
+            clock.seconds += 1
+        assert engine.measured_again == again
+        pauses.append(clock.seconds - began)
+        clock.seconds += 1
+        assert found.after() > 0  # nobody knows
+        engine.network.connecting = 0.27
+        clock.seconds += 1
+    assert pauses[:2] == [pytest.approx(PAUSE, abs=2), pytest.approx(2 * PAUSE, abs=2)]
+    assert max(pauses) == pytest.approx(LONGEST_PAUSE, abs=2)
 
 
 @pytest.mark.usefixtures("clock")

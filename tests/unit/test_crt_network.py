@@ -6,6 +6,7 @@ import pytest
 
 from objectfs.backends.crt_lessons import Link
 from objectfs.backends.crt_network import LEAST_PART, Network
+from objectfs.telemetry import BUCKETS, bucket
 
 MiB = 1024 * 1024
 
@@ -124,13 +125,23 @@ def test_what_a_new_connection_cost_is_remembered() -> None:
     assert found.connecting == 0
     found.recall(Link(saved=0, first_byte=0.03, connection_rate=90e6, connecting=0.2))
     assert found.connecting == 0.2
-    waits[0] = ([0] * 50 + [10] + [0] * 77, [0] * 40 + [10] + [0] * 9 + [10] + [0] * 77)
-    assert 0 < found.connecting != 0.2
-    known = found.connecting
-    waits[0] = ([0] * 128, [0] * 128)  # forgotten, as the processor was the limit
-    assert found.connecting == known
+    new, others = counted({0.3: 10}), counted({0.03: 10, 0.3: 10})
+    waits[0] = (new, others)
+    measured = found.connecting
+    assert measured == pytest.approx(0.27, rel=0.2)
     sums[0] = (10, 1000, 50_000, 10_000, 0)
     found.look(0.5)
     lesson = found.lesson()
     assert lesson is not None
-    assert lesson.connecting == known
+    assert lesson.connecting == measured
+    waits[0] = (counted({}), others)
+    assert found.connecting == 0.2
+    found.forget_connecting()
+    assert found.connecting == 0
+
+
+def counted(waits: dict[float, int]) -> list[int]:
+    found = [0] * BUCKETS
+    for seconds, times in waits.items():
+        found[bucket(round(seconds * 1e9))] += times
+    return found

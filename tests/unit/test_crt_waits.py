@@ -36,7 +36,7 @@ def test_what_first_answers_waited_longer(network: tuple[float, float], cost: fl
     first = [wait + cost for wait in quick]
     waited = first if counted == "as the server's" else quick
     found = connecting(counts(first), counts(others + waited))
-    assert found == pytest.approx(cost, rel=0.3, abs=0.005)
+    assert found == pytest.approx(cost, rel=0.3, abs=0.003)
 
 
 def test_that_they_waited_for_each_other_does_not_count() -> None:
@@ -45,7 +45,7 @@ def test_that_they_waited_for_each_other_does_not_count() -> None:
     assert connecting(counts(first), counts(drawn(300, *S3))) < 0.025
 
 
-@pytest.mark.parametrize(("first", "others"), [(3, 300), (64, 0), (0, 300), (0, 0)])
+@pytest.mark.parametrize(("first", "others"), [(7, 300), (64, 0), (64, 7), (0, 300), (0, 0)])
 def test_nobody_knows(first: int, others: int) -> None:
     new = drawn(first, *S3)
     assert connecting(counts(new), counts(new + drawn(others, *S3))) is None

@@ -26,18 +26,18 @@ LOOK = 0.1
 CONNECTING = 0.5
 """Of the time after which an answer is late, which a new connection may cost at most. A second request seldom finds one
 that is there and free, and the answer that came too late ends one: where connecting takes longer, what is saved is lost
-again."""
+again. It is measured anew after a pause, as it may have been another thing that took so long: a host's address, say."""
 
 JUDGED = 40
 """Requests that were sent again before it is judged whether they pay: of S3's, 15 to 40 of 100 do."""
 
 PAYS = 0.1
 """Of them, that came first: fewer say that the server is slow with all requests, and more of them make it slower. (Of a
-busy server's, 2 of 42. Of S3's 15 of 100, where 256 connections wait for the same processor too, and without them what
-waits for all of those takes half as long again.)"""
+busy server's 2 of 42 came first. Of S3's it is 15 of 100 where the answers of 256 connections wait for the processor too,
+and a transfer takes half as long again without them.)"""
 
 PAUSE = 30.0
-"""Seconds without second requests where the endpoint has asked for less; doubled each time."""
+"""Seconds without second requests where the endpoint has asked for less, or connecting takes long; doubled each time."""
 
 UNPAID = 5.0
 """Seconds without them where they did not pay, likewise. Forty may have had bad luck, and a process's first answers
@@ -59,6 +59,8 @@ class Lateness:
         self._judged = (0, 0)
         self._slowed = 0
         self._busy = 0
+        self._measure_at = 0.0  # again, what a new connection costs; 0: as it takes little, or nobody knows
+        self._measure_after = PAUSE
         self.far = False
         """Whether answers take so long that waiting for one more costs more than most other things."""
 
@@ -93,13 +95,26 @@ class Lateness:
         found = 0.0
         if not self._network.near:  # from near they wait for each other, if at all
             waits = self._engine.waits
-            # what another process has told of first bytes, before this one knows how they differ
+            # before their distribution is known, what transfers or another process have told of first bytes
             start = max(START, LATER * self._network.latency) if self._network.far else 0.0
             found = late(waits) if sum(waits) >= KNOWN else start
         self.far = found > 0
-        if now < self._resume or self._busy >= 2 or self._network.connecting > CONNECTING * found:
-            return 0.0
-        return found
+        costly = found > 0 and self._costly(found, now)
+        return 0.0 if costly or now < self._resume or self._busy >= 2 else found
+
+    def _costly(self, found: float, now: float) -> bool:
+        """Whether a second request's connection takes too long, for answers that are late after so long."""
+        if self._network.connecting <= CONNECTING * found:
+            return False
+        if not self._measure_at:
+            self._measure_at = now + self._measure_after
+            self._measure_after = min(2 * self._measure_after, LONGEST_PAUSE)
+        if now < self._measure_at:
+            return True
+        self._measure_at = 0.0
+        self._engine.forget_first_waits()
+        self._network.forget_connecting()
+        return False
 
     def transferred(self, busy: bool) -> None:
         """A large transfer is over, whose limit was the processor, or not. If it was, answers have waited for that, and

@@ -46,8 +46,8 @@ class Network:
         self._sums = sums
         self._alone = alone
         self._waits = waits
-        self._connecting = 0.0
         self._alone_before = 0.0  # in another process
+        self._connecting_before = 0.0  # likewise
         self._seen = (0, 0, 0, 0, 0)
         self._lock = threading.Lock()
         self.latency = 0.0
@@ -86,9 +86,11 @@ class Network:
     def connecting(self) -> float:
         """Seconds that a new connection costs its first request; 0 before anybody knows."""
         found = connecting(*self._waits())
-        if found is not None:
-            self._connecting = found
-        return self._connecting
+        return self._connecting_before if found is None else found
+
+    def forget_connecting(self) -> None:
+        """What another process has told of it; the engine forgets what this one has."""
+        self._connecting_before = 0.0
 
     @property
     def slowness(self) -> float:
@@ -137,7 +139,7 @@ class Network:
             if told.first_byte and told.connection_rate:
                 self.latency, self.carries = told.first_byte, told.connection_rate
                 self._alone_before = told.alone
-                self._connecting = told.connecting
+                self._connecting_before = told.connecting
                 self._doubtful = self._recalled = True
 
     def part(self, size: int, connections: int, most: int) -> int:
