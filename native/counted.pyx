@@ -35,7 +35,7 @@ cdef class _Counted:
 
     @property
     def waits(self):
-        """How long GetObjects have waited for their first byte: counts of the histograms' buckets, the older ones less."""
+        """How long GetObjects have waited for their first byte: counts of the histograms' buckets, older ones less."""
         cdef engine_t now = self._look()
         return [now.waits[i] for i in range(OBJECTFS_BUCKETS)]
 

@@ -200,7 +200,7 @@ cdef struct engine_t:
     size_t hedge_most
     uint32_t waits[128]                # OBJECTFS_BUCKETS: for first bytes of GetObject
     uint64_t waits_total
-    uint32_t first_waits[128]          # likewise, and for the connection, of those that were a connection's first request
+    uint32_t first_waits[128]          # likewise, and for the connection, of its first request
     uint64_t first_waits_total
     uint64_t alone[ALONE]              # nanoseconds to the first byte of GetObjects that were alone, the last ones
     size_t alone_total

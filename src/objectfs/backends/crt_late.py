@@ -37,7 +37,8 @@ busy server's 2 of 42 came first. Of S3's it is 15 of 100 where the answers of 2
 and a transfer takes half as long again without them.)"""
 
 PAUSE = 30.0
-"""Seconds without second requests where the endpoint has asked for less, or connecting takes long; doubled each time."""
+"""Seconds without second requests where the endpoint has asked for less, or connecting takes long; doubled each
+time."""
 
 UNPAID = 5.0
 """Seconds without them where they did not pay, likewise. Forty may have had bad luck, and a process's first answers

@@ -19,7 +19,7 @@ LATER = 1.5
 """Times the median, at least: where answers come evenly, none is late."""
 
 ENOUGH = 8
-"""Waits of new connections, and of others: the quickest of four of S3's takes 35 ms or more once in twenty-five times."""
+"""Waits of new connections, and of others: of S3's, the quickest of four takes 35 ms or more once in 25 times."""
 
 QUICKEST = 1 / 32
 """Of the waits, at most: what these had to wait for is the network, and not each other."""
