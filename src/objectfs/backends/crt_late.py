@@ -33,8 +33,8 @@ JUDGED = 40
 
 PAYS = 0.1
 """Of them, that came first: fewer say that the server is slow with all requests, and more of them make it slower. (Of a
-busy server's 2 of 42 came first. Of S3's it is 15 of 100 where the answers of 256 connections wait for the processor too,
-and a transfer takes half as long again without them.)"""
+busy server's 2 of 42 came first. Of S3's it is 15 of 100 where the answers of 256 connections wait for the processor
+too, and a transfer takes half as long again without them.)"""
 
 PAUSE = 30.0
 """Seconds without second requests where the endpoint has asked for less, or connecting takes long; doubled each
