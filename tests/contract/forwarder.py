@@ -13,7 +13,7 @@ class Forwarder(Listener):
 
     def __init__(self, port: int) -> None:
         super().__init__()
-        self._port = port
+        self.destination = port
         self.url = f"http://{self.host}"
 
     def serve(self, near: socket.socket) -> None:
@@ -25,11 +25,15 @@ class Forwarder(Listener):
         if not head.startswith(b"CONNECT "):
             near.sendall(b"HTTP/1.1 405 Only tunnels\r\nContent-Length: 0\r\n\r\n")
             return
-        with self.opened(socket.create_connection(("127.0.0.1", self._port))) as far:
+        with self.opened(socket.create_connection(("127.0.0.1", self.destination))) as far:
             near.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            back = self.start(self._pipe, far, near)
-            self._pipe(near, far)
-            back.join()
+            self.lead(near, far)
+
+    def lead(self, near: socket.socket, far: socket.socket) -> None:
+        """Both ways, until both have ended."""
+        back = self.start(self._pipe, far, near)
+        self._pipe(near, far)
+        back.join()
 
     def _pipe(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +15,7 @@ from objectfs.sim import S3Server
 from objectfs.sim.network.profile import Profile
 
 from .conftest import Make
+from .forwarder import Forwarder
 from .support import MiB, ramp, until
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
@@ -20,6 +24,7 @@ BACKENDS_HERE = ["crt"]  # the sdk backend sends nothing twice
 
 PART = 5 * MiB
 LARGE = ramp(16 * PART)
+WAIT = 0.4
 TAIL = Profile("tail", latency=0.03, latency_p99=0.3)
 
 
@@ -43,7 +48,7 @@ def test_where_it_costs_nothing(connect: Make, network: float) -> None:
     assert pace["hedged"][0] > 0
 
 
-@pytest.mark.parametrize("network", [0.4], indirect=True)
+@pytest.mark.parametrize("network", [WAIT], indirect=True)
 def test_where_it_takes_long(connect: Make, network: float) -> None:
     connect().put("bucket", "large", LARGE)
     client = connect(part_size=PART, max_attempts=3)
@@ -54,6 +59,29 @@ def test_where_it_takes_long(connect: Make, network: float) -> None:
     for _ in range(4):  # of which most answers come so soon that others are late beside them
         assert client.get("bucket", "large") == LARGE
     assert told(client)["hedged"] == pace["hedged"]
+
+
+class SlowHandshake(Forwarder):
+    """Lets each connection wait before it leads it on."""
+
+    def serve(self, near: socket.socket) -> None:
+        threading.Event().wait(WAIT)
+        with self.opened(socket.create_connection(("127.0.0.1", self.destination))) as far:
+            self.lead(near, far)
+
+
+def test_a_handshake_that_takes_long(connect: Make) -> None:
+    """Of which a server's answers show nothing."""
+    with (
+        S3Server(buckets=("bucket",), profile=TAIL, tls=True) as server,
+        SlowHandshake(urlsplit(server.endpoint_url).port or 0) as slow,
+    ):
+        connect(endpoint_url=server.endpoint_url, verify=server.ca_file).put("bucket", "large", LARGE)
+        client = connect(endpoint_url=f"https://{slow.host}", verify=server.ca_file, part_size=PART, max_attempts=3)
+        until(lambda: client.get("bucket", "large") == LARGE and told(client)["connecting"])
+        pace = told(client)
+        assert pace["connecting"] == pytest.approx(WAIT, rel=0.3)
+        assert pace["first_byte"] < WAIT
 
 
 def told(client: objectfs.Client) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from objectfs.backends.base import DeleteOptions, ListOptions, PutOptions
 from objectfs.backends.crt import CrtBackend
 from objectfs.backends.drive import run
 from objectfs.sim import Fault, S3Server
-from objectfs.telemetry import bucket
 
 from .conftest import RawServer, start_script, until
 
@@ -25,7 +24,6 @@ DATA = bytes(range(1, 251)) * (SIZE // 250)
 OTHER = DATA[::-1]
 LATE = 0.3  # a request that arrives later than its hedge would be answered in its stead
 LONG = 1e6
-WAIT = 0.3
 
 
 @pytest.fixture
@@ -306,7 +304,7 @@ def test_waits_are_counted_and_forgotten(stored: CrtBackend) -> None:
     assert sum(engine.waits) == 10
     engine.forget_waits()
     assert sum(engine.waits) == 0
-    assert run(stored.list_page("bucket", options=ListOptions())).objects
+    assert run(stored.list_page("bucket", options=ListOptions())).entries
     run(stored.delete("bucket", "k", DeleteOptions()))
     assert sum(engine.waits) == 0  # of GetObjects only
 
@@ -327,19 +325,6 @@ def test_the_first_waits_of_connections(sim: S3Server, make: Callable[..., CrtBa
     assert (sum(engine.first_waits), sum(engine.waits)) == (1, 3)
     engine.forget_first_waits()
     assert (sum(engine.first_waits), sum(engine.waits)) == (0, 3)
-
-
-def test_the_wait_for_a_connection_is_part_of_the_first_wait(make: Callable[..., CrtBackend]) -> None:
-    def respond(connection: socket.socket, _: bytes) -> None:
-        server.release.wait(WAIT)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-
-    with RawServer(respond) as server:
-        crt = make(server.url, max_connections=1)
-        assert start(crt, request(crt), request(crt), window=2, late=0.0).wait(20)
-        engine = crt.target("bucket").engine
-        assert sum(engine.first_waits) == 2
-        assert [sum(waits[: bucket(round(1.9 * WAIT * 1e9))]) for waits in (engine.first_waits, engine.waits)] == [1, 2]
 
 
 BEHIND = """
