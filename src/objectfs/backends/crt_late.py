@@ -28,20 +28,20 @@ CONNECTING = 0.5
 that is there and free, and the answer that came too late ends one: where connecting takes longer, what is saved is lost
 again. It is measured anew after a pause, as it may have been another thing that took so long: a host's address, say."""
 
-JUDGED = 40
-"""Requests that were sent again before it is judged whether they pay: of S3's, 15 to 40 of 100 do."""
+JUDGED = 80
+"""Requests that were sent again before it is judged whether they pay: of S3's, 8 to 40 of 100 do."""
 
-PAYS = 0.1
-"""Of them, that came first: fewer say that the server is slow with all requests, and more of them make it slower. (Of a
-busy server's 2 of 42 came first. Of S3's it is 15 of 100 where the answers of 256 connections wait for the processor
-too, and a transfer takes half as long again without them.)"""
+PAYS = 0.05
+"""Of them, that came first: fewer say that the server is slow with all requests, and more of them make it slower. (8 of
+100 of S3's where the answers of 256 connections wait for the processor too: those are the ones that a transfer waits
+for, and it takes half as long again without them.)"""
 
 PAUSE = 30.0
 """Seconds without second requests where the endpoint has asked for less, or connecting takes long; doubled each
 time."""
 
 UNPAID = 5.0
-"""Seconds without them where they did not pay, likewise. Forty may have had bad luck, and a process's first answers
+"""Seconds without them where they did not pay, likewise. Eighty may have had bad luck, and a process's first answers
 wait for its connections."""
 
 LONGEST_PAUSE = 960.0
