@@ -22,7 +22,7 @@ ENOUGH = 8
 """Waits of new connections, and of others: of S3's, the quickest of four takes 35 ms or more once in 25 times."""
 
 QUICKEST = 1 / 32
-"""Of the waits, at most: what these had to wait for is the network, and not each other."""
+"""Of the waits, at least (of few, one): what these had to wait for is the network, and not each other."""
 
 
 def late(waits: list[int]) -> float:
