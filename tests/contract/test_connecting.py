@@ -22,6 +22,8 @@ pytest.importorskip("objectfs._native", reason="the engine is not built")
 
 BACKENDS_HERE = ["crt"]  # the sdk backend sends nothing twice
 
+pytestmark = pytest.mark.not_under("thread", "there the processor is the limit, and nothing is told of the network")
+
 PART = 5 * MiB
 LARGE = ramp(16 * PART)
 WAIT = 0.4
