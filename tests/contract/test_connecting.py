@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 import objectfs
-from objectfs.sim import S3Server
+from objectfs.sim import Fault, S3Server
 from objectfs.sim.network.profile import Profile
 
 from .conftest import Make
@@ -75,12 +76,24 @@ class SlowHandshake(Forwarder):
 def test_a_handshake_that_takes_long(connect: Make) -> None:
     """Of which a server's answers show nothing."""
     with (
-        S3Server(buckets=("bucket",), profile=TAIL, tls=True) as server,
+        S3Server(buckets=("bucket",), tls=True) as server,
         SlowHandshake(urlsplit(server.endpoint_url).port or 0) as slow,
     ):
-        connect(endpoint_url=server.endpoint_url, verify=server.ca_file).put("bucket", "large", LARGE)
-        client = connect(endpoint_url=f"https://{slow.host}", verify=server.ca_file, part_size=PART, max_attempts=3)
-        until(lambda: client.get("bucket", "large") == LARGE and told(client)["connecting"])
+        keys = [f"k{i}" for i in range(16)]
+        connect(endpoint_url=server.endpoint_url, verify=server.ca_file).put_many(
+            "bucket", dict.fromkeys(keys, b"small")
+        )
+        client = connect(endpoint_url=f"https://{slow.host}", verify=server.ca_file)
+        answer = threading.Event()
+        held = server.faults.add(Fault("GetObject", hold=answer, times="all"))
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(lambda: list(client.get_many("bucket", keys)))
+            try:
+                until(lambda: held.hits == len(keys))  # so that none can have another's connection
+            finally:
+                answer.set()
+            assert first.result(30) == [b"small"] * len(keys)
+        assert list(client.get_many("bucket", keys)) == [b"small"] * len(keys)
         assert told(client)["connecting"] > WAIT / 2  # of a slow machine, more
 
 
