@@ -22,6 +22,7 @@
  *   another, the mark that was left in the bytes' place is gone, and nothing is sent in their stead.
  */
 #include "lent.h"
+#include "ahead.h"
 #include "source.h"
 
 #if defined(OBJECTFS_WRAP)
@@ -146,6 +147,11 @@ bool __wrap_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8
 struct aws_s3_checksum; /* aws/s3/private/s3_checksums.h */
 int __real_aws_checksum_update(struct aws_s3_checksum *checksum, const struct aws_byte_cursor *data);
 
+static int s_update(struct aws_s3_checksum *checksum, const uint8_t *bytes, size_t size) {
+    struct aws_byte_cursor data = {.ptr = (uint8_t *)bytes, .len = size};
+    return size == 0 ? AWS_OP_SUCCESS : __real_aws_checksum_update(checksum, &data);
+}
+
 int __wrap_aws_checksum_update(struct aws_s3_checksum *checksum, const struct aws_byte_cursor *data) {
     const uint8_t *end = data->ptr + data->len;
     bool lent = t_lent.depth != 0 && t_lent.room != NULL && t_lent.size != 0 && t_lent.place >= data->ptr &&
@@ -161,17 +167,17 @@ int __wrap_aws_checksum_update(struct aws_s3_checksum *checksum, const struct aw
         return whole ? __real_aws_checksum_update(checksum, data) : s_cannot_read();
     }
     size_t head = (size_t)(t_lent.place - data->ptr);
-    const struct aws_byte_cursor parts[] = {
-        {.ptr = data->ptr, .len = head},
-        {.ptr = (uint8_t *)t_lent.bytes, .len = t_lent.size},
-        {.ptr = t_lent.place + t_lent.size, .len = data->len - head - t_lent.size},
-    };
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (parts[i].len != 0 && __real_aws_checksum_update(checksum, &parts[i]) != AWS_OP_SUCCESS) {
+    if (s_update(checksum, data->ptr, head) != AWS_OP_SUCCESS) {
+        return AWS_OP_ERR;
+    }
+    for (size_t at = 0; at < t_lent.size; at += OBJECTFS_AHEAD) {
+        size_t left = t_lent.size - at;
+        objectfs_ahead(t_lent.bytes + at, left);
+        if (s_update(checksum, t_lent.bytes + at, left < OBJECTFS_AHEAD ? left : OBJECTFS_AHEAD) != AWS_OP_SUCCESS) {
             return AWS_OP_ERR;
         }
     }
-    return AWS_OP_SUCCESS;
+    return s_update(checksum, t_lent.place + t_lent.size, data->len - head - t_lent.size);
 }
 
 /* A message is as large as what is sent at once (runtime.pyx), and little of it is ever written to; received bytes come
