@@ -220,7 +220,7 @@ cdef class Engine(_Counted):
             _renewed(self._e, changed)
 
     def start(self, list requests not None, *, size_t window=1, bint fixed=False, bint stop_on_error=False,
-              list into=None, double late=0, bint marks=False):
+              list into=None, double late=0, bint marks=False, bint each=False):
         """Start requests; an Op stands for them all.
 
         Args:
@@ -232,6 +232,7 @@ cdef class Engine(_Counted):
             late: seconds after which a GET or HEAD without an answer is sent again (hedge.pyx); 0: none is.
             marks: that memory is memory, and no file: a mark in it tells when an answer begins, which is what ``late``
                 then means.
+            each: every one of them may be sent again, and not a third of them in all: whoever waits needs them all.
         """
         cdef Op op
         cdef group_t* group = NULL
@@ -265,7 +266,7 @@ cdef class Engine(_Counted):
             if late > 0:
                 group.late = <uint64_t>(late * 1e9)
                 group.marks = marks
-                group.spare = max(min(n, group.window) // 3 + 1, MOST_HEDGES)
+                group.spare = max(n if each else min(n, group.window) // 3 + 1, MOST_HEDGES)
             group.wake_at = n
             group.owner = <void*>op
             op._requests = requests

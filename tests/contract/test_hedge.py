@@ -34,7 +34,7 @@ LATE = 0.3
 def from_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the server were far away and it were known when its answers are late."""
     monkeypatch.setattr(crt_network.Network, "far", True)
-    monkeypatch.setattr(crt_late.Lateness, "_look", lambda *_: LATE)
+    monkeypatch.setattr(crt_late.Lateness, "_look", lambda *_: (LATE, LATE))
 
 
 def into(client: objectfs.Client) -> bytes:
@@ -112,6 +112,19 @@ def test_into_memory_however_large(
     assert silent.hits == 1
     sent, won = client.stats()["pace"][0]["hedged"]
     assert sent >= won >= 1
+
+
+def test_each_range_of_an_object(sim: S3Server, connect: Make) -> None:
+    """Not a third of them at most: the whole object would wait for the others."""
+    client = connect(part_size=PART, max_attempts=3, read_timeout=10)
+    data = ramp(9 * PART)
+    client.put("bucket", "larger", data)
+    assert client.get("bucket", "larger") == data
+    silent = sim.faults.add(Fault("GetObject", key="larger", stall=True, times=6))
+    assert client.get("bucket", "larger") == data
+    assert silent.hits == 6
+    assert client.stats()["pace"][0]["hedged"][1] >= 6
+    assert client.stats()["retries"] == 0
 
 
 def test_into_memory_of_other_content(sim: S3Server, connect: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,6 +208,15 @@ def test_a_third_and_one_at_most(stored: CrtBackend, sim: S3Server) -> None:
     assert op.wait(5)
 
 
+def test_each_where_all_are_needed(stored: CrtBackend, sim: S3Server) -> None:
+    silent = sim.faults.add(Fault(key="k", stall=True, times=None))
+    op = start(stored, *(request(stored) for _ in range(12)), window=12, each=True)
+    until(lambda: silent.hits == 12 + 12)
+    assert hedged(stored) == (12, 0)
+    op.cancel()
+    assert op.wait(5)
+
+
 def test_what_waits_for_a_connection_is_not_late(make: Callable[..., CrtBackend], sim: S3Server) -> None:
     crt = make(max_connections=2)
     run(crt.put("bucket", "k", DATA, PutOptions()))

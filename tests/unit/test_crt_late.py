@@ -70,14 +70,22 @@ def test_every_fourth_answer_of_s3_is_late() -> None:
     assert 0.2 < sum(wait > after for wait in drawn) / len(drawn) < 0.3
 
 
+def test_and_every_second_where_an_object_waits_for_some() -> None:
+    drawn = s3(4000)
+    after = late(waits(*drawn), one_of_few=True)
+    assert 0.4 < sum(wait > after for wait in drawn) / len(drawn) < 0.6
+
+
 @pytest.mark.parametrize("usual", [0.006, 0.08, 0.15])
 def test_where_answers_come_evenly_none_is(usual: float) -> None:
     drawn = [usual * random.Random(i).uniform(0.95, 1.05) for i in range(500)]
     assert late(waits(*drawn)) > max(drawn)
+    assert late(waits(*drawn), one_of_few=True) > max(drawn)
 
 
 def test_from_near_none_is() -> None:
-    assert late(waits(*[0.0002] * 90, *[0.3] * 10)) == 0
+    near = waits(*[0.0002] * 90, *[0.3] * 10)
+    assert late(near) == late(near, one_of_few=True) == 0
 
 
 @pytest.mark.usefixtures("clock")
@@ -90,7 +98,9 @@ def test_where_answers_wait_for_each_other_none_is() -> None:
 @pytest.mark.usefixtures("clock")
 def test_before_anybody_knows() -> None:
     few = waits(*[0.03] * (KNOWN - 1))
-    assert lateness(few)[0].after() == START
+    assert lateness(few)[0].after() == lateness(few)[0].after(one_of_few=True) == START
+    known, _ = lateness(waits(*s3(KNOWN)))
+    assert 0 < known.after(one_of_few=True) < known.after()
     assert lateness(few, far=False)[0].after() == 0
     assert 0 < lateness(waits(*[0.03] * KNOWN), far=False)[0].after() < START
 

@@ -55,6 +55,7 @@ class Lateness:
         self._engine, self._wanted, self._network = engine, wanted, network
         self._next = 0.0
         self._after = 0.0
+        self._one_of_few = 0.0
         self._resume = 0.0
         self._doubled = 1
         self._judged = (0, 0)
@@ -65,16 +66,16 @@ class Lateness:
         self.far = False
         """Whether answers take so long that waiting for one more costs more than most other things."""
 
-    def after(self, size: int = 0) -> float:
+    def after(self, size: int = 0, one_of_few: bool = False) -> float:
         """Seconds; 0 where no request is to be sent twice. ``size``: bytes that may come before anybody can tell that
-        an answer has begun."""
+        an answer has begun. ``one_of_few``: of an object's ranges, each of which the whole object waits for."""
         now = time.monotonic()
         if now >= self._next:  # two threads that look at the same time come to the same
             self._next = now + LOOK
-            self._after = self._look(now)
+            self._after, self._one_of_few = self._look(now)
         if not self._wanted or not self._after:
             return 0.0
-        return self._after + size * float(self._network.slowness)
+        return (self._one_of_few if one_of_few else self._after) + size * float(self._network.slowness)
 
     @property
     def hedged(self) -> tuple[int, int]:
@@ -82,7 +83,8 @@ class Lateness:
         found: tuple[int, int] = self._engine.hedged
         return found
 
-    def _look(self, now: float) -> float:
+    def _look(self, now: float) -> tuple[float, float]:
+        """From when on answers are late, and those of an object's ranges; 0: never."""
         slowed = self._engine.pace[4]
         made, won = self._engine.hedged
         new, better = made - self._judged[0], won - self._judged[1]
@@ -93,15 +95,16 @@ class Lateness:
             self._slowed, self._judged = slowed, (made, won)
         elif new >= JUDGED:
             self._judged, self._doubled = (made, won), 1
-        found = 0.0
+        found = one_of_few = 0.0
         if not self._network.near:  # from near they wait for each other, if at all
             waits = self._engine.waits
             # before their distribution is known, what transfers or another process have told of first bytes
             start = max(START, LATER * self._network.latency) if self._network.far else 0.0
-            found = late(waits) if sum(waits) >= KNOWN else start
+            known = sum(waits) >= KNOWN
+            found, one_of_few = (late(waits), late(waits, one_of_few=True)) if known else (start, start)
         self.far = found > 0
         costly = found > 0 and self._costly(found, now)
-        return 0.0 if costly or now < self._resume or self._busy >= 2 else found
+        return (0.0, 0.0) if costly or now < self._resume or self._busy >= 2 else (found, one_of_few)
 
     def _costly(self, found: float, now: float) -> bool:
         """Whether a second request's connection takes too long, for answers that are late after so long."""

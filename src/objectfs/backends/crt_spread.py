@@ -20,6 +20,11 @@ from objectfs.backends.crt_steps import all_of
 __all__ = ["SpreadVerbs"]
 
 
+FEW = 32
+"""Ranges of an object, no more, of which each is worth a second request (``crt_waits.ONE_OF_FEW``). Of more
+of them some are late whatever is done, and the server is the limit as often as the network."""
+
+
 class SpreadVerbs(CrtBase):
     """Verbs of CrtBackend."""
 
@@ -62,7 +67,8 @@ class SpreadVerbs(CrtBase):
             for at, end in places
         ]
         plain = not isinstance(view.obj, _native.FileSink)  # where no mark can be made
-        late = target.engine.paces.late.after(0 if plain else plan.part_size)
+        few = plain and len(requests) <= FEW
+        late = target.engine.paces.late.after(0 if plain else plan.part_size, few)
         responses = yield from all_of(
             target.engine.start(
                 requests,
@@ -71,6 +77,7 @@ class SpreadVerbs(CrtBase):
                 stop_on_error=True,
                 late=late,
                 marks=plain,
+                each=few,
             )
         )
         for response in responses:  # the cause before the cancelled rest
