@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,26 @@ import pytest
 
 from objectfs.backends.select import available
 from objectfs.bench.clients import BY_NAME as CLIENTS
+from objectfs.bench.content import MIB
 from objectfs.bench.places import SimPlace, sim
 from objectfs.bench.process import PACKAGE, python_of
 from objectfs.bench.scenarios import BY_NAME as SCENARIOS
+from objectfs.sim import S3Server
 
 # Read here: no variable of this name reaches a test.
 ENVIRONMENT = os.environ.get("OBJECTFS_CLIENTS", "")
 REQUIRED = os.environ.get("OBJECTFS_REQUIRE", "").split(",")
 
 OURS = [f"objectfs-{attempt.name}" for attempt in available() if attempt.ok]
+if "objectfs-crt" in OURS:
+    OURS.append("objectfs-crt-unchecked")
 HERE = [*OURS, "boto3-single", "boto3-transfer", "raw-python", "raw-c"]
 """Those that the tests' own environment has."""
 ELSEWHERE = ["boto3-crt", "awscrt", "obstore", "s3torchconnector", "minio", "s5cmd", "rclone"]
 """Those that scripts/test --clients installs."""
 SCALE = 0.0002
+CHECKSUMS = {"objectfs-crt", "objectfs-sdk", "boto3-single", "boto3-transfer", "boto3-crt", "obstore", "minio"}
+"""Those whose uploads the server can verify; the others trust the network."""
 
 FILES_ONLY = {"large-down-memory", "large-up-memory", "medium-down", "medium-up", "first-byte", "random-64k"}
 CANNOT = {
@@ -74,15 +81,20 @@ def place() -> Iterator[SimPlace]:
         yield place
 
 
-@pytest.mark.parametrize("client", HERE + ELSEWHERE)
-def test_every_scenario(place: SimPlace, tmp_path: Path, client: str) -> None:
+def driver(client: str) -> list[str]:
+    """The command that runs it."""
     python = sys.executable
     if client in ELSEWHERE:
         if not ENVIRONMENT:
             assert "clients" not in REQUIRED
             pytest.skip("no environment with other clients (scripts/test --clients makes it)")
         python = python_of(Path(ENVIRONMENT))
-    command = [python, "-s", "-c", DRIVER, str(PACKAGE), "own" if CLIENTS[client].own else "lend"]
+    return [python, "-s", "-c", DRIVER, str(PACKAGE), "own" if CLIENTS[client].own else "lend"]
+
+
+@pytest.mark.parametrize("client", HERE + ELSEWHERE)
+def test_every_scenario(place: SimPlace, tmp_path: Path, client: str) -> None:
+    command = driver(client)
     cannot = set()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -116,3 +128,39 @@ def test_every_scenario(place: SimPlace, tmp_path: Path, client: str) -> None:
         process.stdin.close()
         assert process.wait() == 0
     assert cannot == CANNOT.get(client, set())
+
+
+def checked(headers: Mapping[str, str]) -> bool:
+    """Whether the server can tell that the body is what the client meant: by a checksum of its own, or a signed one."""
+    signed = re.fullmatch("[0-9a-f]{64}", headers.get("x-amz-content-sha256", "")) is not None
+    return signed or any(name.startswith(("x-amz-checksum-", "x-amz-trailer", "content-md5")) for name in headers)
+
+
+@pytest.mark.parametrize("client", [name for name in HERE + ELSEWHERE if name not in ("s5cmd", "rclone")])
+def test_who_sends_checksums(tmp_path: Path, client: str) -> None:
+    """For reports to say it: who computes none is to be compared with ours that computes none."""
+    command = driver(client)
+    with S3Server(buckets=("here",), verify_signatures=False) as server:
+        order = {
+            "scenario": "large-up-memory",
+            "scale": 0.02,
+            "seed": 0,
+            "target": {
+                "client": client,
+                "folder": str(tmp_path),
+                "endpoint": server.endpoint_url,
+                "region": server.region,
+                "access_key": server.access_key,
+                "secret_key": server.secret_key,
+                "bucket": "here",
+            },
+            "read": "here",
+            "warm": "here",
+            "write": "here",
+            "prefix": "",
+        }
+        done = subprocess.run(command, input=json.dumps(order), stdout=subprocess.PIPE, text=True, check=True)
+        assert json.loads(done.stdout) == {"done": "large-up-memory"}
+        bodies = [request for request in tuple(server.requests) if request.body_size > MIB]
+    assert sum(request.body_size for request in bodies) >= 2 * 20 * MIB
+    assert {checked(request.headers) for request in bodies} == {client in CHECKSUMS}, bodies[-1].headers

@@ -197,4 +197,4 @@ def _list(clients: list[Client]) -> None:
     click.echo("\nClients:")
     for client in clients:
         there = client.version if client.available else f"missing: {client.reason}"
-        click.echo(f"  {client.name:18}{there}\n  {'':18}{client.how}")
+        click.echo(f"  {client.name:24}{there}\n  {'':24}{client.how}")

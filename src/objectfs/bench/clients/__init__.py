@@ -27,6 +27,13 @@ ENTRIES = (
     Entry("objectfs-crt", "ours", "defaults; get, put, get_many, put_many, get_ranges; docs/reference", own=True),
     Entry("objectfs-sdk", "ours", "backend='sdk', else as objectfs-crt", own=True),
     Entry(
+        "objectfs-crt-unchecked",
+        "ours",
+        "checksum='off', so that none is sent or compared, else as objectfs-crt: like with like beside awscrt, "
+        "s3torchconnector and the sockets, whose uploads have none",
+        own=True,
+    ),
+    Entry(
         "boto3-single",
         "boto",
         "get_object, put_object; 16 threads and as many pooled connections for many objects (boto3's guide, 'Low-level "

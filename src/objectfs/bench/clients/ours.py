@@ -1,4 +1,4 @@
-"""ObjectFS itself, with either backend."""
+"""ObjectFS itself, with either backend, and without the checksums that many of the others have not either."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import Any
 import objectfs
 from objectfs.bench.clients.base import Bytes, Note, Target, Threaded
 from objectfs.bench.scenarios import Item
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "objectfs-crt": {"backend": "crt"},
+    "objectfs-sdk": {"backend": "sdk"},
+    "objectfs-crt-unchecked": {"backend": "crt", "checksum": "off"},
+}
 
 
 class Ours(Threaded):
@@ -20,11 +26,11 @@ class Ours(Threaded):
             "addressing_style": "path" if target.path_style else None,
         }
         self._client = objectfs.Client(
-            backend=target.client.removeprefix("objectfs-"),
             endpoint_url=target.endpoint,
             region=target.region,
             access_key_id=target.access_key,
             secret_access_key=target.secret_key,
+            **SETTINGS[target.client],
             **{name: value for name, value in given.items() if value is not None},
         )
 
