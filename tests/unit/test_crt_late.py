@@ -203,6 +203,19 @@ def test_not_where_it_does_not_pay(clock: SimpleNamespace) -> None:
     assert found.after() > 0
 
 
+def test_what_was_known_before_a_busy_transfer_holds_on(clock: SimpleNamespace) -> None:
+    """It says nothing of the network, and does not change it."""
+    found, engine = lateness(waits(*s3(200)))
+    before = found.after(), found.after(one_of_few=True)
+    assert 0 < before[1] < before[0] < START
+    found.transferred(busy=True)
+    assert sum(engine.waits) == 0
+    assert (found.after(), found.after(one_of_few=True)) == before
+    engine.waits = waits(*[3 * wait for wait in s3(200)])
+    clock.seconds += 1
+    assert found.after() > START
+
+
 def test_not_while_the_processor_is_the_limit(clock: SimpleNamespace) -> None:
     found, engine = lateness(waits(*[0.5] * 100))
     found.transferred(busy=True)  # a process's first one: new connections, new memory

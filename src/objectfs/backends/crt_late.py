@@ -56,6 +56,7 @@ class Lateness:
         self._next = 0.0
         self._after = 0.0
         self._one_of_few = 0.0
+        self._known = (0.0, 0.0)  # what the answers had told before they were forgotten
         self._resume = 0.0
         self._doubled = 1
         self._judged = (0, 0)
@@ -100,8 +101,11 @@ class Lateness:
             waits = self._engine.waits
             # before their distribution is known, what transfers or another process have told of first bytes
             start = max(START, LATER * self._network.latency) if self._network.far else 0.0
-            known = sum(waits) >= KNOWN
-            found, one_of_few = (late(waits), late(waits, one_of_few=True)) if known else (start, start)
+            if sum(waits) >= KNOWN:
+                self._known = late(waits), late(waits, one_of_few=True)
+                found, one_of_few = self._known
+            else:
+                found, one_of_few = (min(start, before) if before else start for before in self._known)
         self.far = found > 0
         costly = found > 0 and self._costly(found, now)
         return (0.0, 0.0) if costly or now < self._resume or self._busy >= 2 else (found, one_of_few)
