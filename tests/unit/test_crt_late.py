@@ -70,10 +70,10 @@ def test_every_fourth_answer_of_s3_is_late() -> None:
     assert 0.2 < sum(wait > after for wait in drawn) / len(drawn) < 0.3
 
 
-def test_and_every_second_where_an_object_waits_for_some() -> None:
+def test_and_three_of_five_where_an_object_waits_for_some() -> None:
     drawn = s3(4000)
     after = late(waits(*drawn), one_of_few=True)
-    assert 0.4 < sum(wait > after for wait in drawn) / len(drawn) < 0.6
+    assert 0.5 < sum(wait > after for wait in drawn) / len(drawn) < 0.7
 
 
 @pytest.mark.parametrize("usual", [0.006, 0.08, 0.15])
