@@ -1,8 +1,8 @@
 /* Memory that no cache holds is read four pages at a time.
  *
- * A processor sees by itself that somebody reads on and on, and fetches what comes next, but no further than to the end of a
- * page: at each one it begins anew, and waits. So who reads much memory once, for a checksum, first asks for the lines of
- * four pages in turns: 4 to 13 % less processor time of an upload (docs/design/0023-trailers.md).
+ * A processor sees by itself that somebody reads on and on, and fetches what comes next, but no further than to the end
+ * of a page: at each one it begins anew, and waits. So who reads much memory once, for a checksum, first asks for the
+ * lines of four pages in turns: 4 to 13 % less processor time of an upload (docs/design/0023-trailers.md).
  */
 #ifndef OBJECTFS_AHEAD_H
 #define OBJECTFS_AHEAD_H
