@@ -2,7 +2,7 @@
  *
  * A processor sees by itself that somebody reads on and on, and fetches what comes next, but no further than to the end
  * of a page: at each one it begins anew, and waits. So who reads much memory once, for a checksum, first asks for the
- * lines of four pages in turns: 4 to 13 % less processor time of an upload (docs/design/0023-trailers.md).
+ * lines of four pages in turns: 1 to 13 % less processor time of an upload (docs/design/0023-trailers.md).
  */
 #ifndef OBJECTFS_AHEAD_H
 #define OBJECTFS_AHEAD_H
