@@ -50,7 +50,7 @@ def test_memory_that_suits_them(
     make: Callable[..., CrtBackend], monkeypatch: pytest.MonkeyPatch, sizes: list[int], room: Room
 ) -> None:
     monkeypatch.setattr(crt_network.Network, "far", False)  # whatever it sees here
-    monkeypatch.setattr(crt_late, "late", lambda waits: 0.0)
+    monkeypatch.setattr(crt_late, "late", lambda *_, **__: 0.0)
     assert read(make(), sizes) == room
 
 
@@ -80,7 +80,7 @@ def test_memory_that_is_kept_is_given_back_for_sparse_memory(
     """That is malloc's, which does not know what is kept: both together would be twice what is needed, of pages that
     the system has to get and to clear."""
     monkeypatch.setattr(crt_network.Network, "far", False)
-    monkeypatch.setattr(crt_late, "late", lambda waits: 0.0)
+    monkeypatch.setattr(crt_late, "late", lambda *_, **__: 0.0)
     backend = make()
     large = bytes(17 * MiB)
     for number, size in enumerate([KiB] * 18 + [17 * MiB] * 2 + [MiB] * 20):
