@@ -286,7 +286,7 @@ cdef void _request_ended(op_t* op) noexcept nogil:
         op.running = 0
     elif op.crc_kind != OBJECTFS_CRC_NONE:
         if not objectfs_running_end(op.running, op.received, &op.crc) and op.error_code == 0:
-            op.crc = objectfs_crc_of(op.crc_kind, op.recv.buffer, op.received, 0)
+            op.crc = objectfs_crc(op.crc_kind, op.recv.buffer, op.received, 0)
         op.running = 0
     aws_mutex_lock(&engine.lock)
     again = op.error_code != 0 and _worth_again(op)

@@ -26,7 +26,7 @@ def crc(str algorithm not None, data, uint64_t previous=0):
     cdef uint64_t value
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     with nogil:
-        value = objectfs_crc_of(kind, <const uint8_t*>view.buf, view.len, previous)
+        value = objectfs_crc(kind, <const uint8_t*>view.buf, view.len, previous)
     PyBuffer_Release(&view)
     return value
 

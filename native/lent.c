@@ -22,7 +22,6 @@
  *   another, the mark that was left in the bytes' place is gone, and nothing is sent in their stead.
  */
 #include "lent.h"
-#include "ahead.h"
 #include "source.h"
 
 #if defined(OBJECTFS_WRAP)
@@ -41,6 +40,7 @@
 #    include <aws/io/stream.h>
 #    include <aws/s3/s3.h>
 
+#    define AHEAD ((size_t)16 * 1024) /* four pages: half of a first-level cache */
 #    define LEND_MIN ((size_t)32 * 1024) /* a shorter copy costs less than what is done here */
 
 static const char s_mark[] = "objectfs: these bytes lie elsewhere";
@@ -147,6 +147,17 @@ bool __wrap_aws_byte_buf_write(struct aws_byte_buf *AWS_RESTRICT to, const uint8
 struct aws_s3_checksum; /* aws/s3/private/s3_checksums.h */
 int __real_aws_checksum_update(struct aws_s3_checksum *checksum, const struct aws_byte_cursor *data);
 
+/* A processor sees by itself that somebody reads on and on, and fetches what comes next, but only to the end of a page:
+ * at each one it begins anew, and waits. So the lines of four pages are asked for in turns before they are read: 1 to
+ * 13 % less processor time of an upload (docs/design/0023-trailers.md). */
+static void s_ahead(const uint8_t *bytes, size_t size) {
+    for (size_t line = 0; size >= AHEAD && line < AHEAD / 4; line += 64) {
+        for (size_t page = 0; page < AHEAD; page += AHEAD / 4) {
+            __builtin_prefetch(bytes + page + line, 0, 3);
+        }
+    }
+}
+
 static int s_update(struct aws_s3_checksum *checksum, const uint8_t *bytes, size_t size) {
     struct aws_byte_cursor data = {.ptr = (uint8_t *)bytes, .len = size};
     return size == 0 ? AWS_OP_SUCCESS : __real_aws_checksum_update(checksum, &data);
@@ -170,10 +181,10 @@ int __wrap_aws_checksum_update(struct aws_s3_checksum *checksum, const struct aw
     if (s_update(checksum, data->ptr, head) != AWS_OP_SUCCESS) {
         return AWS_OP_ERR;
     }
-    for (size_t at = 0; at < t_lent.size; at += OBJECTFS_AHEAD) {
+    for (size_t at = 0; at < t_lent.size; at += AHEAD) {
         size_t left = t_lent.size - at;
-        objectfs_ahead(t_lent.bytes + at, left);
-        if (s_update(checksum, t_lent.bytes + at, left < OBJECTFS_AHEAD ? left : OBJECTFS_AHEAD) != AWS_OP_SUCCESS) {
+        s_ahead(t_lent.bytes + at, left);
+        if (s_update(checksum, t_lent.bytes + at, left < AHEAD ? left : AHEAD) != AWS_OP_SUCCESS) {
             return AWS_OP_ERR;
         }
     }

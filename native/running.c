@@ -12,7 +12,6 @@
  *   other than all the bytes, which _end does not give: who asks computes it from memory then.
  */
 #include "running.h"
-#include "ahead.h"
 
 #include <aws/checksums/crc.h>
 #include <aws/common/byte_buf.h>
@@ -26,16 +25,6 @@ uint64_t objectfs_crc(int kind, const uint8_t *data, size_t size, uint64_t previ
         default:
             return aws_checksums_crc32c_ex(data, size, (uint32_t)previous);
     }
-}
-
-uint64_t objectfs_crc_of(int kind, const uint8_t *data, size_t size, uint64_t previous) {
-    while (size >= OBJECTFS_AHEAD) {
-        objectfs_ahead(data, size);
-        previous = objectfs_crc(kind, data, OBJECTFS_AHEAD, previous);
-        data += OBJECTFS_AHEAD;
-        size -= OBJECTFS_AHEAD;
-    }
-    return objectfs_crc(kind, data, size, previous);
 }
 
 #if defined(OBJECTFS_WRAP)

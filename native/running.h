@@ -15,9 +15,7 @@ enum objectfs_crc_kind {
     OBJECTFS_CRC_32C = 3,
 };
 
-/* Going on with a CRC: of what the cache holds, and of what it need not hold. */
 uint64_t objectfs_crc(int kind, const uint8_t *data, size_t size, uint64_t previous);
-uint64_t objectfs_crc_of(int kind, const uint8_t *data, size_t size, uint64_t previous);
 
 /* From here on the CRC of what is appended to memory that begins there is computed as it comes. 0: there is no place
  * for it, else what _end wants. */

@@ -45,12 +45,10 @@
 #    include <aws/common/error.h>
 #    include <aws/s3/s3_client.h> /* the algorithms */
 
-#    include "ahead.h"
 #    include "sink.h"
 
 #    define SOURCES 256 /* at a time in a process; beyond it uploads go the C library's way */
 #    define PIECE ((size_t)128 * 1024)
-#    define SMALL ((size_t)1024 * 1024) /* so much memory may well be in a cache */
 #    define AHEAD 4 /* times what is read now */
 
 struct objectfs_source {
@@ -257,54 +255,34 @@ int __real_aws_checksum_compute(
     const struct aws_byte_cursor *input,
     struct aws_byte_buf *output);
 
-static int s_of_file(
-    struct objectfs_source *source,
-    struct aws_allocator *allocator,
-    struct aws_s3_checksum *checksum,
-    const struct aws_byte_cursor *input) {
-    uint8_t *piece = aws_mem_acquire(allocator, PIECE); /* never fails; a thread keeps it for the next time */
-    int code = AWS_OP_SUCCESS;
-    for (size_t at = 0; at < input->len && code == AWS_OP_SUCCESS; at += PIECE) {
-        size_t size = input->len - at < PIECE ? input->len - at : PIECE;
-        /* who calls takes no failure: sending will fail */
-        if (!objectfs_source_read(source, input->ptr + at, piece, size)) {
-            break;
-        }
-        struct aws_byte_cursor data = {.ptr = piece, .len = size};
-        code = aws_checksum_update(checksum, &data);
-    }
-    aws_mem_release(allocator, piece);
-    return code;
-}
-
-static int s_of_memory(struct aws_s3_checksum *checksum, struct aws_byte_cursor left) {
-    int code = AWS_OP_SUCCESS;
-    while (left.len != 0 && code == AWS_OP_SUCCESS) {
-        size_t size = left.len < OBJECTFS_AHEAD ? left.len : OBJECTFS_AHEAD;
-        objectfs_ahead(left.ptr, left.len);
-        struct aws_byte_cursor data = aws_byte_cursor_advance(&left, size);
-        code = aws_checksum_update(checksum, &data);
-    }
-    return code;
-}
-
 int __wrap_aws_checksum_compute(
     struct aws_allocator *allocator,
     enum aws_s3_checksum_algorithm algorithm,
     const struct aws_byte_cursor *input,
     struct aws_byte_buf *output) {
     struct objectfs_source *source = objectfs_source_find(input->ptr);
-    if (source == NULL && input->len < SMALL) {
+    if (source == NULL) {
         return __real_aws_checksum_compute(allocator, algorithm, input, output);
     }
     struct aws_s3_checksum *checksum = aws_checksum_new(allocator, algorithm);
-    if (checksum == NULL) {
-        return AWS_OP_ERR;
+    uint8_t *piece = aws_mem_acquire(allocator, PIECE); /* never fails; a thread keeps it for the next time */
+    int code = AWS_OP_ERR;
+    if (checksum != NULL) {
+        code = AWS_OP_SUCCESS;
+        for (size_t at = 0; at < input->len && code == AWS_OP_SUCCESS; at += PIECE) {
+            size_t size = input->len - at < PIECE ? input->len - at : PIECE;
+            /* who calls takes no failure: sending will fail */
+            if (!objectfs_source_read(source, input->ptr + at, piece, size)) {
+                break;
+            }
+            struct aws_byte_cursor data = {.ptr = piece, .len = size};
+            code = aws_checksum_update(checksum, &data);
+        }
+        if (code == AWS_OP_SUCCESS) {
+            code = aws_checksum_finalize(checksum, output);
+        }
     }
-    int code = source != NULL ? s_of_file(source, allocator, checksum, input) : s_of_memory(checksum, *input);
-    if (code == AWS_OP_SUCCESS) {
-        code = aws_checksum_finalize(checksum, output);
-    }
+    aws_mem_release(allocator, piece);
     aws_checksum_destroy(checksum);
     return code;
 }

@@ -31,10 +31,12 @@ QUICKEST = 1 / 32
 
 def late(waits: list[int], one_of_few: bool = False) -> float:
     """By the counts of first bytes' waits: seconds; 0 from near. ``one_of_few``: of an object's ranges."""
-    median, most, even = _quantile(waits, 0.5), _quantile(waits, LATE), LATER * _quantile(waits, 0.5)
+    median, most = _quantile(waits, 0.5), _quantile(waits, LATE)
     if median < FAR:
         return 0.0
-    return _quantile(waits, ONE_OF_FEW) if one_of_few and most >= even else max(most, even)
+    if one_of_few and most >= LATER * median:
+        return _quantile(waits, ONE_OF_FEW)
+    return max(most, LATER * median)
 
 
 def connecting(first: list[int], waits: list[int]) -> float | None:
