@@ -151,6 +151,8 @@ cdef void _note_pace(op_t* op, aws_s3_request_metrics* metrics) noexcept nogil:
         engine.alone[engine.alone_total % ALONE] = began - sent if began > sent else 1
         engine.alone_total += 1
     op.group.alone = False  # the parts that follow are many at once
+    op.answers += 1
+    op.answer_began, op.answer_ended = began, ended
     if last > first and began >= sent:  # HEAD has no range
         engine.pace.answers += 1
         engine.pace.bytes += last - first + 1

@@ -52,6 +52,20 @@ cdef class _Counted:
         cdef engine_t now = self._look()
         return [now.alone[i] for i in range(min(now.alone_total, <size_t>ALONE))]
 
+    @property
+    def bandwidth(self):
+        """Bytes a second that came while several requests received at a time; 0 before anybody knows. It can be set to
+        what another process has measured: that counts until this one has."""
+        return self._look().bandwidth * 1e9
+
+    @bandwidth.setter
+    def bandwidth(self, double told):
+        if self._e != NULL and self._pid == objectfs_getpid():
+            aws_mutex_lock(&self._e.lock)
+            self._e.bandwidth = told / 1e9
+            self._e.bandwidth_ops = 0
+            aws_mutex_unlock(&self._e.lock)
+
     def forget_first_waits(self):
         """What new connections have cost so far may have been chance."""
         if self._e != NULL and self._pid == objectfs_getpid():

@@ -10,6 +10,8 @@
 # - While requests wait for a connection nothing is late: a second request would wait behind them. Nor while the loop
 #   is behind with answers that have come, and for as long again (other loops may be too): what it looks for may be
 #   among them.
+# - While others bring as much as the network can, nothing is late either: answers wait for each other then, and more of
+#   them would wait longer (bandwidth.pyx knows how much it can; before, some answer must be complete).
 # - The task pins the group, so that group and engine stay while it looks. It ends when the group does.
 # - They are one for everybody else: `_request_ended` counts the op as over when all have had their shutdown callback.
 #   What points from one to another (`hedge`, `hedged`, `others`, `unwanted`) is read and written under the engine's
@@ -32,6 +34,7 @@ cdef enum:
 cdef uint64_t _HEDGE_LOOK = 5_000_000  # nanoseconds
 cdef uint64_t _HEDGE_LAG = 3_000_000   # likewise; a loop that is later than this is behind
 cdef uint64_t _HEDGE_PATIENCE = 100_000_000
+cdef double _ROOM = 1.5                # times `late`: what comes takes no longer, or nothing is late
 cdef uint64_t _WAITS_KEPT = 4096       # answers, of which the older count half
 cdef uint8_t _mark[MARK]               # drawn for the process: no content has it
 memcpy(_mark, PyBytes_AS_STRING(_urandom(MARK)), MARK)
@@ -130,6 +133,8 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
             continue
         if now < due:
             continue
+        if n == 0 and _no_room(group):
+            return 0
         if op.hedge == NULL and _has_begun(op):
             op.sent_at = 0  # with a hedge it stays: should that come first, _settle_one counts the op's wait
             continue
@@ -146,6 +151,32 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
         if n == LATE_AT_ONCE or n == most:
             break
     return n
+
+
+cdef bint _no_room(group_t* group) noexcept nogil:
+    """Whether what others have begun to bring takes so long that a second answer would wait for it, or it for that. The
+    caller holds the engine's lock."""
+    cdef engine_t* engine = group.engine
+    cdef size_t begun = 0
+    cdef size_t unseen = 0
+    cdef size_t i
+    cdef uint64_t each = group.ops[0].recv.capacity or engine.bandwidth_each
+    cdef op_t* op
+    for i in range(group.n):
+        op = &group.ops[i]
+        if op.finished or op.meta == NULL:
+            continue
+        if not op.marked:
+            unseen += 1
+        elif _has_begun(op):
+            begun += 1
+    if engine.bandwidth <= 0:
+        return group.ended == 0 and (begun != 0 or not group.marks and unseen > 1)
+    if group.ended > group.failed:
+        each = group.transferred // (group.ended - group.failed)  # memory may be for more than comes
+    if unseen != 0:  # of which the one that is late is one
+        unseen -= 1
+    return <double>((begun + unseen) * each) > _ROOM * engine.bandwidth * <double>group.late
 
 
 cdef bint _has_begun(op_t* op) noexcept nogil:

@@ -228,6 +228,7 @@ cdef class Op:
             aws_mutex_unlock(&e.lock)
             if not done:
                 return False
+            _note_bandwidth(group)
             responses = []
             for i in range(group.n):
                 if i >= group.submitted:

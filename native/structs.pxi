@@ -81,6 +81,9 @@ cdef struct op_t:
     bint behind                        # its checksum went behind its body,
     bint behind_known                  # and is `crc`
     uint64_t received                  # bytes of content that came of parts that are complete; under the engine's lock
+    unsigned int answers               # of GetObject that came; of the last one,
+    uint64_t answer_began              # when its content did, in nanoseconds,
+    uint64_t answer_ended              # and when it was complete
     uint8_t* data                      # collected body; malloc'd, handed over to a Buffer
     size_t data_len
     size_t data_cap
@@ -204,5 +207,8 @@ cdef struct engine_t:
     uint64_t first_waits_total
     uint64_t alone[ALONE]              # nanoseconds to the first byte of GetObjects that were alone, the last ones
     size_t alone_total
+    double bandwidth                   # bytes a nanosecond (bandwidth.pyx); 0: nobody knows. Told by
+    size_t bandwidth_ops               # so many ops,
+    uint64_t bandwidth_each            # of so many bytes each
     unsigned int spent                 # of the budget for making ops anew (again.pyx)
     uint32_t max_retries

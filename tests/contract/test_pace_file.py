@@ -102,7 +102,8 @@ def test_the_next_client_knows_what_the_network_is_like(far: S3Server, path: Pat
     known = pace_of(far, path)
     assert known["first_byte"] == learned["first_byte"]
     assert known["connection_rate"] == learned["connection_rate"]
-    change(path, network={**LINK, "first_byte": 0.004, "connection_rate": 3e8})
+    change(path, network={**LINK, "first_byte": 0.004, "connection_rate": 3e8, "bandwidth": 5e9})
+    assert pace_of(far, path)["bandwidth"] == pytest.approx(5e9)
     far.clear_requests()
     learn(far, path)
     assert ranges(far) > 2 * SIZE // PART  # parts of which each connection receives as long as it waits

@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -18,11 +17,8 @@ from objectfs.backends.drive import run
 from objectfs.sim import Fault, S3Server
 
 from .conftest import RawServer, start_script, until
+from .hedging import DATA, LATE, OTHER, SIZE, hedged, request, start
 
-SIZE = 300_000
-DATA = bytes(range(1, 251)) * (SIZE // 250)
-OTHER = DATA[::-1]
-LATE = 0.3  # a request that arrives later than its hedge would be answered in its stead
 LONG = 1e6
 
 
@@ -30,24 +26,6 @@ LONG = 1e6
 def stored(crt: CrtBackend) -> CrtBackend:
     run(crt.put("bucket", "k", DATA, PutOptions()))
     return crt
-
-
-def request(crt: CrtBackend, recv: Any = None, *, key: str = "k", method: str = "GET", **more: Any) -> Any:
-    target = crt.target("bucket")
-    operation = {"GET": b"GetObject", "HEAD": b"HeadObject"}[method]
-    headers = target.headers({"Range": f"bytes=0-{len(recv) - 1}"} if recv is not None else None)
-    return _native.Request(
-        operation, method.encode(), target.path(key), target.native, headers, recv=recv, validate="request", **more
-    )
-
-
-def start(crt: CrtBackend, *requests: Any, late: float = LATE, marks: bool = True, **more: Any) -> Any:
-    return crt.target("bucket").engine.start(list(requests), late=late, marks=marks, **more)
-
-
-def hedged(crt: CrtBackend) -> tuple[int, int]:
-    found: tuple[int, int] = crt.target("bucket").engine.hedged
-    return found
 
 
 @pytest.mark.parametrize("marks", [True, False])

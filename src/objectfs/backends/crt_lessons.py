@@ -41,6 +41,8 @@ class Link:
     """Seconds to a first byte while nothing else was asked for; 0 if nobody knows."""
     connecting: float = _measure(86_400, default=0.0)
     """Seconds that a new connection costs its first request; likewise."""
+    bandwidth: float = _measure(1e15, default=0.0)
+    """Bytes a second of all connections together; likewise."""
 
 
 @attrs.frozen(kw_only=True)

@@ -41,11 +41,13 @@ class Network:
         sums: Callable[[], tuple[int, int, int, int, int]],
         alone: Callable[[], list[int]] = list,
         waits: Callable[[], tuple[list[int], list[int]]] = lambda: ([], []),
+        bandwidth: Callable[[], float] = float,
     ) -> None:
-        """All from the engine: ``pace``, ``alone``, and (``first_waits``, ``waits``)."""
+        """All from the engine: ``pace``, ``alone``, (``first_waits``, ``waits``), and ``bandwidth``."""
         self._sums = sums
         self._alone = alone
         self._waits = waits
+        self._bandwidth = bandwidth
         self._alone_before = 0.0  # in another process
         self._connecting_before = 0.0  # likewise
         self._seen = (0, 0, 0, 0, 0)
@@ -131,6 +133,7 @@ class Network:
                 connection_rate=self.carries,
                 alone=self.alone,
                 connecting=self.connecting,
+                bandwidth=self._bandwidth(),
             )
 
     def recall(self, told: Link) -> None:

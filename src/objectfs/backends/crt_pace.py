@@ -260,7 +260,13 @@ class Paces:
         parts_adapt: bool,
         hedges: bool,
     ) -> None:
-        self.network = Network(lambda: engine.pace, lambda: engine.alone, lambda: (engine.first_waits, engine.waits))
+        self._engine = engine
+        self.network = Network(
+            lambda: engine.pace,
+            lambda: engine.alone,
+            lambda: (engine.first_waits, engine.waits),
+            lambda: engine.bandwidth,
+        )
         self.late = Lateness(engine, hedges, self.network)
         self.filled = False
         """Whether the last object that was read into memory of the caller's was as large as that."""
@@ -321,6 +327,7 @@ class Paces:
         """What the last process has learned."""
         if told.network is not None:
             self.network.recall(told.network)
+            self._engine.bandwidth = told.network.bandwidth
         for pace, lesson in zip(self._kept(), (told.download, told.download_to_file, told.upload), strict=True):
             if lesson is not None:
                 pace.recall(lesson)
@@ -332,7 +339,7 @@ class Paces:
     def describe(self) -> dict[str, Any]:
         """For ``stats()``: connections of the next transfer of each kind, and what the network is like, in seconds and
         bytes a second (None before anybody knows); what a new connection costs; when an answer counts as late, and
-        (second requests that were sent, those that were faster)."""
+        (second requests that were sent, those that were faster); bytes a second of a connection, and of all at once."""
         return {
             "download": self.memory.connections,
             "download_to_file": (self.far_files if self.network.far else self.files).connections,
@@ -342,4 +349,5 @@ class Paces:
             "late": self.late.after() or None,
             "hedged": self.late.hedged,
             "connection_rate": self.network.carries or None,
+            "bandwidth": self._engine.bandwidth or None,
         }
