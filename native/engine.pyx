@@ -232,7 +232,8 @@ cdef class Engine(_Counted):
             late: seconds after which a GET or HEAD without an answer is sent again (hedge.pyx); 0: none is.
             marks: that memory is memory, and no file: a mark in it tells when an answer begins, which is what ``late``
                 then means.
-            each: every one of them may be sent again, and not a third of them in all: whoever waits needs them all.
+            each: whoever waits needs them all. So every one of them may be sent again, and not a third of them in all,
+                and three times instead of two.
         """
         cdef Op op
         cdef group_t* group = NULL
@@ -266,7 +267,8 @@ cdef class Engine(_Counted):
             if late > 0:
                 group.late = <uint64_t>(late * 1e9)
                 group.marks = marks
-                group.spare = max(n if each else min(n, group.window) // 3 + 1, MOST_HEDGES)
+                group.each = each
+                group.spare = max(2 * n if each else min(n, group.window) // 3 + 1, MOST_HEDGES)
             group.wake_at = n
             group.owner = <void*>op
             op._requests = requests
@@ -321,7 +323,7 @@ cdef class Engine(_Counted):
         group.cancelled = group.stop_on_error = group.queued = group.reaped = group.stopping = False
         group.users = 0
         group.late = group.late_from = 0
-        group.marks = False
+        group.marks = group.each = False
         group.spare = 0
         group.notifier = NULL
         return group

@@ -1,11 +1,11 @@
 # Hedged requests (Dean and Barroso, "The Tail at Scale", CACM 56:2, 2013; AWS's performance guidelines for S3 advise
-# the same): where an answer is late, the request is sent a second time, and where both are, a third; the first answer
-# counts.
+# the same): where an answer is late, the request is sent a second time, where both are, a third, and a fourth if an
+# object waits for it; the first answer counts.
 #
 # Only GET and HEAD, and only if whoever starts a group says from when on an answer is late. Nothing is looked at before
 # all of a group has been submitted: as long as there is other work, a late answer holds up nobody.
 #
-# A second (or third) request is an op_t of its own, made by a task that looks at the group from time to time. Rules,
+# A second (third, fourth) request is an op_t of its own, made by a task that looks at the group from time to time. Rules,
 # besides those of structs.pxi:
 # - While requests wait for a connection nothing is late: a second request would wait behind them. Nor while the loop
 #   is behind with answers that have come, and for as long again (other loops may be too): what it looks for may be
@@ -29,7 +29,8 @@ cdef enum:
     MARKED_FROM = 65536       # what is shorter comes at once when it comes
     LATE_AT_ONCE = 16
     TRIAL = 20                # hedges of a group, and four for each that has come first: not more until it pays
-    MOST_HEDGES = 2           # of an op. The third request is worth it where a whole object waits for one range
+    HEDGES = 2                # of an op at most,
+    MOST_HEDGES = 3           # or, where a whole object waits for it, so many
 
 cdef uint64_t _HEDGE_LOOK = 5_000_000  # nanoseconds
 cdef uint64_t _HEDGE_LAG = 3_000_000   # likewise; a loop that is later than this is behind
@@ -114,32 +115,20 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
     cdef size_t i
     cdef op_t* op
     cdef op_t* hedge
-    cdef uint64_t due
     cdef uint64_t made = group.engine.hedges - group.hedges_before  # by others at the same time too
-    cdef uint64_t allowed = TRIAL + 4 * (group.engine.hedges_won - group.won_before)
+    cdef uint64_t allowed = TRIAL
+    if group.each:  # some have a third and a fourth request before any second one can have come first
+        allowed = max(allowed, group.n)
+    allowed += 4 * (group.engine.hedges_won - group.won_before)
     most = min(most, group.spare, allowed - made if allowed > made else 0)
     if most == 0:
         return 0
     for i in range(group.n):
         op = &group.ops[i]
-        # once it has a handle, whoever has submitted it changes nothing any more
-        if op.finished or op.meta == NULL or op.unwanted or op.sent_at == 0:
-            continue
-        if op.hedge == NULL:
-            due = max(op.sent_at, group.late_from) + group.late
-        elif op.hedge.hedge == NULL:  # MOST_HEDGES; half as long again, as most answers come in that time
-            due = max(op.hedge.sent_at, group.late_from) + group.late // 2
-        else:
-            continue
-        if now < due:
+        if not _is_late(op, now):
             continue
         if n == 0 and _no_room(group):
-            return 0
-        if op.hedge == NULL and _has_begun(op):
-            op.sent_at = 0  # with a hedge it stays: should that come first, _settle_one counts the op's wait
-            continue
-        if op.hedge != NULL and (_has_begun(op) or not op.hedge.finished and _has_begun(op.hedge)):
-            continue
+            break
         hedge = _new_hedge(op)
         if hedge == NULL:
             break
@@ -151,6 +140,34 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
         if n == LATE_AT_ONCE or n == most:
             break
     return n
+
+
+cdef bint _is_late(op_t* op, uint64_t now) noexcept nogil:
+    """Whether it is to be sent once more. The caller holds the engine's lock."""
+    cdef group_t* group = op.group
+    cdef op_t* hedge = op.hedge
+    # once it has a handle, whoever has submitted it changes nothing any more
+    if op.finished or op.meta == NULL or op.unwanted or op.sent_at == 0:
+        return False
+    if hedge == NULL:
+        if now < max(op.sent_at, group.late_from) + group.late:
+            return False
+        if _has_begun(op):
+            op.sent_at = 0  # with a hedge it stays: should that come first, _settle_one counts the op's wait
+            return False
+        return True
+    if hedge.nth >= (MOST_HEDGES if group.each else HEDGES):
+        return False
+    # less than the first time: most answers would have come by then
+    if now < max(hedge.sent_at, group.late_from) + (group.late * 3 // 10 if group.each else group.late // 2):
+        return False
+    if _has_begun(op):
+        return False
+    while hedge != NULL:
+        if not hedge.finished and _has_begun(hedge):
+            return False
+        hedge = hedge.hedge
+    return True
 
 
 cdef bint _no_room(group_t* group) noexcept nogil:
@@ -226,6 +243,7 @@ cdef op_t* _new_hedge(op_t* op) noexcept nogil:
             hedge.marked = True
     hedge.hedged = op
     hedge.hedge = op.hedge
+    hedge.nth = 1 if op.hedge == NULL else op.hedge.nth + 1
     op.hedge = hedge
     op.others += 1
     return hedge

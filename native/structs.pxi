@@ -102,6 +102,7 @@ cdef struct op_t:
     op_t* hedge                        # of this op, the newest, until all have ended; of a hedge, the one before it
     op_t* hedged                       # the op that this one is a hedge of
     unsigned int others                # so many of them have still to end, besides the one that ends last
+    unsigned int nth                   # of them, this one
     bint unwanted                      # to be cancelled: another has the answer
     uint64_t sent_at                   # 0: nobody asks
     bint marked
@@ -145,6 +146,7 @@ cdef struct group_t:
     bint marks
     bint alone                         # its only op is also the engine's, and has no answer yet
     uint64_t late_from                 # before it, requests waited for a connection, and not for an answer
+    bint each                          # whoever waits needs them all
     size_t spare                       # hedges that may still be made
     uint64_t hedges_before             # the engine's, and those of them that came first, when the group began
     uint64_t won_before

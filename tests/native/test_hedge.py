@@ -187,12 +187,29 @@ def test_a_third_and_one_at_most(stored: CrtBackend, sim: S3Server) -> None:
 
 
 def test_each_where_all_are_needed(stored: CrtBackend, sim: S3Server) -> None:
+    """Twice as many as there are, and no more than twenty until one has come first."""
     silent = sim.faults.add(Fault(key="k", stall=True, times=None))
-    op = start(stored, *(request(stored) for _ in range(12)), window=12, each=True)
-    until(lambda: silent.hits == 12 + 12)
-    assert hedged(stored) == (12, 0)
-    op.cancel()
-    assert op.wait(5)
+    for count, again in ((6, 12), (12, 20), (24, 24)):
+        before = silent.hits, hedged(stored)[0]
+        op = start(stored, *(request(stored) for _ in range(count)), window=count, each=True)
+        until(lambda hits=before[0] + count + again: silent.hits == hits)
+        assert not op.wait(2 * LATE)
+        assert hedged(stored) == (before[1] + again, 0)
+        op.cancel()
+        assert op.wait(5)
+
+
+@pytest.mark.parametrize(("each", "count"), [(False, 2), (True, 3)])
+def test_as_often_as_it_is_worth(stored: CrtBackend, sim: S3Server, each: bool, count: int) -> None:
+    """Its answer is the last one that is asked for."""
+    run(stored.put("bucket", "o", DATA, PutOptions()))
+    silent = sim.faults.add(Fault(key="k", stall=True, times=count))
+    buffer = bytearray(SIZE)
+    op = start(stored, request(stored, buffer), request(stored, key="o"), window=2, each=each)
+    assert op.wait(20)
+    assert buffer == DATA
+    assert silent.hits == count
+    assert hedged(stored) == (count, 1)
 
 
 def test_what_waits_for_a_connection_is_not_late(make: Callable[..., CrtBackend], sim: S3Server) -> None:
