@@ -5,8 +5,8 @@
 # Only GET and HEAD, and only if whoever starts a group says from when on an answer is late. Nothing is looked at before
 # all of a group has been submitted: as long as there is other work, a late answer holds up nobody.
 #
-# A second (third, fourth) request is an op_t of its own, made by a task that looks at the group from time to time. Rules,
-# besides those of structs.pxi:
+# A second request (a third, a fourth) is an op_t of its own, made by a task that looks at the group from time to time.
+# Rules, besides those of structs.pxi:
 # - While requests wait for a connection nothing is late: a second request would wait behind them. Nor while the loop
 #   is behind with answers that have come, and for as long again (other loops may be too): what it looks for may be
 #   among them.
@@ -178,6 +178,7 @@ cdef bint _no_room(group_t* group) noexcept nogil:
     cdef size_t unseen = 0
     cdef size_t i
     cdef uint64_t each = group.ops[0].recv.capacity or engine.bandwidth_each
+    cdef double rate = engine.bandwidth
     cdef op_t* op
     for i in range(group.n):
         op = &group.ops[i]
@@ -187,13 +188,15 @@ cdef bint _no_room(group_t* group) noexcept nogil:
             unseen += 1
         elif _has_begun(op):
             begun += 1
-    if engine.bandwidth <= 0:
+    if rate <= 0:
         return group.ended == 0 and (begun != 0 or not group.marks and unseen > 1)
     if group.ended > group.failed:
         each = group.transferred // (group.ended - group.failed)  # memory may be for more than comes
     if unseen != 0:  # of which the one that is late is one
         unseen -= 1
-    return <double>((begun + unseen) * each) > _ROOM * engine.bandwidth * <double>group.late
+    if engine.bandwidth_ops != 0 and group.n > engine.bandwidth_ops:  # which did not need more
+        rate *= <double>group.n / <double>engine.bandwidth_ops
+    return <double>((begun + unseen) * each) > _ROOM * rate * <double>group.late
 
 
 cdef bint _has_begun(op_t* op) noexcept nogil:

@@ -299,6 +299,8 @@ class Paces:
     def _look(self, busy: float) -> None:
         self.network.look(busy)
         self.late.transferred(busy >= BUSY)
+        if busy >= IDLE:  # it was the processor's, and not what the network can carry
+            self._engine.bandwidth = 0.0
 
     @contextlib.contextmanager
     def to_file(self, size: int, single: float, load: float) -> Iterator[Plan]:
