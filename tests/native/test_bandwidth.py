@@ -58,6 +58,23 @@ def test_not_while_others_bring_as_much_as_the_network_can(
     assert hedged(stored) == (1, 1)
 
 
+def test_more_may_bring_more(stored: CrtBackend, sim: S3Server) -> None:
+    """What two have brought is not all that eight can."""
+    engine = stored.target("bucket").engine
+    run(stored.put("bucket", "late", DATA, PutOptions()))
+    sim.faults.add(Fault("GetObject", key="k", delay=1.0, at=SIZE // 2, times=2))
+    assert start(stored, *(request(stored, bytearray(SIZE)) for _ in range(2)), window=2, late=0.0).wait(20)
+    assert engine.bandwidth < 2.5 * SIZE  # of which a third may still be to come
+    coming = sim.faults.add(Fault("GetObject", key="k", delay=PAUSE, at=SIZE // 2, times=None))
+    silent = sim.faults.add(Fault("GetObject", key="late", stall=True, times=None))
+    op = start(stored, *(request(stored, bytearray(SIZE), key=key) for key in ["k"] * 3 + ["late"] * 5), window=8)
+    until(lambda: coming.hits == 3 and silent.hits == 5)
+    until(lambda: hedged(stored)[0] >= 1)
+    assert not op.done()
+    op.cancel()
+    assert op.wait(5)
+
+
 def test_not_while_files_get_as_much_as_the_network_can(stored: CrtBackend, sim: S3Server) -> None:
     """Of what goes into a file nobody sees whether it has begun."""
     engine = stored.target("bucket").engine

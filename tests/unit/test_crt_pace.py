@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
 
+from objectfs.backends import crt_pace
 from objectfs.backends.crt_lessons import Lesson
 from objectfs.backends.crt_pace import NARROW, Pace, Paces
 
@@ -286,3 +288,29 @@ def test_given_sizes_stay() -> None:
         paces.network.look(0.5)
         with paces.download(64 * MiB) as plan:
             assert plan.part_size == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize(("share", "known"), [(0.3, 1e9), (0.7, 0.0)])
+def test_what_the_processor_was_busy_with_is_no_bandwidth(
+    monkeypatch: pytest.MonkeyPatch, share: float, known: float
+) -> None:
+    engine = SimpleNamespace(pace=(0, 0, 0, 0, 0), hedged=(0, 0), waits=[0] * 128, alone=[], bandwidth=1e9)
+    paces = Paces(
+        engine,
+        down=64,
+        up=25,
+        most=256,
+        cores=1,
+        part_size=8 * MiB,
+        connections_adapt=True,
+        parts_adapt=True,
+        hedges=True,
+    )
+    wall = itertools.count()
+    clock = SimpleNamespace(
+        time=lambda: 0.0, perf_counter=lambda: next(wall), process_time=itertools.count(0.0, share).__next__
+    )
+    monkeypatch.setattr(crt_pace, "time", clock)
+    with paces.download(64 * MiB):
+        pass
+    assert engine.bandwidth == known
