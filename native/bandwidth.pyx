@@ -12,6 +12,8 @@ cdef enum:
     BANDWIDTH_OPS = 512                # of a group are looked at, at most: neighbours, which were under way together
     BANDWIDTH_FROM = 131072            # bytes of each, in the mean: what is shorter comes at once when it comes
 
+cdef double _AS_WIDE = 0.8             # of what has told it: a group has failures, and hedges that were faster
+
 cdef struct stretch_t:
     uint64_t began                     # nanoseconds
     uint64_t ended
@@ -25,15 +27,20 @@ cdef int _by_beginning(const void* one, const void* other) noexcept nogil:
 
 
 cdef void _note_bandwidth(group_t* group) noexcept nogil:
-    """It has ended. What it tells counts if it is more than is known, or if as many ops have come to less."""
+    """It has ended. What it tells counts if it is more than is known, or if about as many received at a time and came
+    to less."""
     cdef engine_t* engine = group.engine
     cdef size_t most = min(group.n, <size_t>BANDWIDTH_OPS)
     cdef size_t first = (group.n - most) // 2
     cdef size_t n = 0
     cdef size_t i
+    cdef uint64_t began = <uint64_t>-1
+    cdef uint64_t ended = 0
     cdef double total = 0
+    cdef double alone = 0
     cdef double size
     cdef double found
+    cdef double width
     cdef op_t* op
     cdef stretch_t* stretches
     if group.n < 2:
@@ -49,13 +56,22 @@ cdef void _note_bandwidth(group_t* group) noexcept nogil:
             stretches[n].ended = op.answer_ended
             stretches[n].rate = size / <double>(op.answer_ended - op.answer_began)
             total += size
+            alone += size * stretches[n].rate
+            began = min(began, op.answer_began)
+            ended = max(ended, op.answer_ended)
             n += 1
-    if n >= 2 and total >= <double>n * BANDWIDTH_FROM:
-        found = _together(stretches, n) / total
+    if n >= 2:
+        if total >= <double>n * BANDWIDTH_FROM:
+            found = _together(stretches, n)
+            width = found / alone
+            found /= total
+        else:  # but so much has come
+            found = total / <double>(ended - began)
+            width = 0
         aws_mutex_lock(&engine.lock)
-        if found >= engine.bandwidth or n >= engine.bandwidth_ops:
+        if found >= engine.bandwidth or width != 0 and width >= _AS_WIDE * engine.bandwidth_width:
             engine.bandwidth = found
-            engine.bandwidth_ops = n
+            engine.bandwidth_width = width
             engine.bandwidth_each = <uint64_t>total // n
         aws_mutex_unlock(&engine.lock)
     free(stretches)

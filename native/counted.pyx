@@ -63,7 +63,7 @@ cdef class _Counted:
         if self._e != NULL and self._pid == objectfs_getpid():
             aws_mutex_lock(&self._e.lock)
             self._e.bandwidth = told / 1e9
-            self._e.bandwidth_ops = 0
+            self._e.bandwidth_width = 0
             aws_mutex_unlock(&self._e.lock)
 
     def forget_first_waits(self):

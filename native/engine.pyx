@@ -232,8 +232,8 @@ cdef class Engine(_Counted):
             late: seconds after which a GET or HEAD without an answer is sent again (hedge.pyx); 0: none is.
             marks: that memory is memory, and no file: a mark in it tells when an answer begins, which is what ``late``
                 then means.
-            each: whoever waits needs them all. So every one of them may be sent again, and not a third of them in all,
-                and three times instead of two.
+            each: whoever waits needs them all. So twice as many as there are may be sent again, and not a third of
+                them; each three times at most, and not twice.
         """
         cdef Op op
         cdef group_t* group = NULL
@@ -268,7 +268,7 @@ cdef class Engine(_Counted):
                 group.late = <uint64_t>(late * 1e9)
                 group.marks = marks
                 group.each = each
-                group.spare = max(2 * n if each else min(n, group.window) // 3 + 1, MOST_HEDGES)
+                group.spare = max(2 * n if each else min(n, group.window) // 3 + 1, HEDGES)
             group.wake_at = n
             group.owner = <void*>op
             op._requests = requests

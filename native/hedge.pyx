@@ -11,7 +11,8 @@
 #   is behind with answers that have come, and for as long again (other loops may be too): what it looks for may be
 #   among them.
 # - While others bring as much as the network can, nothing is late either: answers wait for each other then, and more of
-#   them would wait longer (bandwidth.pyx knows how much it can; before, some answer must be complete).
+#   them would wait longer. (bandwidth.pyx knows how much it can; before, of answers that have begun one must be
+#   complete.)
 # - The task pins the group, so that group and engine stay while it looks. It ends when the group does.
 # - They are one for everybody else: `_request_ended` counts the op as over when all have had their shutdown callback.
 #   What points from one to another (`hedge`, `hedged`, `others`, `unwanted`) is read and written under the engine's
@@ -36,6 +37,7 @@ cdef uint64_t _HEDGE_LOOK = 5_000_000  # nanoseconds
 cdef uint64_t _HEDGE_LAG = 3_000_000   # likewise; a loop that is later than this is behind
 cdef uint64_t _HEDGE_PATIENCE = 100_000_000
 cdef double _ROOM = 1.5                # times `late`: what comes takes no longer, or nothing is late
+cdef uint64_t _UNSEEN = 10             # times `late`: so long what may have begun is taken to have
 cdef uint64_t _WAITS_KEPT = 4096       # answers, of which the older count half
 cdef uint8_t _mark[MARK]               # drawn for the process: no content has it
 memcpy(_mark, PyBytes_AS_STRING(_urandom(MARK)), MARK)
@@ -127,7 +129,7 @@ cdef size_t _find_late(group_t* group, uint64_t now, op_t** found, size_t most) 
         op = &group.ops[i]
         if not _is_late(op, now):
             continue
-        if n == 0 and _no_room(group):
+        if n == 0 and _no_room(group, now):
             break
         hedge = _new_hedge(op)
         if hedge == NULL:
@@ -170,33 +172,41 @@ cdef bint _is_late(op_t* op, uint64_t now) noexcept nogil:
     return True
 
 
-cdef bint _no_room(group_t* group) noexcept nogil:
+cdef bint _no_room(group_t* group, uint64_t now) noexcept nogil:
     """Whether what others have begun to bring takes so long that a second answer would wait for it, or it for that. The
     caller holds the engine's lock."""
     cdef engine_t* engine = group.engine
-    cdef size_t begun = 0
+    cdef size_t coming = 0
     cdef size_t unseen = 0
     cdef size_t i
-    cdef uint64_t each = group.ops[0].recv.capacity or engine.bandwidth_each
+    cdef uint64_t most = group.ops[0].recv.capacity
+    cdef uint64_t each = most if most != 0 else engine.bandwidth_each
     cdef double rate = engine.bandwidth
     cdef op_t* op
+    cdef op_t* hedge
     for i in range(group.n):
         op = &group.ops[i]
         if op.finished or op.meta == NULL:
             continue
-        if not op.marked:
-            unseen += 1
+        if not op.marked:  # nobody sees whether it has begun; it has not for ever
+            unseen += now < op.sent_at + _UNSEEN * group.late
         elif _has_begun(op):
-            begun += 1
+            coming += 1
+        hedge = op.hedge
+        while hedge != NULL:
+            coming += not hedge.finished and _has_begun(hedge)
+            hedge = hedge.hedge
     if rate <= 0:
-        return group.ended == 0 and (begun != 0 or not group.marks and unseen > 1)
-    if group.ended > group.failed:
-        each = group.transferred // (group.ended - group.failed)  # memory may be for more than comes
+        return coming != 0 and group.ended == group.failed
+    if group.ended > group.failed:  # memory may be for more than comes, and an answer that is there have not ended yet
+        each = group.transferred // (group.ended - group.failed)
+        if most != 0:
+            each = min(each, most)
     if unseen != 0:  # of which the one that is late is one
-        unseen -= 1
-    if engine.bandwidth_ops != 0 and group.n > engine.bandwidth_ops:  # which did not need more
-        rate *= <double>group.n / <double>engine.bandwidth_ops
-    return <double>((begun + unseen) * each) > _ROOM * rate * <double>group.late
+        coming += unseen - 1
+    if 0 < engine.bandwidth_width < coming:  # which did not need more
+        rate *= <double>coming / engine.bandwidth_width
+    return <double>(coming * each) > _ROOM * rate * <double>group.late
 
 
 cdef bint _has_begun(op_t* op) noexcept nogil:

@@ -209,8 +209,8 @@ cdef struct engine_t:
     uint64_t first_waits_total
     uint64_t alone[ALONE]              # nanoseconds to the first byte of GetObjects that were alone, the last ones
     size_t alone_total
-    double bandwidth                   # bytes a nanosecond (bandwidth.pyx); 0: nobody knows. Told by
-    size_t bandwidth_ops               # so many ops,
+    double bandwidth                   # bytes a nanosecond (bandwidth.pyx); 0: nobody knows. It came while
+    double bandwidth_width             # so many ops received at a time (0: nobody knows),
     uint64_t bandwidth_each            # of so many bytes each
     unsigned int spent                 # of the budget for making ops anew (again.pyx)
     uint32_t max_retries

@@ -212,6 +212,18 @@ def test_as_often_as_it_is_worth(stored: CrtBackend, sim: S3Server, each: bool, 
     assert hedged(stored) == (count, 1)
 
 
+@pytest.mark.parametrize(("each", "most"), [(False, 3), (True, 4)])
+def test_no_oftener(stored: CrtBackend, sim: S3Server, each: bool, most: int) -> None:
+    run(stored.put("bucket", "o", DATA, PutOptions()))
+    silent = sim.faults.add(Fault(key="k", stall=True, times=None))
+    op = start(stored, request(stored), *(request(stored, key="o") for _ in range(11)), window=12, each=each)
+    until(lambda: silent.hits == most)
+    assert not op.wait(2 * LATE)
+    assert silent.hits == most
+    op.cancel()
+    assert op.wait(5)
+
+
 def test_what_waits_for_a_connection_is_not_late(make: Callable[..., CrtBackend], sim: S3Server) -> None:
     crt = make(max_connections=2)
     run(crt.put("bucket", "k", DATA, PutOptions()))

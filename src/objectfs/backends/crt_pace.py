@@ -290,28 +290,31 @@ class Paces:
     @contextlib.contextmanager
     def download(self, size: int) -> Iterator[Plan]:
         """Of so many bytes, to memory."""
+        bandwidth = self._engine.bandwidth
         with self.memory.transfer(size, slowed=self.network.slowed) as plan:
             if self._parts_adapt:
                 plan.part_size = self.network.part(size, plan.connections, self.part_size)
             yield plan
-        self._look(plan.busy)
+        self._look(plan.busy, bandwidth)
 
-    def _look(self, busy: float) -> None:
+    def _look(self, busy: float, bandwidth: float) -> None:
+        """``bandwidth``: as it was known before."""
         self.network.look(busy)
         self.late.transferred(busy >= BUSY)
-        if busy >= IDLE:  # it was the processor's, and not what the network can carry
-            self._engine.bandwidth = 0.0
+        if busy >= IDLE:  # what was measured is the processor's, and not the network's
+            self._engine.bandwidth = bandwidth
 
     @contextlib.contextmanager
     def to_file(self, size: int, single: float, load: float) -> Iterator[Plan]:
         """``single`` and ``load``: as :meth:`Pace.transfer` takes them."""
         pace = self.far_files if self.network.far else self.files
+        bandwidth = self._engine.bandwidth
         with pace.transfer(size, single, load, self.network.slowed) as plan:
             # few connections: the processor is the limit, to which each request is work
             if self._parts_adapt and plan.connections >= self.files.start:
                 plan.part_size = self.network.part(size, plan.connections, self.part_size)
             yield plan
-        self._look(plan.busy)
+        self._look(plan.busy, bandwidth)
 
     @contextlib.contextmanager
     def upload(self, size: int) -> Iterator[Plan]:
