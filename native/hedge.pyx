@@ -198,10 +198,10 @@ cdef bint _no_room(group_t* group, uint64_t now) noexcept nogil:
             hedge = hedge.hedge
     if rate <= 0:
         return coming != 0 and group.ended == group.failed
-    if group.ended > group.failed:  # memory may be for more than comes, and an answer that is there have not ended yet
+    if group.ended > group.failed:  # memory may be for more than comes
         each = group.transferred // (group.ended - group.failed)
         if most != 0:
-            each = min(each, most)
+            each = min(each, most)  # what has come of ops that have not ended counts above
     if unseen != 0:  # of which the one that is late is one
         coming += unseen - 1
     if 0 < engine.bandwidth_width < coming:  # which did not need more

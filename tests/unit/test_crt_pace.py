@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import attrs
 import pytest
@@ -265,6 +266,20 @@ def test_what_was_learned_elsewhere_keeps_to_the_bounds_here(pace: Pace) -> None
     assert given.lesson() is None
 
 
+def paces_of(engine: Any, **settings: Any) -> Paces:
+    common: dict[str, Any] = {
+        "down": 64,
+        "up": 25,
+        "most": 256,
+        "cores": 1,
+        "part_size": 8 * MiB,
+        "connections_adapt": True,
+        "parts_adapt": True,
+        "hedges": False,
+    }
+    return Paces(engine, **common | settings)
+
+
 def test_given_sizes_stay() -> None:
     engine = SimpleNamespace(
         pace=(10, 80 * MiB, 300_000_000, 900_000_000, 0),
@@ -275,17 +290,7 @@ def test_given_sizes_stay() -> None:
         forget_waits=lambda: None,
     )
     for adapts, expected in ((False, 8 * MiB), (True, 2.7 * MiB)):
-        paces = Paces(
-            engine,
-            down=64,
-            up=25,
-            most=256,
-            cores=1,
-            part_size=8 * MiB,
-            connections_adapt=True,
-            parts_adapt=adapts,
-            hedges=False,
-        )
+        paces = paces_of(engine, parts_adapt=adapts)
         paces.network.look(0.5)
         with paces.download(64 * MiB) as plan:
             assert plan.part_size == pytest.approx(expected, rel=0.1)
@@ -296,17 +301,7 @@ def test_what_the_processor_was_busy_with_is_no_bandwidth(
     monkeypatch: pytest.MonkeyPatch, share: float, known: float
 ) -> None:
     engine = SimpleNamespace(pace=(0, 0, 0, 0, 0), hedged=(0, 0), waits=[0] * 128, alone=[], bandwidth=1e9)
-    paces = Paces(
-        engine,
-        down=64,
-        up=25,
-        most=256,
-        cores=1,
-        part_size=8 * MiB,
-        connections_adapt=True,
-        parts_adapt=True,
-        hedges=True,
-    )
+    paces = paces_of(engine, hedges=True)
     wall = itertools.count()
     clock = SimpleNamespace(
         time=lambda: 0.0, perf_counter=lambda: next(wall), process_time=itertools.count(0.0, share).__next__
