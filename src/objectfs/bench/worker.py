@@ -7,7 +7,6 @@ is done again and measured; then only lengths are compared, with the clock stopp
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
@@ -22,28 +21,9 @@ from typing import Any
 from objectfs.bench import content
 from objectfs.bench.clients import BY_NAME
 from objectfs.bench.clients.base import Client, Elsewhere, Missing, Target
+from objectfs.bench.memory import forget_peak, peak_rss, provide
 from objectfs.bench.scenarios import BY_NAME as SCENARIOS
 from objectfs.bench.scenarios import Item
-
-
-def peak_rss() -> int:
-    """Bytes of memory that this process or a child of it had resident at most.
-
-    ``ru_maxrss`` of this process would also count what the parent had when it forked.
-    """
-    own = 0
-    with contextlib.suppress(OSError), open("/proc/self/status") as file:
-        own = next((int(line.split()[1]) for line in file if line.startswith("VmHWM:")), 0) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    if not own:
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit)
-
-
-def forget_peak() -> None:
-    """From now on, where the system can do that: what was needed to prepare and to compare does not count."""
-    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
 
 
 def cpu() -> tuple[float, float]:
@@ -64,6 +44,7 @@ class Task:
         self.items = [replace(item, key=prefix + item.key) for item in plan.items]
         self.prefix = prefix + plan.prefix
         self.count = len(plan.items)
+        self.bytes = plan.bytes
         self.latencies: list[float] = []
         self.firsts: list[float] = []
         self.path = os.path.join(self.target.folder, "object")
@@ -190,6 +171,7 @@ class Task:
 def measure(task: Task) -> dict[str, Any]:
     task.latencies.clear()
     task.firsts.clear()
+    provide(task.bytes)
     forget_peak()
     before = cpu()
     start = time.perf_counter()
