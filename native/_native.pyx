@@ -86,6 +86,7 @@ cdef extern from "running.h" nogil:
         OBJECTFS_CRC_32C
     uint64_t objectfs_crc(int kind, const uint8_t* data, size_t size, uint64_t previous)
     int objectfs_running_begin(const uint8_t* base, int kind)
+    size_t objectfs_running_size(int running)
     bint objectfs_running_end(int running, size_t size, uint64_t* crc)
     void objectfs_running_after_fork()
     int64_t objectfs_running_bytes()

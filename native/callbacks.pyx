@@ -286,8 +286,12 @@ cdef void _request_ended(op_t* op) noexcept nogil:
     if op.trailer:
         op.behind_known = objectfs_trailer_end(op.running, &op.crc)
         op.running = 0
-    elif op.crc_kind != OBJECTFS_CRC_NONE:
-        if not objectfs_running_end(op.running, op.received, &op.crc) and op.error_code == 0:
+    elif op.running != 0 or op.crc_kind != OBJECTFS_CRC_NONE:
+        if (
+            not objectfs_running_end(op.running, op.received, &op.crc)
+            and op.crc_kind != OBJECTFS_CRC_NONE
+            and op.error_code == 0
+        ):
             op.crc = objectfs_crc(op.crc_kind, op.recv.buffer, op.received, 0)
         op.running = 0
     aws_mutex_lock(&engine.lock)

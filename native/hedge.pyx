@@ -20,6 +20,7 @@
 # - A hedge receives into memory of its own, never into the op's: several may be answered, and with different content,
 #   if the object is replaced meanwhile. If its answer counts, the content is copied when all have ended.
 # - A mark in the first bytes of the memory tells whether an answer has begun: a transfer that is under way is not late.
+#   A file's memory is not to be touched: there running.c notes what has come.
 #   What lay there of the caller's is put back if nothing came. It is looked at under the lock, and only while the
 #   request has not finished: until then nobody takes the memory away.
 
@@ -188,7 +189,7 @@ cdef bint _no_room(group_t* group, uint64_t now) noexcept nogil:
         op = &group.ops[i]
         if op.finished or op.meta == NULL:
             continue
-        if not op.marked:  # nobody sees whether it has begun; it has not for ever
+        if not op.marked and op.running == 0:  # nobody sees whether it has begun; it has not for ever
             unseen += now < op.sent_at + _UNSEEN * group.late
         elif _has_begun(op):
             coming += 1
@@ -211,7 +212,9 @@ cdef bint _no_room(group_t* group, uint64_t now) noexcept nogil:
 
 cdef bint _has_begun(op_t* op) noexcept nogil:
     """Whether its answer has. It has not finished; the caller holds the engine's lock."""
-    return op.marked and not objectfs_untouched(op.recv.buffer, _mark, MARK)
+    if op.marked:
+        return not objectfs_untouched(op.recv.buffer, _mark, MARK)
+    return not op.trailer and objectfs_running_size(op.running) != 0  # (a trailer's place is trailer.c's)
 
 
 cdef op_t* _new_hedge(op_t* op) noexcept nogil:
@@ -267,6 +270,11 @@ cdef bint _may_hedge(op_t* op) noexcept nogil:
     return (op.kind == KIND_DEFAULT and not op.has_body or op.kind == KIND_GET_INTO) and (
         op.method_len == 3 and memcmp(op.method, b"GET", 3) == 0
         or op.method_len == 4 and memcmp(op.method, b"HEAD", 4) == 0)
+
+
+cdef bint _seen_as_it_comes(op_t* op) noexcept nogil:
+    """Whether it is to be noted that an answer has begun, where no mark can be made."""
+    return op.group.late != 0 and not op.group.marks and op.hedged == NULL
 
 
 cdef void _expect_answer(op_t* op) noexcept nogil:

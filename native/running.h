@@ -17,9 +17,12 @@ enum objectfs_crc_kind {
 
 uint64_t objectfs_crc(int kind, const uint8_t *data, size_t size, uint64_t previous);
 
-/* From here on the CRC of what is appended to memory that begins there is computed as it comes. 0: there is no place
- * for it, else what _end wants. */
+/* From here on the CRC of what is appended to memory that begins there is computed as it comes; of OBJECTFS_CRC_NONE it
+ * is only noted how much that is. 0: there is no place for it, else what _size and _end want. */
 int objectfs_running_begin(const uint8_t *base, int kind);
+
+/* So many bytes have come, one behind the other; 0: none, or they have just begun anew. From any thread. */
+size_t objectfs_running_size(int running);
 
 /* Nothing is appended any more. Whether the CRC of these bytes is known. */
 bool objectfs_running_end(int running, size_t size, uint64_t *crc);

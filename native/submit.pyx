@@ -68,7 +68,7 @@ cdef aws_s3_meta_request* _make_meta_request(op_t* op) noexcept nogil:
         elif op.kind == KIND_GET_INTO:
             options.type = AWS_S3_META_REQUEST_TYPE_GET_OBJECT
             options.recv_buffer = &op.recv
-            if op.crc_kind != OBJECTFS_CRC_NONE:
+            if op.crc_kind != OBJECTFS_CRC_NONE or _seen_as_it_comes(op):
                 op.running = objectfs_running_begin(op.recv.buffer, op.crc_kind)
             options.progress_callback = &_on_progress
         elif op.kind == KIND_GET_FILE:

@@ -20,7 +20,7 @@ from .support import MiB, ramp
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
 
-from objectfs.backends import crt_get, crt_late, crt_network
+from objectfs.backends import crt_get, crt_get_file, crt_late, crt_network
 
 BACKENDS_HERE = ["crt"]  # the sdk backend sends nothing twice
 
@@ -114,14 +114,53 @@ def test_into_memory_however_large(
     assert sent >= won >= 1
 
 
-def test_each_range_of_an_object(sim: S3Server, connect: Make) -> None:
+@pytest.mark.parametrize(("stored", "asked"), [("CRC64NVME", "auto"), ("off", "auto"), ("CRC64NVME", "off")])
+def test_into_a_file_however_large(
+    sim: S3Server, connect: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: str, asked: str
+) -> None:
+    """HeadObject tells beforehand what it will be held to, and the CRC is known when the last byte has come."""
+    monkeypatch.setattr(crt_get, "WHOLE_FROM_FAR", PART)
+    connect(part_size=PART, checksum=stored).put("bucket", "large", LARGE)
+    client = connect(part_size=PART, max_attempts=3, read_timeout=2, checksum=asked)
+    assert to_file(client, tmp_path) == LARGE
+    monkeypatch.setattr(crt_get_file, "file_blocks", lambda path: pytest.fail("it is read again"))
+    silent = sim.faults.add(Fault("GetObject", key="large", stall=True))
+    info = client.get_file("bucket", "large", tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == LARGE
+    assert info.checksum_validated == (stored if (stored, asked) == ("CRC64NVME", "auto") else None)
+    assert silent.hits == 1
+    sent, won = client.stats()["pace"][0]["hedged"]
+    assert sent >= won >= 1
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_file_of_other_content(
+    sim: S3Server, client: objectfs.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr(crt_get, "WHOLE_FROM_FAR", PART)
+    sim.faults.add(Fault("GetObject", key="large", corrupt=1000))
+    with pytest.raises(errors.ChecksumError):
+        to_file(client, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["get", "get_file"])
+def test_each_range_of_an_object(sim: S3Server, connect: Make, tmp_path: Path, verb: str) -> None:
     """Not a third of them at most: the whole object would wait for the others."""
     client = connect(part_size=PART, max_attempts=3, read_timeout=10)
     data = ramp(9 * PART)
+
+    def read() -> bytes:
+        if verb == "get":
+            return bytes(client.get("bucket", "larger"))
+        client.get_file("bucket", "larger", tmp_path / "f")
+        return (tmp_path / "f").read_bytes()
+
     client.put("bucket", "larger", data)
-    assert client.get("bucket", "larger") == data
+    assert read() == data
     silent = sim.faults.add(Fault("GetObject", key="larger", stall=True, times=6))
-    assert client.get("bucket", "larger") == data
+    assert read() == data
     assert silent.hits == 6
     assert client.stats()["pace"][0]["hedged"][1] >= 6
     assert client.stats()["retries"] == 0

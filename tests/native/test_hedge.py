@@ -6,7 +6,9 @@ import signal
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -109,14 +111,38 @@ def test_what_a_hedge_has_brought_of_other_content_goes_nowhere(stored: CrtBacke
     assert hedged(stored) == (1, 0)
 
 
-def test_an_answer_that_has_begun_is_not_late(stored: CrtBackend, sim: S3Server) -> None:
+@pytest.mark.parametrize(("marks", "crc"), [(True, None), (True, "CRC32"), (False, None), (False, "CRC32")])
+def test_an_answer_that_has_begun_is_not_late(stored: CrtBackend, sim: S3Server, marks: bool, crc: str | None) -> None:
+    if not marks and _native.debug_running_bytes() is None:
+        pytest.skip("the C libraries are shared ones, or this is no ELF: nobody sees it there")
     pause = sim.faults.add(Fault("GetObject", key="k", delay=1.0, at=SIZE // 2, times=None))
     buffer = bytearray(SIZE)
-    op = start(stored, request(stored, buffer), late=0.5)
+    op = start(stored, request(stored, buffer, crc=crc), late=0.5, marks=marks)
     assert op.wait(20)
     assert bytes(buffer) == DATA
     assert pause.hits == 1
     assert hedged(stored) == (0, 0)
+    assert op.result()[0].crc == (None if crc is None else zlib.crc32(DATA))
+
+
+@pytest.mark.parametrize("crc", [None, "CRC32"])
+def test_of_a_file_as_well(stored: CrtBackend, sim: S3Server, tmp_path: Path, crc: str | None) -> None:
+    """What has begun is not late; what is silent is, and the second answer is what the file holds."""
+    with open(tmp_path / "f", "w+b", buffering=0) as file:
+        sink = _native.file_sink(file.fileno(), 0, 2 * SIZE)
+    if sink is None:
+        pytest.skip("files are written by the C library here")
+    view = memoryview(sink)
+    pause = sim.faults.add(Fault("GetObject", key="k", delay=1.0, at=SIZE // 2, nth=(1, 3)))
+    silent = sim.faults.add(Fault("GetObject", key="k", stall=True, nth=1))  # that the other lets pass
+    made = [request(stored, view[at : at + SIZE], crc=crc) for at in (0, SIZE)]
+    op = start(stored, *made, window=2, late=0.5, marks=False, each=True)
+    assert op.wait(20)
+    assert [response.error for response in op.result()] == [None, None]
+    assert [response.crc for response in op.result()] == [None if crc is None else zlib.crc32(DATA)] * 2
+    assert (pause.hits, silent.hits) == (2, 1)
+    assert hedged(stored) == (1, 1)
+    assert (tmp_path / "f").read_bytes() == DATA * 2
 
 
 def test_what_is_refused_is_not_asked_for_twice(stored: CrtBackend, sim: S3Server) -> None:

@@ -199,11 +199,8 @@ class GetVerbs(SpreadVerbs):
             first = body
             body = self.buffer(end - start)
             validates = start == 0 and end == total and self.validation(options) is not None
-            known = None if have or not validates else reported(response.headers)  # by HeadObject
-            crc = crc_of(known)
-            whole = validates and total > self.whole_from(bucket)
-            if whole and not have and (known is None or crc is not None):
-                whole = not self.target(bucket).engine.paces.network.far  # from there, ranges tell their CRCs
+            in_ranges, crc = self._in_ranges(bucket, response, have, validates)
+            whole = validates and total > self.whole_from(bucket) and not in_ranges
             if not whole:
                 _native.copy_into(body, 0, first)
             report = None
@@ -224,6 +221,14 @@ class GetVerbs(SpreadVerbs):
                 return body
         body._describe(make_info, bucket, key, response, total)
         return body
+
+    def _in_ranges(self, bucket: str, response: Any, have: int, validates: bool) -> tuple[bool, str | None]:
+        """Whether ranges will do for a large object as well, and which CRC they have to tell: from far away, where
+        HeadObject has told beforehand what its content will be held to, if that can be put together from theirs."""
+        known = None if have or not validates else reported(response.headers)
+        crc = crc_of(known)
+        far = self.target(bucket).engine.paces.network.far
+        return far and not have and (known is None or crc is not None), crc
 
     def _fill(
         self,

@@ -86,27 +86,47 @@ class FileVerbs(GetVerbs):
             more = have < end - start
             validates = self.validation(options) is not None
             validates = validates and more and start == 0 and end == total
-            whole = validates and total > self.whole_from(bucket)
+            whole, crc = validates and total > self.whole_from(bucket), None
             validated = None
             if not whole:
                 with open(temporary, "wb", buffering=0) as file:
                     write_all(file, body)
             del body  # a part's worth of memory, not to be held while the others come
             lease.clear()
-            report = None
+            sink = None
+            if more:
+                offset = 0 if whole else have
+                with open(temporary, "r+b", buffering=0) as file:
+                    sink = _native.file_sink(file.fileno(), offset, end - start - offset)
+            if sink is not None:  # what comes goes past it, and its CRC can be told
+                in_ranges, crc = self._in_ranges(bucket, response, have, validates)
+                whole = whole and not in_ranges
+            report, answers = None, [response]
             if validates and not whole:
                 report = Reported(self, bucket, key, options, response.headers.get("etag"), None if have else response)
             try:
                 if more:
-                    response = yield from self._append_file(
-                        bucket, key, options, temporary, have, start, end, whole, response, (have / took, cpu / took)
+                    answers = yield from self._append_file(
+                        bucket,
+                        key,
+                        options,
+                        temporary,
+                        sink,
+                        have,
+                        start,
+                        end,
+                        whole,
+                        response,
+                        (have / took, cpu / took),
+                        crc,
                     )
+                    response = answers[0]
             except BaseException:
                 if report is not None:
                     report.cancel()
                 raise
             if report is not None:
-                validated = yield from report.check(lambda: file_blocks(temporary), total)
+                validated = yield from report.check(lambda: file_blocks(temporary), total, crc=crc, pieces=answers)
             yield from self.expect(
                 options.expected, lambda: file_blocks(temporary), end - start, "GetObject", bucket, key
             )
@@ -187,27 +207,28 @@ class FileVerbs(GetVerbs):
         key: str,
         options: GetOptions,
         temporary: str,
+        sink: Any,
         have: int,
         start: int,
         end: int,
         whole: bool,
         first: Any,
         carried: tuple[float, float],
-    ) -> Steps[Any]:
+        crc: str | None,
+    ) -> Steps[list[Any]]:
+        """What of the object is not in the file yet: the answers, with their CRCs if wanted, or the C library's one."""
         target = self.target(bucket)
         pin = options.pinned(first.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
         offset = 0 if whole else have
-        with open(temporary, "r+b", buffering=0) as file:
-            sink = _native.file_sink(file.fileno(), offset, end - start - offset)
         into: dict[str, Any] = {"recv": sink}
         if sink is None:
             into = {"recv_path": os.fsencode(temporary), "recv_position": offset}
         with target.engine.paces.to_file(end - start - offset, *carried) as plan:
             if sink is not None and not whole and target.engine.paces.network.far:
                 try:
-                    spread = self._spread(bucket, key, options, pin, memoryview(sink), start + offset, plan)
-                    return (yield from spread)[0]
+                    spread = self._spread(bucket, key, options, pin, memoryview(sink), start + offset, plan, crc)
+                    return (yield from spread)
                 finally:
                     if sink.error:
                         raise OSError(sink.error, os.strerror(sink.error))
@@ -239,7 +260,7 @@ class FileVerbs(GetVerbs):
                     bucket=bucket,
                     key=key,
                 )
-        return response
+        return [response]
 
 
 def _temporary_beside(path: str) -> str:

@@ -66,9 +66,8 @@ class SpreadVerbs(CrtBase):
             )
             for at, end in places
         ]
-        plain = not isinstance(view.obj, _native.FileSink)  # where no mark can be made
-        few = plain and len(requests) <= FEW
-        late = target.engine.paces.late.after(0 if plain else plan.part_size, few)
+        few = len(requests) <= FEW
+        late = target.engine.paces.late.after(one_of_few=few)
         responses = yield from all_of(
             target.engine.start(
                 requests,
@@ -76,7 +75,7 @@ class SpreadVerbs(CrtBase):
                 fixed=True,
                 stop_on_error=True,
                 late=late,
-                marks=plain,
+                marks=not isinstance(view.obj, _native.FileSink),  # whose memory is not to be touched
                 each=few,
             )
         )
