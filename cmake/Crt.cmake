@@ -86,8 +86,8 @@ function(objectfs_set_rpath target)
   endif()
 endfunction()
 
-# Some of a static library's calls go through native/linked.c, append.c, gate.c, handshake.c, later.c, lent.c, single.c,
-# source.c, timer.c and trailer.c, where the linker can do that (ELF).
+# Some of a static library's calls go through native/linked.c, append.c, gate.c, handshake.c, later.c, lent.c,
+# message.c, single.c, source.c, timer.c and trailer.c, where the linker can do that (ELF).
 function(objectfs_wrap target)
   if(OBJECTFS_CRT_LINK STREQUAL "static" AND UNIX AND NOT APPLE)
     target_compile_definitions(${target} PRIVATE OBJECTFS_WRAP=1)
@@ -99,6 +99,7 @@ function(objectfs_wrap target)
       "LINKER:--wrap=aws_http_headers_add" "LINKER:--wrap=aws_http_connection_make_request"
       "LINKER:--wrap=aws_channel_slot_acquire_max_message_for_write" "LINKER:--wrap=aws_input_stream_read"
       "LINKER:--wrap=aws_byte_buf_write" "LINKER:--wrap=aws_socket_write"
+      "LINKER:--wrap=aws_message_pool_acquire"
       "LINKER:--wrap=aws_socket_handler_new" "LINKER:--wrap=aws_checksum_compute" "LINKER:--wrap=aws_checksum_update"
       "LINKER:--wrap=aws_s3_message_util_assign_body"
       "LINKER:--wrap=aws_s3_upload_request_checksum_context_finalize_checksum"

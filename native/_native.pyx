@@ -78,6 +78,9 @@ cdef extern from "sink.h" nogil:
     int objectfs_sink_error(objectfs_sink*)
     int64_t objectfs_sink_written(objectfs_sink*)
 
+cdef extern from "message.h" nogil:
+    int64_t objectfs_uncleared_bytes()
+
 cdef extern from "running.h" nogil:
     enum:
         OBJECTFS_CRC_NONE

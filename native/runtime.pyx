@@ -230,6 +230,12 @@ def debug_streamed_bytes():
     return None if count < 0 else count
 
 
+def debug_uncleared_bytes():
+    """Bytes of messages that were given back without being cleared (``message.c``), or None where no build does."""
+    cdef int64_t count = objectfs_uncleared_bytes()
+    return None if count < 0 else count
+
+
 def debug_linked():
     """Whether the linker put ``linked.c`` between the C library and itself."""
     return objectfs_linked()
