@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -139,7 +140,9 @@ def measure(fake: Fake) -> Measure:
 def test_clients_take_turns_in_fresh_processes(fake: Fake, measure: Measure) -> None:
     found, _, lines = measure("a", "b", scenarios=("large-down-memory", "many-4k"), runs=3)
     started = fake.started
-    assert [client for client, _, _ in started] == ["a", "b"] * 6
+    rounds = [[client for client, _, _ in started[at : at + 2]] for at in range(0, 12, 2)]
+    assert [sorted(each) for each in rounds] == [["a", "b"]] * 6
+    assert rounds[0] == rounds[3] == ["a", "b"]  # the first of each scenario, as given
     assert [scenario for _, scenario, _ in started] == ["large-down-memory"] * 6 + ["many-4k"] * 6
     assert len({pid for _, _, pid in started}) == 12
     assert [(case.scenario, case.client, len(case.good)) for case in found.cases] == [
@@ -150,6 +153,18 @@ def test_clients_take_turns_in_fresh_processes(fake: Fake, measure: Measure) -> 
     ]
     assert len(lines) == 12
     assert lines[0].startswith("large-down-memory, loopback, a, run 1 of 3: 1.000 s")
+
+
+def test_nobody_always_comes_behind_the_same_one(fake: Fake, measure: Measure) -> None:
+    measure("a", "b", "c", "d", runs=6)
+    first = [client for client, _, _ in fake.started]
+    rounds = [first[at : at + 4] for at in range(0, 24, 4)]
+    assert all(sorted(each) == ["a", "b", "c", "d"] for each in rounds)
+    before = {(one, other) for each in rounds for one, other in pairwise(each)}
+    assert all(len({one for one, other in before if other == client}) > 1 for client in "abcd")
+    fake.log.unlink()
+    measure("a", "b", "c", "d", runs=6)  # with the same seed in the same orders
+    assert [client for client, _, _ in fake.started] == first
 
 
 def test_figures(measure: Measure) -> None:
@@ -184,7 +199,7 @@ def test_a_failure_is_told_and_does_not_stop_the_others(
     # It is not tried again.
     assert [client for client, _, _ in fake.started] == ["a", "b", "b"]
     assert "FAILED" in lines[0]
-    assert "left out" in lines[2]
+    assert [line.endswith("left out") for line in lines if ", a, run 2" in line] == [True]
 
 
 @pytest.mark.parametrize("bucket", ["warm", "write"])
@@ -229,7 +244,8 @@ def test_what_was_measured_before_ctrl_c_is_kept(fake: Fake, monkeypatch: pytest
     request = run.Request(("list-100k",), ("a", "b"), runs=2, scale=0.001, folder=fake.folder)
     report, interrupted = run.run(request, [], [Peer("a", fake.python), Peer("b", fake.python)], Impatient())
     assert isinstance(interrupted, KeyboardInterrupt)
-    assert [(case.client, len(case.runs)) for case in report.cases] == [("a", 2), ("b", 1)]
+    assert [case.client for case in report.cases] == ["a", "b"]
+    assert sorted(len(case.runs) for case in report.cases) == [1, 2]  # the second round has an order of its own
 
 
 def test_the_commit_is_that_of_the_beginning(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
