@@ -155,7 +155,7 @@ cdef bint _is_late(op_t* op, uint64_t now) noexcept nogil:
     if hedge == NULL:
         if now < max(op.sent_at, group.late_from) + group.late:
             return False
-        if _has_begun(op):
+        if _has_begun(op) or _unseen(op):
             op.sent_at = 0  # with a hedge it stays: should that come first, _settle_one counts the op's wait
             return False
         return True
@@ -171,6 +171,11 @@ cdef bint _is_late(op_t* op, uint64_t now) noexcept nogil:
             return False
         hedge = hedge.hedge
     return True
+
+
+cdef bint _unseen(op_t* op) noexcept nogil:
+    """Whether it may have come for the most part, and nobody sees it: there was no place in running.c."""
+    return op.kind == KIND_GET_INTO and op.recv.capacity >= MARKED_FROM and not op.marked and op.running == 0
 
 
 cdef bint _no_room(group_t* group, uint64_t now) noexcept nogil:

@@ -2,8 +2,9 @@
  *
  * aws-c-io clears each message that goes back to its pool, all that has lain in it: of what is received 256 KiB each
  * time, bytes that lie in the caller's memory or file by then. What is worth clearing is in front: the head of a
- * request, with its signature and perhaps a session token. So that is cleared, and not what is behind it (docs/design/
- * 0005-cpu.md). What TLS has decrypted comes in messages of a record, which are no longer than that.
+ * request, with its signature and perhaps a session token. So that is cleared, and not the content behind it, which lies
+ * in the process's memory anyway (docs/design/0005-cpu.md). What TLS has decrypted comes in messages of a record, which
+ * are no longer than that.
  *
  * The function that clears and gives back is called within one file of the library, where the linker changes nothing.
  * But each message names it, as its allocator's, so it is replaced there when the message is got. Rules:
@@ -42,7 +43,9 @@ struct aws_io_message *__wrap_aws_message_pool_acquire(
     struct aws_message_pool *pool, enum aws_io_message_type type, size_t size_hint) {
     struct aws_io_message *message = __real_aws_message_pool_acquire(pool, type, size_hint);
     if (message != NULL && message->allocator != NULL) {
-        __atomic_store_n(&s_release, message->allocator->mem_release, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&s_release, __ATOMIC_RELAXED) != message->allocator->mem_release) {
+            __atomic_store_n(&s_release, message->allocator->mem_release, __ATOMIC_RELAXED);
+        }
         message->allocator->mem_release = s_release_message;
     }
     return message;

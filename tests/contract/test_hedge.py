@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from .support import MiB, ramp
 
 pytest.importorskip("objectfs._native", reason="the engine is not built")
 
-from objectfs.backends import crt_get, crt_get_file, crt_late, crt_network
+from objectfs import _native
+from objectfs.backends import crt_get, crt_get_file, crt_late, crt_network, crt_reported, crt_spread
 
 BACKENDS_HERE = ["crt"]  # the sdk backend sends nothing twice
 
@@ -28,6 +30,10 @@ PART = 5 * MiB
 LARGE = ramp(3 * PART + 1234)
 SMALL = ramp(100_000)
 LATE = 0.3
+
+received_as_it_comes = pytest.mark.skipif(
+    not _native.debug_linked() or sys.platform != "linux", reason="files are written by the C library here"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +120,7 @@ def test_into_memory_however_large(
     assert sent >= won >= 1
 
 
+@received_as_it_comes
 @pytest.mark.parametrize(("stored", "asked"), [("CRC64NVME", "auto"), ("off", "auto"), ("CRC64NVME", "off")])
 def test_into_a_file_however_large(
     sim: S3Server, connect: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: str, asked: str
@@ -133,6 +140,29 @@ def test_into_a_file_however_large(
     assert sent >= won >= 1
 
 
+@pytest.mark.parametrize("verb", ["get", "get_into", "get_file"])
+def test_of_very_many_parts_the_library_makes_the_requests(
+    client: objectfs.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
+) -> None:
+    monkeypatch.setattr(crt_spread, "MOST", 3)  # of 4
+    monkeypatch.setattr(crt_spread.SpreadVerbs, "_spread", lambda *_: pytest.fail("ranges of our own"))
+    assert VERBS[verb][2](client, tmp_path) == LARGE
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, False),
+        ({"x-amz-checksum-type": "FULL_OBJECT"}, False),
+        ({"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-type": "FULL_OBJECT"}, True),
+        ({"x-amz-checksum-sha512": "only the C library computes it"}, True),
+        ({"x-amz-checksum-sha256": "of-3", "x-amz-checksum-type": "COMPOSITE"}, False),
+    ],
+)
+def test_what_only_the_library_validates_is_left_to_it(headers: dict[str, str], expected: bool) -> None:
+    assert crt_reported.tells_checksum(headers) is expected
+
+
 @pytest.mark.parametrize("large", [False, True])
 def test_a_file_of_other_content(
     sim: S3Server, client: objectfs.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, large: bool
@@ -145,7 +175,7 @@ def test_a_file_of_other_content(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("verb", ["get", "get_file"])
+@pytest.mark.parametrize("verb", ["get", pytest.param("get_file", marks=received_as_it_comes)])
 def test_each_range_of_an_object(sim: S3Server, connect: Make, tmp_path: Path, verb: str) -> None:
     """Not a third of them at most: the whole object would wait for the others."""
     client = connect(part_size=PART, max_attempts=3, read_timeout=10)

@@ -25,7 +25,7 @@ from objectfs.backends.crt_answers import (
 )
 from objectfs.backends.crt_errors import failure
 from objectfs.backends.crt_pace import Paces, Plan
-from objectfs.backends.crt_reported import Reported, crc_of, crc_told
+from objectfs.backends.crt_reported import Reported, crc_of, crc_told, tells_checksum
 from objectfs.backends.crt_spread import SpreadVerbs
 from objectfs.backends.crt_steps import followed, one
 from objectfs.backends.digests import reported
@@ -199,7 +199,7 @@ class GetVerbs(SpreadVerbs):
             first = body
             body = self.buffer(end - start)
             validates = start == 0 and end == total and self.validation(options) is not None
-            in_ranges, crc = self._in_ranges(bucket, response, have, validates)
+            in_ranges, crc = self._in_ranges(bucket, response, have, end - start, validates)
             whole = validates and total > self.whole_from(bucket) and not in_ranges
             if not whole:
                 _native.copy_into(body, 0, first)
@@ -222,13 +222,12 @@ class GetVerbs(SpreadVerbs):
         body._describe(make_info, bucket, key, response, total)
         return body
 
-    def _in_ranges(self, bucket: str, response: Any, have: int, validates: bool) -> tuple[bool, str | None]:
+    def _in_ranges(self, bucket: str, response: Any, have: int, size: int, validates: bool) -> tuple[bool, str | None]:
         """Whether ranges will do for a large object as well, and which CRC they have to tell: from far away, where
         HeadObject has told beforehand what its content will be held to, if that can be put together from theirs."""
-        known = None if have or not validates else reported(response.headers)
-        crc = crc_of(known)
-        far = self.target(bucket).engine.paces.network.far
-        return far and not have and (known is None or crc is not None), crc
+        crc = crc_of(None if have or not validates else reported(response.headers))
+        will_do = crc is not None or not tells_checksum(response.headers)
+        return not have and will_do and self.spreads(bucket, size), crc
 
     def _fill(
         self,
@@ -249,7 +248,7 @@ class GetVerbs(SpreadVerbs):
         pin = options.pinned(first.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
         view = memoryview(buffer)[offset:]
-        if not whole and target.engine.paces.network.far:
+        if not whole and self.spreads(bucket, len(view)):
             with target.engine.paces.download(len(view)) as plan:
                 return (yield from self._spread(bucket, key, options, pin, view, start + offset, plan, crc))
         with target.engine.paces.download(len(view)) as plan:
@@ -319,7 +318,7 @@ class GetVerbs(SpreadVerbs):
         if (
             everything
             and self.part_size < room
-            and paces.network.far
+            and self.spreads(bucket, room)
             and paces.filled
             and (room <= WHOLE_FROM_FAR or paces.crc != "" or self.validation(options) is None)
         ):

@@ -93,14 +93,15 @@ class FileVerbs(GetVerbs):
                     write_all(file, body)
             del body  # a part's worth of memory, not to be held while the others come
             lease.clear()
-            sink = None
+            sink, in_ranges = None, False
             if more:
                 offset = 0 if whole else have
                 with open(temporary, "r+b", buffering=0) as file:
                     sink = _native.file_sink(file.fileno(), offset, end - start - offset)
             if sink is not None:  # what comes goes past it, and its CRC can be told
-                in_ranges, crc = self._in_ranges(bucket, response, have, validates)
+                in_ranges, crc = self._in_ranges(bucket, response, have, end - start, validates)
                 whole = whole and not in_ranges
+                in_ranges = not whole and self.spreads(bucket, end - start - have)
             report, answers = None, [response]
             if validates and not whole:
                 report = Reported(self, bucket, key, options, response.headers.get("etag"), None if have else response)
@@ -116,6 +117,7 @@ class FileVerbs(GetVerbs):
                         start,
                         end,
                         whole,
+                        in_ranges,
                         response,
                         (have / took, cpu / took),
                         crc,
@@ -125,6 +127,7 @@ class FileVerbs(GetVerbs):
                 if report is not None:
                     report.cancel()
                 raise
+            del sink  # a mapping of the file, and a descriptor: an exception would keep them as long as itself
             if report is not None:
                 validated = yield from report.check(lambda: file_blocks(temporary), total, crc=crc, pieces=answers)
             yield from self.expect(
@@ -212,6 +215,7 @@ class FileVerbs(GetVerbs):
         start: int,
         end: int,
         whole: bool,
+        in_ranges: bool,
         first: Any,
         carried: tuple[float, float],
         crc: str | None,
@@ -225,7 +229,7 @@ class FileVerbs(GetVerbs):
         if sink is None:
             into = {"recv_path": os.fsencode(temporary), "recv_position": offset}
         with target.engine.paces.to_file(end - start - offset, *carried) as plan:
-            if sink is not None and not whole and target.engine.paces.network.far:
+            if in_ranges:
                 try:
                     spread = self._spread(bucket, key, options, pin, memoryview(sink), start + offset, plan, crc)
                     return (yield from spread)

@@ -8,7 +8,7 @@ has arrived (0.1 ms for each MiB).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from objectfs import _native
@@ -19,7 +19,7 @@ from objectfs.backends.crt_errors import failure
 from objectfs.backends.digests import combined, mismatch, reported
 from objectfs.options import Expected
 
-__all__ = ["Reported", "crc_of", "crc_told"]
+__all__ = ["Reported", "crc_of", "crc_told", "tells_checksum"]
 
 _WHOSE = "as the server says of the object"
 
@@ -27,6 +27,13 @@ _WHOSE = "as the server says of the object"
 def crc_of(known: Expected | None) -> str | None:
     """The algorithm, if it is one whose values for pieces can be put together."""
     return known.algorithm if known is not None and known.algorithm.startswith("CRC") else None
+
+
+def tells_checksum(headers: Mapping[str, str]) -> bool:
+    """Whether an answer tells a checksum of the whole object, be it one that only the C library can compute."""
+    if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
+        return False
+    return any(name.startswith("x-amz-checksum-") and name != "x-amz-checksum-type" for name in headers)
 
 
 def crc_told(known: Expected | None) -> str | None:

@@ -24,9 +24,17 @@ FEW = 32
 """Ranges of an object, no more, of which each is worth a second request (``crt_waits.ONE_OF_FEW``). Of more
 of them some are late whatever is done, and the server is the limit as often as the network."""
 
+MOST = 1024
+"""Parts of an object that goes as ranges of our own. Each is a request that is made before the first byte comes, and
+looked at again and again while one is late; the C library makes its own as it goes on."""
+
 
 class SpreadVerbs(CrtBase):
     """Verbs of CrtBackend."""
+
+    def spreads(self, bucket: str, size: int) -> bool:
+        """Whether so many bytes go as ranges of our own."""
+        return self.target(bucket).engine.paces.network.far and size <= MOST * self.part_size
 
     def _get_request(
         self, target: Any, key: str, common: Any, options: GetOptions, byte_range: str | None, **more: Any

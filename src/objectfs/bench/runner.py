@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from objectfs.bench.clients import BY_NAME as CLIENTS
+from objectfs.bench.pages import provide
 from objectfs.bench.places import Place
 from objectfs.bench.process import Child, ProcessError, command
 from objectfs.bench.results import Case, Client, Latency, Missed, Run
@@ -108,7 +108,7 @@ def run_place(
         gone: set[str] = set()
         try:
             for number in range(1, settings.runs + 1):
-                for peer in _turns(peers, f"{settings.seed} {scenario.name}", number):
+                for peer in turns(peers, number):
                     words = f"{scenario.name}, {where}{' with TLS' if place.tls else ''}, {peer.name}"
                     watch.start(f"{words}, run {number} of {settings.runs}")
                     if peer.name in gone:
@@ -139,13 +139,15 @@ def run_place(
             found.cases += cases.values()
 
 
-def _turns(peers: Sequence[Peer], seed: str, number: int) -> list[Peer]:
-    """The first round in the order given, each other one in an order of its own: nobody always comes behind the same
-    one, whose memory, caches and closing connections it would meet each time. The same seed gives the same orders."""
-    found = list(peers)
-    if number > 1:
-        random.Random(f"{seed} {number}").shuffle(found)
-    return found
+def turns(peers: Sequence[Peer], number: int) -> list[Peer]:
+    """Their order in a round, from 1 on: nobody always comes behind the same one, whose memory, caches and closing
+    connections it would meet each time. Of an even number of clients, in as many rounds each comes once behind each
+    other one (E. J. Williams, "Experimental designs balanced for the estimation of residual effects of treatments",
+    Australian Journal of Scientific Research A 2, 1949); of an odd number, more than one."""
+    count = len(peers)
+    places = [place // 2 if place % 2 == 0 else -(place // 2 + 1) for place in range(count)]
+    named = {place % count: peer for place, peer in zip(places, peers, strict=True)}
+    return [named[(place + number - 1) % count] for place in places]
 
 
 def _outcome(run: Run) -> str:
@@ -205,6 +207,7 @@ def _measured(place: Place, child: Child, items: Sequence[Item], plan: Plan) -> 
     if items:
         place.check(place.warm, items, whole=True)
         place.clean(place.warm, items)
+    provide(plan.bytes)
     place.forget()
     figures = _expect(child.ask("go"), "done")
     counted = place.count()
@@ -240,4 +243,4 @@ def cores() -> tuple[int | None, int | None]:
     return (found[0], found[1]) if len(found) > 1 else (None, None)
 
 
-__all__ = ["Found", "Peer", "Settings", "Watch", "cores", "find_peers", "run_once", "run_place"]
+__all__ = ["Found", "Peer", "Settings", "Watch", "cores", "find_peers", "run_once", "run_place", "turns"]

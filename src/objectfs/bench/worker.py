@@ -21,7 +21,7 @@ from typing import Any
 from objectfs.bench import content
 from objectfs.bench.clients import BY_NAME
 from objectfs.bench.clients.base import Client, Elsewhere, Missing, Target
-from objectfs.bench.memory import forget_peak, peak_rss, provide
+from objectfs.bench.memory import forget_peak, peak_rss
 from objectfs.bench.scenarios import BY_NAME as SCENARIOS
 from objectfs.bench.scenarios import Item
 
@@ -44,7 +44,6 @@ class Task:
         self.items = [replace(item, key=prefix + item.key) for item in plan.items]
         self.prefix = prefix + plan.prefix
         self.count = len(plan.items)
-        self.bytes = plan.bytes
         self.latencies: list[float] = []
         self.firsts: list[float] = []
         self.path = os.path.join(self.target.folder, "object")
@@ -171,7 +170,6 @@ class Task:
 def measure(task: Task) -> dict[str, Any]:
     task.latencies.clear()
     task.firsts.clear()
-    provide(task.bytes)
     forget_peak()
     before = cpu()
     start = time.perf_counter()
