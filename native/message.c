@@ -2,9 +2,9 @@
  *
  * aws-c-io clears each message that goes back to its pool, all that has lain in it: of what is received 256 KiB each
  * time, bytes that lie in the caller's memory or file by then. What is worth clearing is in front: the head of a
- * request, with its signature and perhaps a session token. So that is cleared, and not the content behind it, which lies
- * in the process's memory anyway (docs/design/0005-cpu.md). What TLS has decrypted comes in messages of a record, which
- * are no longer than that.
+ * request, with its signature and perhaps a session token. So that is cleared, and not the content behind it, which
+ * lies in the process's memory anyway (docs/design/0005-cpu.md). What TLS has decrypted comes in messages of a
+ * record, which are no longer than that.
  *
  * The function that clears and gives back is called within one file of the library, where the linker changes nothing.
  * But each message names it, as its allocator's, so it is replaced there when the message is got. Rules:
