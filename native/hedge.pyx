@@ -20,9 +20,9 @@
 # - A hedge receives into memory of its own, never into the op's: several may be answered, and with different content,
 #   if the object is replaced meanwhile. If its answer counts, the content is copied when all have ended.
 # - A mark in the first bytes of the memory tells whether an answer has begun: a transfer that is under way is not late.
-#   A file's memory is not to be touched: there running.c notes what has come.
 #   What lay there of the caller's is put back if nothing came. It is looked at under the lock, and only while the
-#   request has not finished: until then nobody takes the memory away.
+#   request has not finished: until then nobody takes the memory away. A file's memory is not to be touched: there
+#   running.c notes what has come, and what it has no place for is not sent again.
 
 from os import urandom as _urandom
 

@@ -33,6 +33,8 @@ def stored(crt: CrtBackend) -> CrtBackend:
 @pytest.mark.parametrize("marks", [True, False])
 @pytest.mark.parametrize("kind", ["collected", "received", "head"])
 def test_the_second_answer_counts(stored: CrtBackend, sim: S3Server, kind: str, marks: bool) -> None:
+    if kind == "received" and not marks and _native.debug_running_bytes() is None:
+        pytest.skip("the C libraries are shared ones, or this is no ELF: nobody sees whether it has begun")
     fault = sim.faults.add(Fault(key="k", stall=True))
     buffer = bytearray(SIZE)
     made = request(stored, buffer if kind == "received" else None, method="HEAD" if kind == "head" else "GET")
