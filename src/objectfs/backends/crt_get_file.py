@@ -43,6 +43,23 @@ class _FirstPart:
         """What comes after it takes no memory."""
 
 
+@dataclass(frozen=True)
+class _Missing:
+    """What of an object is not in its file yet: from ``offset`` of the file on, up to ``end - start``."""
+
+    temporary: str
+    offset: int
+    start: int
+    end: int
+    whole: bool
+    """Asked for as a whole, not as a range: the C library validates it."""
+    in_ranges: bool
+    """Of our own."""
+    crc: str | None
+    """That the answers to these tell."""
+    sink: Any
+
+
 class FileVerbs(GetVerbs):
     """Verbs of CrtBackend."""
 
@@ -86,48 +103,30 @@ class FileVerbs(GetVerbs):
             more = have < end - start
             validates = self.validation(options) is not None
             validates = validates and more and start == 0 and end == total
-            whole, crc = validates and total > self.whole_from(bucket), None
-            validated = None
+            whole = validates and total > self.whole_from(bucket)
+            validated = crc = None
             if not whole:
                 with open(temporary, "wb", buffering=0) as file:
                     write_all(file, body)
             del body  # a part's worth of memory, not to be held while the others come
             lease.clear()
-            sink, in_ranges = None, False
-            if more:
-                offset = 0 if whole else have
-                with open(temporary, "r+b", buffering=0) as file:
-                    sink = _native.file_sink(file.fileno(), offset, end - start - offset)
-            if sink is not None:  # what comes goes past it, and its CRC can be told
-                in_ranges, crc = self._in_ranges(bucket, response, have, end - start, validates)
-                whole = whole and not in_ranges
-                in_ranges = not whole and self.spreads(bucket, end - start - have)
             report, answers = None, [response]
-            if validates and not whole:
-                report = Reported(self, bucket, key, options, response.headers.get("etag"), None if have else response)
-            try:
-                if more:
+            if more:
+                rest = self._missing(bucket, temporary, response, have, start, end, whole, validates)
+                crc = rest.crc
+                if validates and not rest.whole:
+                    etag = response.headers.get("etag")
+                    report = Reported(self, bucket, key, options, etag, None if have else response)
+                try:
                     answers = yield from self._append_file(
-                        bucket,
-                        key,
-                        options,
-                        temporary,
-                        sink,
-                        have,
-                        start,
-                        end,
-                        whole,
-                        in_ranges,
-                        response,
-                        (have / took, cpu / took),
-                        crc,
+                        bucket, key, options, rest, response, (have / took, cpu / took)
                     )
-                    response = answers[0]
-            except BaseException:
-                if report is not None:
-                    report.cancel()
-                raise
-            del sink  # a mapping of the file, and a descriptor: an exception would keep them as long as itself
+                except BaseException:
+                    if report is not None:
+                        report.cancel()
+                    raise
+                response = answers[0]
+                del rest  # a mapping of the file, and a descriptor: an exception would keep them as long as itself
             if report is not None:
                 validated = yield from report.check(lambda: file_blocks(temporary), total, crc=crc, pieces=answers)
             yield from self.expect(
@@ -204,35 +203,45 @@ class FileVerbs(GetVerbs):
             yield gate
         return size
 
-    def _append_file(
+    def _missing(
         self,
         bucket: str,
-        key: str,
-        options: GetOptions,
         temporary: str,
-        sink: Any,
+        first: Any,
         have: int,
         start: int,
         end: int,
         whole: bool,
-        in_ranges: bool,
-        first: Any,
-        carried: tuple[float, float],
-        crc: str | None,
+        validates: bool,
+    ) -> _Missing:
+        """What comes after the first answer, of which the file has ``have`` bytes, unless ``whole``: fetched anew."""
+        offset, crc, in_ranges = 0 if whole else have, None, False
+        with open(temporary, "r+b", buffering=0) as file:
+            sink = _native.file_sink(file.fileno(), offset, end - start - offset)
+        if sink is not None:  # what comes goes past it, and its CRC can be told
+            will_do, crc = self._in_ranges(bucket, first, have, end - start, validates)
+            whole = whole and not will_do
+            in_ranges = not whole and self.spreads(bucket, end - start - offset)
+        return _Missing(temporary, offset, start, end, whole, in_ranges, crc, sink)
+
+    def _append_file(
+        self, bucket: str, key: str, options: GetOptions, missing: _Missing, first: Any, carried: tuple[float, float]
     ) -> Steps[list[Any]]:
-        """What of the object is not in the file yet: the answers, with their CRCs if wanted, or the C library's one."""
+        """What is missing: the answers, with their CRCs if wanted, or the C library's one. ``carried``: as
+        :meth:`crt_pace.Paces.to_file` takes it."""
         target = self.target(bucket)
         pin = options.pinned(first.headers.get("etag"))
         common = target.headers(pin.sent("GetObject"))
-        offset = 0 if whole else have
+        sink, whole, offset = missing.sink, missing.whole, missing.offset
+        start, end, temporary = missing.start, missing.end, missing.temporary
         into: dict[str, Any] = {"recv": sink}
         if sink is None:
             into = {"recv_path": os.fsencode(temporary), "recv_position": offset}
         with target.engine.paces.to_file(end - start - offset, *carried) as plan:
-            if in_ranges:
+            if missing.in_ranges:
+                view = memoryview(sink)
                 try:
-                    spread = self._spread(bucket, key, options, pin, memoryview(sink), start + offset, plan, crc)
-                    return (yield from spread)
+                    return (yield from self._spread(bucket, key, options, pin, view, start + offset, plan, missing.crc))
                 finally:
                     if sink.error:
                         raise OSError(sink.error, os.strerror(sink.error))

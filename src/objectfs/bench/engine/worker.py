@@ -19,18 +19,7 @@ from urllib.parse import urlsplit
 
 from objectfs.bench import content as payload
 from objectfs.bench.engine.scenarios import BUCKET, BY_NAME, CLIENTS, SINK, Scenario
-
-
-def peak_rss() -> int:
-    """Bytes of memory that this process had resident at most.
-
-    ``ru_maxrss`` would also count what the parent had when it forked.
-    """
-    with contextlib.suppress(OSError), open("/proc/self/status") as file:
-        for line in file:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+from objectfs.bench.memory import peak_rss
 
 
 class Task:
